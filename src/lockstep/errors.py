@@ -341,6 +341,25 @@ class NotLoaded(DataError):
     default_hint = "name it in load=(Model.relationship,)"
 
 
+class UnknownAttribute(DataError):
+    """A name is no attribute of the model."""
+
+    code = "LS-4010"
+
+
+class LimitExceeded(DataError):
+    """More rows matched than one list may hold; none was returned."""
+
+    code = "LS-4011"
+    default_hint = "give limit=, read pages, or use stream()"
+
+
+class AppendOnly(DataError):
+    """A row of the audit trail would be changed or removed; nothing was written."""
+
+    code = "LS-4012"
+
+
 def all_errors() -> list[type[LockstepError]]:
     """Return every error class of this module, ordered by code."""
 
