@@ -1,0 +1,243 @@
+"""``lockstep init``: a project that runs at once.
+
+Owns the order in which a project comes to be. Everything is made in a folder beside
+the target and moved into place at the end, so whatever stops it, Ctrl-C and kill -9
+included, the target holds either the whole project or nothing of it.
+
+    template → staging folder → migrations scaffold → first revision → rename
+
+Invariant: no file that was there before is changed, replaced or removed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import click
+
+from lockstep.cli.options import argument, command, option
+from lockstep.cli.output import Page
+from lockstep.cli.run import Run
+from lockstep.errors import ConfigError
+
+TEMPLATE_SUFFIX = ".template"
+NAME_CHARACTERS_MAX = 60
+FIRST_REVISION = "create the first tables"
+
+# PEP 508: what may stand as a project's name in pyproject.toml.
+_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", re.IGNORECASE)
+
+NEXT_STEPS = (
+    ("lockstep migrate upgrade", "make the tables in local.db"),
+    ("lockstep seed", "put in the first rows"),
+    ("python -m app.main", "see what is there"),
+    ("pytest", "test it on a fresh database"),
+)
+
+
+@command(
+    "init",
+    document={
+        "path": "The new project's folder.",
+        "name": "Its name.",
+        "files": "What was written, relative to the folder.",
+        "revision": "The first revision's id.",
+    },
+    examples={
+        "lockstep init demo": "a project in the new folder demo",
+        "lockstep init . --name shop": "in the folder you are in",
+    },
+    needs="nothing",
+    short_help="Start a project that runs at once.",
+)
+@argument("directory", default=".", type=click.Path(path_type=Path), metavar="[DIR]")
+@option("--name", metavar="NAME", help="The project's name.  [default: the folder's]")
+def init(run: Run, *, directory: Path, name: str | None) -> None:
+    """Start a project in DIR: models, history, seed, tests.
+
+    DIR is made when it is not there. In a folder that exists the new files are put
+    beside what it holds; if one of them is there already, nothing is written.
+    """
+    target = Path(os.path.abspath(directory))
+    chosen = project_name(target, name)
+    run.keeps(f"nothing was written to {target}")
+    with _staging(target) as staging:
+        write_template(staging, chosen)
+        _refuse_collisions(staging, target)
+        revision = _first_revision(staging)
+        written = sorted(
+            str(path.relative_to(staging))
+            for path in staging.rglob("*")
+            if path.is_file()
+        )
+        _move_into_place(staging, target)
+
+    def draw(page: Page) -> None:
+        page.line(f"Wrote {len(written)} files to {target}", style="bold")
+        page.line()
+        if target != Path.cwd():
+            page.line(f"  cd {_relative(target)}")
+        page.facts([(f"  {step}", f"# {what}") for step, what in NEXT_STEPS])
+
+    run.output.result(
+        {
+            "path": str(target),
+            "name": chosen,
+            "files": written,
+            "revision": revision,
+        },
+        draw,
+    )
+
+
+def project_name(target: Path, name: str | None) -> str:
+    """Return the project's name: ``name``, or one made from the folder's.
+
+    Raises:
+        ConfigError: ``name`` cannot stand in pyproject.toml.
+    """
+    if name is None:
+        words = re.findall(r"[a-z0-9]+", target.name.lower())
+        return "-".join(words)[:NAME_CHARACTERS_MAX].strip("-") or "app"
+    if len(name) > NAME_CHARACTERS_MAX or not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} is no project name",
+            hint="letters, digits, - . _ between letters or digits, at most "
+            f"{NAME_CHARACTERS_MAX}",
+        )
+    return name
+
+
+def write_template(folder: Path, name: str) -> None:
+    """Write the template's files to ``folder``, with the project's name in them."""
+
+    def copy(source: Traversable, to: Path) -> None:
+        for entry in source.iterdir():
+            if entry.is_dir():
+                if entry.name != "__pycache__":
+                    copy(entry, to / entry.name)
+            elif entry.name.endswith(TEMPLATE_SUFFIX):
+                to.mkdir(parents=True, exist_ok=True)
+                text = entry.read_text(encoding="utf-8").replace("{{name}}", name)
+                path = to / entry.name.removesuffix(TEMPLATE_SUFFIX)
+                path.write_text(text, encoding="utf-8")
+
+    copy(files("lockstep.cli") / "template", folder)
+
+
+@contextmanager
+def _staging(target: Path) -> Generator[Path]:
+    """Yield an empty folder on the target's file system; it is gone at the end."""
+    parent = target
+    while not parent.is_dir():
+        if parent.exists():
+            raise ConfigError(f"{parent} is a file")
+        parent = parent.parent
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=".lockstep-init-", dir=parent))
+    except OSError as error:
+        raise ConfigError(f"{parent} cannot be written to: {error.strerror}") from error
+    try:
+        staging = folder / "project"
+        staging.mkdir()
+        yield staging
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _refuse_collisions(staging: Path, target: Path) -> None:
+    taken = [
+        entry.name
+        for entry in staging.iterdir()
+        if os.path.lexists(target / entry.name)
+    ]
+    if taken:
+        raise ConfigError(
+            f"{target} already has {', '.join(sorted(taken))}; nothing was written",
+            hint="choose an empty folder: lockstep init NAME",
+        )
+
+
+def _first_revision(staging: Path) -> str:
+    """Write the migrations folder and its first revision, from the models."""
+    from lockstep.cli.project import load_metadata
+    from lockstep.config import load_settings
+    from lockstep.engine import Database
+    from lockstep.migrations import Migrations, scaffold
+
+    scratch = staging.parent / "scratch.db"
+    settings = load_settings(start=staging, env={}, url=f"sqlite:///{scratch}")
+    directory = staging / settings.migrations
+    scaffold(directory, models=str(settings.models))
+    with _own_modules_only(), Database(settings=settings) as database:
+        metadata = load_metadata(settings)
+        migrations = Migrations(database, metadata=metadata, directory=directory)
+        written = migrations.revision(FIRST_REVISION)
+    for cache in staging.rglob("__pycache__"):
+        shutil.rmtree(cache)
+    assert written.revision is not None, "the template's models have tables"
+    return written.revision
+
+
+@contextmanager
+def _own_modules_only() -> Generator[None]:
+    """Import the new project's ``app`` and forget it: it will move, or be another's."""
+    before, path = dict(sys.modules), list(sys.path)
+    for name in [name for name in before if name.partition(".")[0] == "app"]:
+        del sys.modules[name]
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        for name in set(sys.modules) - set(before):
+            if name.partition(".")[0] == "app":
+                del sys.modules[name]
+        sys.modules.update(before)
+
+
+def _move_into_place(staging: Path, target: Path) -> None:
+    """Give the finished project its name: at once, or entry by entry and undone."""
+    if not os.path.lexists(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # An atomic rename: the folder appears complete or not at all.
+        os.rename(staging, target)
+        return
+    moved: list[Path] = []
+    try:
+        for entry in _pyproject_last(staging):
+            place = target / entry.name
+            _move_new(entry, place)
+            moved.append(place)
+    except BaseException:
+        for place in reversed(moved):
+            shutil.rmtree(place) if place.is_dir() else place.unlink()
+        raise
+
+
+def _pyproject_last(staging: Path) -> Sequence[Path]:
+    # A folder is a project once it has its pyproject.toml.
+    return sorted(staging.iterdir(), key=lambda path: path.name == "pyproject.toml")
+
+
+def _move_new(source: Path, place: Path) -> None:
+    """Move one entry; fail rather than replace what appeared in the meantime."""
+    if source.is_dir():
+        place.mkdir()  # fails when it is there; renaming over an empty one is atomic
+        os.rename(source, place)
+    else:
+        os.link(source, place)
+        source.unlink()
+
+
+def _relative(target: Path) -> str:
+    shown = os.path.relpath(target)
+    return str(target) if shown.startswith("..") else shown

@@ -1,0 +1,133 @@
+"""What is said on stderr while a migration runs.
+
+Owns how an event of ``lockstep.migrations`` becomes a line, or on a terminal a line
+that moves. It also remembers what was committed, which is what an interrupted verb
+may say it kept.
+
+Invariant: a pipe gets whole lines at a bounded rate; only a terminal sees a spinner.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from lockstep.clock import SYSTEM_CLOCK, Clock
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from lockstep.cli.output import Output
+    from lockstep.migrations import Progress
+    from lockstep.migrations.results import RevisionFinished, RowsDone
+
+LINE_INTERVAL_S = 5.0
+"""Seconds between two lines about the same rows in a pipe; a log stays readable."""
+
+
+class MigrationProgress:
+    """A callback for ``on_progress`` that prints, and counts what is durable.
+
+    Args:
+        output: The streams.
+        clock: Decides when the next line about rows is due.
+    """
+
+    def __init__(self, output: Output, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._output = output
+        self._clock = clock
+        self._status: Status | None = None
+        self._line_due_s = 0.0
+        self._finished: list[RevisionFinished] = []
+        self._running: str | None = None
+
+    def __enter__(self) -> MigrationProgress:
+        from lockstep.cli.output import console
+
+        if sys.stderr.isatty():
+            self._status = console(sys.stderr).status("")
+            self._status.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def __call__(self, event: Progress) -> None:
+        """Print ``event``."""
+        from lockstep.migrations import results
+
+        match event:
+            case results.WaitingForMigrator():
+                self._say(
+                    f"waiting for another migrator "
+                    f"({event.waited_s:.0f} s of {event.deadline_s:.0f} s)",
+                    passing=True,
+                )
+            case results.RevisionStarted():
+                self._running = f"{event.revision} {event.message}"
+                self._say(
+                    f"{event.position}/{event.total} {self._running}", passing=True
+                )
+            case results.RevisionFinished():
+                self._running = None
+                self._finished.append(event)
+                sign = "↓" if event.direction == "downgrade" else "✓"
+                self._output.progress(
+                    f"{event.revision} {event.message} ({event.elapsed_s:.2f} s)",
+                    mark=sign,
+                    style="green",
+                )
+            case results.RowsDone():
+                self._say(rows_text(event), passing=True)
+            case results.VerifyStep():
+                self._say(f"{event.dialect}: {event.text}", passing=False)
+            case _:
+                pass
+
+    def _say(self, text: str, *, passing: bool) -> None:
+        """Move the status line; in a pipe print it, ``passing`` news seldom."""
+        if self._status is not None:
+            from rich.text import Text
+
+            from lockstep.cli.output import printable
+
+            self._status.update(Text(printable(text)))
+            return
+        now = self._clock.monotonic_s()
+        if passing and now < self._line_due_s:
+            return
+        self._line_due_s = now + LINE_INTERVAL_S
+        self._output.progress(text)
+
+    def kept(self) -> str:
+        """Say what is durable now, for the case of an interrupt."""
+        parts: list[str] = []
+        if self._finished:
+            names = ", ".join(event.revision for event in self._finished)
+            parts.append(f"kept: {names}")
+        else:
+            parts.append("no revision was completed")
+        if self._running is not None:
+            parts.append(f"taken back as a whole: {self._running}")
+        parts.append("lockstep migrate current shows where the database stands")
+        return "; ".join(parts)
+
+
+def rows_text(event: RowsDone) -> str:
+    """Return ``task 12,000 of 100,000 rows, 3 s left``.
+
+    Example:
+        >>> from lockstep.migrations.results import RowsDone
+        >>> rows_text(RowsDone("rebuild tool", 12_000, 100_000, 3.2))
+        'rebuild tool: 12,000 of 100,000 rows, 3 s left'
+    """
+    of = f" of {event.total:,}" if event.total is not None else ""
+    left = f", {event.remaining_s:.0f} s left" if event.remaining_s is not None else ""
+    return f"{event.task}: {event.done:,}{of} rows{left}"

@@ -1,0 +1,177 @@
+"""What the command prints: results on stdout, progress on stderr, JSON on request.
+
+Owns the two streams, the colours, the tables and the JSON form. It knows no verb and
+no database. Text that comes from a database, a file or a server passes ``printable``
+before it reaches a terminal, so no stored value can move the cursor or hide a line.
+
+Invariants: with ``--json`` stdout carries exactly one JSON document; a table that goes
+to a pipe is never cut; colours appear only on a terminal and never under NO_COLOR.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PIPE_WIDTH = 100_000
+"""Columns assumed for a pipe, where cutting a value would lose it."""
+
+TABLE_ROWS_MAX = 100_000
+"""Rows a human table may have; more is a mistake, and ``--json`` carries them all."""
+
+_KEPT_WHITESPACE = "\n\t"
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JOINERS = "\u200c\u200d"
+
+
+def printable(text: str) -> str:
+    r"""Return ``text`` with everything a terminal would obey written as an escape.
+
+    Control characters, escape sequences, bidirectional overrides and lone surrogates
+    become ``\x1b``-like text. Letters of every script, and the joiners that some need,
+    stay as they are.
+
+    Example:
+        >>> printable("red \x1b[31mtext")
+        'red \\x1b[31mtext'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_printable_character, text))
+
+
+def _printable_character(character: str) -> str:
+    if character in _KEPT_WHITESPACE or character in _JOINERS:
+        return character
+    if unicodedata.category(character) in _HIDDEN_CATEGORIES:
+        return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+    return character
+
+
+class Output:
+    """The two streams of one run of the command.
+
+    Args:
+        as_json: Print results, and errors, as one JSON document on stdout.
+        debug: Show the traceback of an error.
+    """
+
+    def __init__(self, *, as_json: bool = False, debug: bool = False) -> None:
+        self.as_json = as_json
+        self.debug = debug
+
+    def result(self, document: Mapping[str, Any], show: Callable[[Page], None]) -> None:
+        """Print the verb's result: ``document`` as JSON, or what ``show`` draws."""
+        if self.as_json:
+            self.document(document)
+        else:
+            page = Page(console(sys.stdout))
+            show(page)
+            sys.stdout.flush()
+
+    def document(self, document: Mapping[str, Any]) -> None:
+        """Print one JSON document on stdout."""
+        encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
+        text = json.dumps(
+            document,
+            indent=2,
+            allow_nan=False,
+            ensure_ascii=encoding.replace("-", "") != "utf8",
+        )
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    def progress(self, text: str, *, mark: str = "·", style: str = "dim") -> None:
+        """Print one line of progress on stderr."""
+        page = Page(console(sys.stderr))
+        page.line(f"{mark} {text}", style=style)
+        sys.stderr.flush()
+
+    def warning(self, text: str) -> None:
+        """Print one warning on stderr."""
+        self.progress(text, mark="warning:", style="yellow")
+
+
+class Page:
+    """What a human reads: lines, aligned facts and tables on one console."""
+
+    def __init__(self, target: Console) -> None:
+        self._console = target
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody looks at it now, rather than a pipe or a file."""
+        return self._console.is_terminal
+
+    def line(self, text: str = "", *, style: str = "") -> None:
+        """Print ``text`` as it is; a terminal wraps it, a pipe gets one line."""
+        from rich.text import Text
+
+        self._console.print(Text(printable(text), style=style), soft_wrap=True)
+
+    def facts(self, facts: Sequence[tuple[str, str]]) -> None:
+        """Print ``(name, value)`` pairs, the values under each other."""
+        from rich.text import Text
+
+        width = max((len(name) for name, _ in facts), default=0)
+        for name, value in facts:
+            text = Text(f"{name:<{width}}  ", style="bold")
+            text.append(Text(printable(value), style="not bold"))
+            self._console.print(text, soft_wrap=True)
+
+    def table(self, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table; on a terminal long values fold, in a pipe nothing is cut."""
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(
+            box=SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+            show_edge=False,
+            header_style="bold",
+        )
+        for header in headers:
+            table.add_column(Text(printable(header)), overflow="fold")
+        for count, row in enumerate(rows):
+            if count == TABLE_ROWS_MAX:
+                self.line(f"(the first {TABLE_ROWS_MAX} rows)", style="dim")
+                break
+            table.add_row(*(Text(printable(cell)) for cell in row))
+        with self._console.capture() as drawn:
+            self._console.print(table)
+        # The last column would end in spaces, which a diff or an editor shows.
+        for line in drawn.get().splitlines():
+            self._console.file.write(line.rstrip() + "\n")
+
+
+def console(stream: TextIO) -> Console:
+    """Return a console that writes to ``stream`` and never interprets markup."""
+    from rich.console import Console
+
+    is_terminal = stream.isatty()
+    return Console(
+        file=stream,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        width=None if is_terminal else PIPE_WIDTH,
+        # FORCE_COLOR would make rich colour a pipe; a pipe is read by programs.
+        force_terminal=is_terminal,
+        legacy_windows=False,
+    )
+
+
+def prepare_streams() -> None:
+    """Make both streams survive characters that their encoding does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")

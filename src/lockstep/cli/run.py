@@ -1,0 +1,169 @@
+"""One run of the command: its settings, database and models.
+
+Owns what every verb gets as its first argument. The settings are read, the models
+imported and the database opened when a verb first asks. It knows no verb.
+
+Invariants: a verb that destroys something does nothing without ``--yes`` but show its
+plan; an interrupted verb says truthfully what was kept.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lockstep.cli.failures import EXIT_FAILED, Finished, secrets_of
+from lockstep.cli.output import Output, Page
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
+    from lockstep.config import Settings
+    from lockstep.engine import Database
+    from lockstep.migrations import Migrations
+
+NOTHING_CHANGED = "nothing was changed"
+
+_FALSE_WORDS = frozenset({"", "0", "false", "f", "no", "n", "off"})
+
+
+def is_on(variable: str) -> bool:
+    """Return whether the environment variable ``variable`` says yes."""
+    return os.environ.get(variable, "").strip().lower() not in _FALSE_WORDS
+
+
+class Run:
+    """What a verb knows and may ask for.
+
+    Attributes:
+        output: Where results and progress go.
+        yes: Whether a destructive verb may act.
+    """
+
+    def __init__(self, *, as_json: bool = False, debug: bool = False) -> None:
+        self.output = Output(as_json=as_json, debug=debug)
+        self.yes = False
+        self._url: str | None = None
+        self._start = Path.cwd
+        self._settings: Settings | None = None
+        self._kept: Callable[[], str] = lambda: NOTHING_CHANGED
+
+    @classmethod
+    def for_arguments(cls, arguments: Sequence[str]) -> Run:
+        """Return the run for a command line that is not parsed yet.
+
+        A usage error must already be told in the form that was asked for, so the two
+        flags that decide it are looked up before the parser runs.
+        """
+        before_rest = arguments[: _index_of("--", arguments)]
+        return cls(
+            as_json="--json" in before_rest or is_on("LOCKSTEP_JSON"),
+            debug="--debug" in before_rest or is_on("LOCKSTEP_DEBUG"),
+        )
+
+    def choose(
+        self,
+        *,
+        url: str | None = None,
+        project: Path | None = None,
+        as_json: bool = False,
+        debug: bool = False,
+        yes: bool = False,
+    ) -> None:
+        """Take the shared options as the parser read them."""
+        self.output.as_json = as_json
+        self.output.debug = debug
+        self.yes = yes
+        self._url = url
+        if project is not None:
+            self._start = lambda: project
+        if url is not None and secrets_of([url]):
+            self.output.warning(
+                "the password in --url can be read by every user of this machine; "
+                "set LOCKSTEP_URL instead"
+            )
+
+    @property
+    def settings(self) -> Settings:
+        """The project's settings.
+
+        Raises:
+            ConfigError: A setting is wrong or contradicts another one.
+        """
+        if self._settings is None:
+            from lockstep.config import load_settings
+
+            overrides = {} if self._url is None else {"url": self._url}
+            self._settings = load_settings(start=self._start(), **overrides)
+        return self._settings
+
+    @contextmanager
+    def database(self) -> Generator[Database]:
+        """Yield the project's database; its connections are closed at the end."""
+        from lockstep.engine import Database
+
+        with Database(settings=self.settings) as database:
+            yield database
+
+    def metadata(self) -> MetaData:
+        """Import the project's models and return their metadata.
+
+        Raises:
+            ConfigError: No models are named, or their module cannot be imported.
+        """
+        from lockstep.cli.project import load_metadata
+
+        return load_metadata(self.settings)
+
+    @contextmanager
+    def migrations(self) -> Generator[Migrations]:
+        """Yield the project's history, bound to its database and models."""
+        from lockstep.migrations import Migrations
+
+        metadata = self.metadata()
+        directory = self.settings.root / self.settings.migrations
+        with self.database() as database:
+            yield Migrations(database, metadata=metadata, directory=directory)
+
+    def keeps(self, statement: str | Callable[[], str]) -> None:
+        """Say what an interrupt from here on leaves behind."""
+        self._kept = statement if callable(statement) else lambda: statement
+
+    def kept(self) -> str:
+        """Return what an interrupted run leaves behind."""
+        return self._kept()
+
+    def require_yes(
+        self, plan: Mapping[str, Any], show: Callable[[Page], None], *, why: str
+    ) -> None:
+        """Show the plan of something destructive; go on only with ``--yes``.
+
+        Raises:
+            Finished: ``--yes`` is absent; the plan was the result, exit code 1.
+        """
+        if self.yes:
+            return
+        self.output.result({"applied": False, "plan": dict(plan)}, show)
+        self.output.warning(f"{why}; nothing was done. Repeat with --yes to do it.")
+        raise Finished(EXIT_FAILED)
+
+    def secrets(self) -> set[str]:
+        """Return every password this run may know of, so that none gets printed."""
+        urls = [value for value in os.environ.values() if "://" in value]
+        urls += [word.partition("=")[2] or word for word in sys.argv if "://" in word]
+        if self._url is not None:
+            urls.append(self._url)
+        if self._settings is not None:
+            settings = self._settings
+            urls += [u for u in (settings.url, settings.scratch_postgresql_url) if u]
+        found = secrets_of(urls)
+        password = os.environ.get("PGPASSWORD", "")
+        return found | ({password} if password else set())
+
+
+def _index_of(word: str, words: Sequence[str]) -> int:
+    return words.index(word) if word in words else len(words)
