@@ -38,6 +38,13 @@ class Forbidden(FixitError):
         self.permission = permission
 
 
+class PinChangeRequired(FixitError):
+    """The PIN was given by somebody else; nothing works before it is changed."""
+
+    def __init__(self) -> None:
+        super().__init__("Choose a PIN of your own first.")
+
+
 class NotThere(FixitError):
     """Nothing has this code, number or key (or the user may not see it)."""
 

@@ -8,9 +8,10 @@ the API and a script are bound by the same rules.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fixit.errors import Forbidden
+from fixit.errors import Forbidden, PinChangeRequired
 
 ADMINISTRATOR = "administrator"
 TECHNICIAN = "technician"
@@ -62,11 +63,22 @@ class Identity:
 
     def may(self, permission: str) -> bool:
         """Return whether this user's role allows ``resource:action``."""
-        resource, _, _ = permission.partition(":")
-        return not self.permissions.isdisjoint({permission, f"{resource}:*", "*"})
+        return allows(self.permissions, permission)
+
+
+def allows(granted: Iterable[str], permission: str) -> bool:
+    """Return whether the granted permissions cover ``resource:action``."""
+    resource, _, _ = permission.partition(":")
+    return not {permission, f"{resource}:*", "*"}.isdisjoint(granted)
 
 
 def require(who: Identity, permission: str) -> None:
-    """Raise ``Forbidden`` unless ``who`` may do this."""
+    """Raise ``Forbidden`` unless ``who`` may do this.
+
+    Raises:
+        PinChangeRequired: An administrator gave the PIN; the user's own comes first.
+    """
+    if who.must_change_pin:
+        raise PinChangeRequired
     if not who.may(permission):
         raise Forbidden(permission)

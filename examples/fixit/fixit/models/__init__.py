@@ -1,11 +1,11 @@
 """The tables of FixIt, one module per domain.
 
-    people       roles, users, login_sessions, login_attempts
-    places       locations, equipment
-    work         work_orders and their logs, steps, parts, minutes
-    maintenance  schedules, checklists
-    stock        spare_parts, inventory_levels, inventory_transactions
-    records      attachments, notifications, events, counters, audit_log
+people       roles, users, login_sessions, login_attempts
+places       locations, equipment
+work         work_orders and their logs, steps, parts, minutes
+maintenance  schedules, checklists
+stock        spare_parts, inventory_levels, inventory_transactions
+records      attachments, notifications, events, counters, audit_log
 """
 
 from fixit.models.base import Base

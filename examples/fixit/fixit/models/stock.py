@@ -104,9 +104,7 @@ class InventoryTransaction(UuidKey, Base):
     level_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("inventory_levels.id"), index=True
     )
-    part_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("spare_parts.id"), index=True
-    )
+    part_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("spare_parts.id"), index=True)
     movement: Mapped[Movement] = mapped_column(Enum(Movement))
     delta: Mapped[int]
     balance: Mapped[int]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,6 @@ from lockstep import (
 )
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from fixit.models.people import User
     from fixit.models.places import Equipment
     from fixit.models.stock import SparePart
@@ -181,9 +180,7 @@ class WorkOrderPart(UuidKey, Base):
     work_order_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("work_orders.id", ondelete="CASCADE")
     )
-    part_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("spare_parts.id"), index=True
-    )
+    part_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("spare_parts.id"), index=True)
     quantity: Mapped[int]
     unit_cost: Mapped[Decimal] = mapped_column(Money(2))
 
