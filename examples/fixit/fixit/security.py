@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import hmac
+import itertools
 import secrets
 import threading
 
@@ -59,7 +60,7 @@ def check_new_pin(pin: str, *, employee_id: str) -> None:
         raise WeakPin("Digits only, please.")
     if not PIN_LENGTH_MIN <= len(pin) <= PIN_LENGTH_MAX:
         raise WeakPin(f"{PIN_LENGTH_MIN} to {PIN_LENGTH_MAX} digits, please.")
-    steps = {(int(b) - int(a)) % 10 for a, b in zip(pin, pin[1:], strict=False)}
+    steps = {(int(b) - int(a)) % 10 for a, b in itertools.pairwise(pin)}
     repeats = pin in (pin + pin)[1:-1]
     if len(steps) == 1 or repeats or len(set(pin)) < 3 or pin in _COMMON:
         raise WeakPin("Too easy to guess.")

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from sqlalchemy.orm import Session
 
@@ -52,27 +53,19 @@ def store_file(folder: Path, chunks: Iterable[bytes]) -> StoredFile:
         Invalid: Empty, larger than 10 MiB, or not a JPEG, PNG, WebP or PDF.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    digest, size, start = hashlib.sha256(), 0, b""
     handle, name = tempfile.mkstemp(dir=folder)
     try:
         with os.fdopen(handle, "wb") as file:
-            for chunk in chunks:
-                size += len(chunk)
-                if size > SIZE_MAX_BYTES:
-                    raise Invalid({"file": "At most 10 MiB, please."})
-                start = (start + chunk)[:16]
-                digest.update(chunk)
-                file.write(chunk)
-            content_type = _content_type(start)
+            stored = _copy(chunks, file)
             file.flush()
             os.fsync(file.fileno())
-        target = file_path(folder, digest.hexdigest())
+        target = file_path(folder, stored.sha256)
         target.parent.mkdir(exist_ok=True)
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    return StoredFile(digest.hexdigest(), size, content_type)
+    return stored
 
 
 def attach(
@@ -120,6 +113,19 @@ def get_attachment(
 def file_path(folder: Path, sha256: str) -> Path:
     """Return where a file with this hash lies."""
     return folder / sha256[:2] / sha256
+
+
+def _copy(chunks: Iterable[bytes], file: BinaryIO) -> StoredFile:
+    """Write the chunks, counting and hashing; refuse what is too large."""
+    digest, size, start = hashlib.sha256(), 0, b""
+    for chunk in chunks:
+        size += len(chunk)
+        if size > SIZE_MAX_BYTES:
+            raise Invalid({"file": "At most 10 MiB, please."})
+        start = (start + chunk)[:16] if len(start) < 16 else start
+        digest.update(chunk)
+        file.write(chunk)
+    return StoredFile(digest.hexdigest(), size, _content_type(start))
 
 
 def _content_type(start: bytes) -> str:

@@ -31,7 +31,7 @@ from fixit.services.notifications import notify, people_who_may
 from fixit.services.orders import UNFINISHED, may_see
 from fixit.services.transitions import Action, check
 from fixit.validation import text, whole
-from lockstep import Repository, StaleVersion
+from lockstep import Repository
 
 DOWNTIME_MAX = timedelta(days=366)
 

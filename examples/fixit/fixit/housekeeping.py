@@ -1,0 +1,23 @@
+"""What has to happen without anybody asking; call it every minute or so.
+
+Safe from several processes at once: each step is one transaction that finds what
+another has left.
+"""
+
+from __future__ import annotations
+
+from fixit.services.events import forget_old_events
+from fixit.services.schedules import run_due
+from lockstep import Database
+
+
+def tidy(db: Database) -> int:
+    """Make the maintenance orders that are due and forget old events.
+
+    Returns:
+        How many orders were made.
+    """
+    with db.write_session(actor="scheduler") as session:
+        made = run_due(session)
+        forget_old_events(session)
+    return len(made)

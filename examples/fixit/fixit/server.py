@@ -1,0 +1,96 @@
+"""One process, one port: uvicorn around the pages.
+
+Owns the port and the sentence that says where to look. The application itself is
+``fixit.web.app``.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import webbrowser
+
+import uvicorn
+from sqlalchemy import exists, select
+
+from fixit.errors import FixitError
+from fixit.models import User
+from fixit.seed import has_demo_pins
+from fixit.web.app import create_app
+from lockstep import Database
+
+PORT = 8000
+PORTS_TRIED = 20
+
+
+def serve(db: Database, *, host: str, port: int | None, browser: bool) -> None:
+    """Serve until interrupted.
+
+    Args:
+        db: A database that ``prepare`` made ready.
+        host: The address to listen on.
+        port: The port; None takes 8000 or the next one that is free.
+        browser: Open a browser, where there is a screen.
+
+    Raises:
+        FixitError: The port, or every port tried, is taken.
+    """
+    with listen(host, port) as listener:
+        url = f"http://{_name(host)}:{listener.getsockname()[1]}"
+        _greet(db, url)
+        if browser and _has_screen():
+            webbrowser.open(url)
+        config = uvicorn.Config(create_app(db), log_level="warning")
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def listen(host: str, port: int | None) -> socket.socket:
+    """Return a socket that listens; nobody can take the port meanwhile."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    candidates = range(PORT, PORT + PORTS_TRIED) if port is None else (port,)
+    reason = ""
+    for candidate in candidates:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, candidate))
+            listener.listen(128)
+        except OSError as error:
+            listener.close()
+            reason = error.strerror or str(error)
+        else:
+            return listener
+    wanted = f"port {port}" if port is not None else "any port tried"
+    raise FixitError(f"Cannot listen on {host}, {wanted}: {reason}.")
+
+
+def _greet(db: Database, url: str) -> None:
+    print(f"FixIt is at {url} (Ctrl-C ends it), its data in {db.url}", flush=True)
+    with db.read_session() as session:
+        nobody = not session.scalar(select(exists().where(User.id.is_not(None))))
+        demo = has_demo_pins(session)
+    if nobody:
+        print(
+            'Nobody can sign in yet: fixit create-admin ADMIN-001 "Your Name"',
+            file=sys.stderr,
+        )
+    if demo:
+        print(
+            "Demo data: ADMIN-001/1234, TECH-001/5678, OP-001/0000, STORE-001/2468. "
+            "Change these PINs.",
+            file=sys.stderr,
+        )
+
+
+def _name(host: str) -> str:
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - asked for on the command line
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host
+
+
+def _has_screen() -> bool:
+    # Without one, some systems open a text browser on top of the log.
+    if sys.platform in {"darwin", "win32"}:
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
