@@ -25,7 +25,7 @@ from lockstep.migrations.pace import Pace
 from lockstep.migrations.results import ProgressCallback, silent
 from lockstep.migrations.sqlite.catalog import Catalog, StoredObject
 from lockstep.migrations.sqlite.table_text import TableText, parse_table
-from lockstep.migrations.sqlite.tokens import names_in, quote
+from lockstep.migrations.sqlite.tokens import joined, names_in, quote, tokens
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -220,5 +220,6 @@ class Rebuild:
 
 def _body(sql: str) -> str:
     """Return a CREATE INDEX statement from its key columns on."""
-    at = sql.find("(")
-    return sql[at:] if at >= 0 else ""
+    parts = tokens(sql)
+    start = next(i for i, part in enumerate(parts) if part.is_symbol("("))
+    return joined(parts[start:])

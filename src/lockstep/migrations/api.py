@@ -1,0 +1,395 @@
+"""The verbs of a history, for programs: what ``lockstep migrate`` calls.
+
+Owns the way from a verb to Alembic and back to a plain result. The work is done
+where the plain ``alembic`` command does it too, behind ``env.py``.
+Must not know: terminals.
+
+One verb runs at a time in a process: Alembic's ``op`` and ``context`` are global.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError
+
+from lockstep.errors import LockstepError, MigrationError, MultipleHeads
+from lockstep.migrations.lock import LOCK_WAIT_S
+from lockstep.migrations.request import ATTRIBUTE, MigrationRequest
+from lockstep.migrations.results import (
+    Applied,
+    CheckFinding,
+    Direction,
+    Plan,
+    ProgressCallback,
+    RevisionInfo,
+    RevisionWritten,
+    VerifyReport,
+    silent,
+)
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from lockstep.engine import Database
+
+_ONE_AT_A_TIME = threading.RLock()
+DIALECTS = ("sqlite", "postgresql")
+
+
+class Migrations:
+    """One database and the history it follows.
+
+    Args:
+        db: The database.
+        metadata: The models; without it ``env.py`` or the settings name them.
+        directory: The folder with ``env.py`` and ``versions/``.
+        lock_wait_s: How long to wait for another migrator.
+
+    Example::
+
+        migrations = Migrations(db, metadata=Base.metadata, directory="migrations")
+        migrations.revision("add a phone number")
+        migrations.upgrade()
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        *,
+        metadata: sa.MetaData | None = None,
+        directory: Path | str = "migrations",
+        lock_wait_s: float = LOCK_WAIT_S,
+    ) -> None:
+        self.db = db
+        self.metadata = metadata
+        self.directory = Path(directory).resolve()
+        self.lock_wait_s = lock_wait_s
+
+    def revision(
+        self, message: str, *, autogenerate: bool = True, **options: Any
+    ) -> RevisionWritten:
+        """Write the next revision file.
+
+        Args:
+            message: What it does; becomes part of the file's name.
+            autogenerate: Compare the models with the database, which must be at
+                the head, and write what leads from one to the other on every
+                engine. Without it the functions are empty.
+            options: Alembic's own: ``head``, ``splice``, ``rev_id``,
+                ``branch_label``, ``depends_on``.
+
+        Returns:
+            The file, or ``is_empty`` when models and database agree.
+
+        Raises:
+            NotPortable: The models state something that cannot be the same on
+                every engine; the message names it.
+            MigrationError: The database is not at the head.
+        """
+        request = self._request()
+        written: list[Script] = []
+        with self._calling(request) as config:
+            made = command.revision(
+                config, message, autogenerate=autogenerate, **options
+            )
+            found = made if isinstance(made, list) else [made]
+            written += [script for script in found if script is not None]
+        if not written:
+            return RevisionWritten(None, None, message)
+        script = written[0]
+        if autogenerate:
+            self._prove(script)
+        return RevisionWritten(
+            script.revision,
+            Path(script.path),
+            message,
+            tuple(request.operations),
+            tuple(request.warnings),
+        )
+
+    def _prove(self, script: Script) -> None:
+        from lockstep.migrations.proof import prove
+
+        with _ONE_AT_A_TIME:
+            prove(self.scripts(), script, self.metadata)
+
+    def upgrade(
+        self, target: str = "head", *, on_progress: ProgressCallback = silent
+    ) -> Applied:
+        """Apply revisions up to ``target``, each in a transaction of its own.
+
+        Args:
+            target: A revision, ``head``, ``heads`` or ``+N``.
+            on_progress: Told what happens.
+
+        Raises:
+            MigrationError: A revision failed; the ones before it are kept, nothing
+                of it is.
+            MigrationLocked: Another migrator was not done in time.
+            MultipleHeads: ``head`` is not one revision.
+        """
+        request = self._request(on_progress)
+        with self._calling(request) as config:
+            command.upgrade(config, target)
+        return _applied(request)
+
+    def downgrade(
+        self, target: str, *, on_progress: ProgressCallback = silent
+    ) -> Applied:
+        """Take revisions back down to ``target``: a revision, ``base`` or ``-N``."""
+        request = self._request(on_progress)
+        with self._calling(request) as config:
+            command.downgrade(config, target)
+        return _applied(request)
+
+    def upgrade_sql(self, target: str = "head") -> str:
+        """Return the SQL of an upgrade on PostgreSQL, without a database.
+
+        Args:
+            target: A revision, or ``from:to``; starts at the beginning otherwise.
+        """
+        return self._sql(command.upgrade, target)
+
+    def downgrade_sql(self, target: str) -> str:
+        """Return the SQL of a downgrade on PostgreSQL.
+
+        Args:
+            target: ``from:to``.
+        """
+        return self._sql(command.downgrade, target)
+
+    def stamp(self, target: str, *, purge: bool = False) -> Applied:
+        """Write down that the database is at ``target``, without running anything.
+
+        Args:
+            target: A revision, ``heads`` or ``base``.
+            purge: Forget what is written there now, also if no file knows it.
+        """
+        request = self._request()
+        with self._calling(request) as config:
+            command.stamp(config, target, purge=purge)
+        return _applied(request)
+
+    def merge(
+        self, revisions: str | Sequence[str] = "heads", *, message: str | None = None
+    ) -> RevisionWritten:
+        """Write a revision that joins several heads into one."""
+        text = message or "merge heads"
+        request = self._request()
+        with self._calling(request, needs_env=False) as config:
+            names = revisions if isinstance(revisions, str) else list(revisions)
+            script = command.merge(config, names, message=text)
+        assert script is not None, "Alembic wrote the file or raised"
+        return RevisionWritten(script.revision, Path(script.path), text)
+
+    def current(self) -> tuple[RevisionInfo, ...]:
+        """Return the revisions the database is at; empty before the first one.
+
+        Raises:
+            MigrationError: It is at a revision that no file knows.
+        """
+        scripts = self.scripts()
+        applied = self.current_heads()
+        with _alembic_errors():
+            found = [scripts.get_revision(name) for name in applied]
+        return tuple(_info(script, scripts, applied) for script in found if script)
+
+    def current_heads(self) -> tuple[str, ...]:
+        """Return what the database says, whether or not a file knows it."""
+        with _own_errors(), self.db.engine.connect() as connection:
+            context = MigrationContext.configure(connection)
+            return tuple(sorted(context.get_current_heads()))
+
+    def history(self, *, offline: bool = False) -> tuple[RevisionInfo, ...]:
+        """Return every revision, newest first.
+
+        Args:
+            offline: Do not ask the database where it stands.
+        """
+        scripts = self.scripts()
+        applied = () if offline else self.current_heads()
+        with _alembic_errors():
+            found = list(scripts.walk_revisions())
+        return tuple(_info(script, scripts, applied) for script in found)
+
+    def heads(self) -> tuple[RevisionInfo, ...]:
+        """Return the revisions that nothing follows; normally one."""
+        scripts = self.scripts()
+        with _alembic_errors():
+            found = scripts.get_revisions(scripts.get_heads())
+        return tuple(_info(script, scripts, ()) for script in found if script)
+
+    def plan(self, target: str = "head", *, direction: Direction = "upgrade") -> Plan:
+        """Return the steps to ``target`` and what they would drop; change nothing."""
+        from lockstep.migrations.plan import make_plan
+
+        with _ONE_AT_A_TIME, _alembic_errors(), _own_errors():
+            return make_plan(self, target, direction)
+
+    def check(self) -> list[CheckFinding]:
+        """Compare models, history and database; the worst comes first."""
+        from lockstep.migrations.checks import run_checks
+
+        with _ONE_AT_A_TIME, _alembic_errors(), _own_errors():
+            return run_checks(self)
+
+    def verify(
+        self,
+        dialects: Iterable[str] = DIALECTS,
+        *,
+        on_progress: ProgressCallback = silent,
+    ) -> VerifyReport:
+        """Replay the whole history from zero on scratch databases, up and down.
+
+        Sample rows are carried through every revision, and the schema at the end
+        is compared with the models. The database of this object is not touched.
+
+        Args:
+            dialects: ``sqlite``, ``postgresql`` or both.
+            on_progress: Told along the way.
+        """
+        from lockstep.migrations.verify import run_verify
+
+        with _ONE_AT_A_TIME:
+            return run_verify(self, tuple(dialects), on_progress)
+
+    def scripts(self) -> ScriptDirectory:
+        """Return Alembic's view of the folder.
+
+        Raises:
+            MigrationError: There is no such folder, or its files contradict.
+        """
+        if not (self.directory / "env.py").is_file():
+            raise MigrationError(
+                f"there is no history in {self.directory}",
+                hint="lockstep init, or lockstep.migrations.scaffold(directory)",
+            )
+        with _alembic_errors():
+            return ScriptDirectory.from_config(self.config())
+
+    def config(self, request: MigrationRequest | None = None) -> Config:
+        """Return Alembic's configuration for the folder."""
+        parent = self.directory.parent
+        ini, toml = parent / "alembic.ini", parent / "pyproject.toml"
+        config = Config(
+            file_=str(ini) if ini.is_file() else None,
+            toml_file=str(toml) if toml.is_file() else None,
+            stdout=io.StringIO(),
+            output_buffer=io.StringIO(),
+            attributes={} if request is None else {ATTRIBUTE: request},
+        )
+        for option, path in (
+            ("script_location", self.directory),
+            ("prepend_sys_path", parent),
+        ):
+            config.set_main_option(option, str(path).replace("%", "%%"))
+        config.set_main_option("path_separator", "newline")
+        return config
+
+    def _request(self, on_progress: ProgressCallback = silent) -> MigrationRequest:
+        return MigrationRequest(
+            self.db,
+            metadata=self.metadata,
+            on_progress=on_progress,
+            lock_wait_s=self.lock_wait_s,
+        )
+
+    def _sql(self, verb: Any, target: str) -> str:
+        if self.db.dialect_name != "postgresql":
+            raise MigrationError(
+                "SQL can be written beforehand for PostgreSQL only",
+                hint="SQLite rebuilds the tables it finds; run the upgrade there",
+            )
+        request = self._request()
+        with self._calling(request) as config:
+            verb(config, target, sql=True)
+            buffer = config.output_buffer
+            assert isinstance(buffer, io.StringIO), "config() gave it one"
+            return buffer.getvalue()
+
+    @contextmanager
+    def _calling(
+        self, request: MigrationRequest, *, needs_env: bool = True
+    ) -> Generator[Config]:
+        """Run a command of Alembic's, one at a time, with errors of ours."""
+        self.scripts()
+        with _ONE_AT_A_TIME, _alembic_errors(), _own_errors():
+            yield self.config(request)
+        if needs_env and not request.reached and not request.applied:
+            self._refuse_foreign_env(request)
+
+    def _refuse_foreign_env(self, request: MigrationRequest) -> None:
+        if "env.run" not in (self.directory / "env.py").read_text(encoding="utf-8"):
+            raise MigrationError(
+                f"{self.directory / 'env.py'} does not hand over to lockstep",
+                hint="let it say: from lockstep.migrations import env; "
+                "env.run(Base.metadata)",
+            )
+
+
+def _applied(request: MigrationRequest) -> Applied:
+    return Applied(
+        request.before, request.after, tuple(request.applied), request.waited_s
+    )
+
+
+def _info(
+    script: Script, scripts: ScriptDirectory, applied: Sequence[str]
+) -> RevisionInfo:
+    below = script.down_revision or ()
+    return RevisionInfo(
+        revision=script.revision,
+        down_revisions=(below,) if isinstance(below, str) else tuple(below),
+        message=script.doc or "",
+        path=Path(script.path),
+        is_head=script.revision in scripts.get_heads(),
+        is_current=script.revision in applied,
+        branch_labels=tuple(sorted(script.branch_labels)),
+    )
+
+
+@contextmanager
+def _alembic_errors() -> Generator[None]:
+    """Turn Alembic's refusals into ours; what a revision raised is ours already."""
+    from alembic.script.revision import MultipleHeads as SeveralHeads
+
+    try:
+        yield
+    except CommandError as exc:
+        if isinstance(exc.__cause__, SeveralHeads) or "Multiple head" in str(exc):
+            raise MultipleHeads("the history has more than one head") from exc
+        raise MigrationError(_plain(str(exc))) from exc
+
+
+def _plain(message: str) -> str:
+    if message == "Target database is not up to date.":
+        return "the database is not at the head of the history; upgrade it first"
+    return message
+
+
+@contextmanager
+def _own_errors() -> Generator[None]:
+    """Turn a driver's error outside of a revision into ours."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except LockstepError:
+        raise
+    except SQLAlchemyError as exc:
+        from lockstep.engine import classify
+
+        known = classify(exc)
+        if known is None:
+            raise
+        raise known from exc
