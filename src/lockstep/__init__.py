@@ -5,4 +5,107 @@ little more than nothing, and neither importing it nor constructing a ``Database
 touches a file or a socket.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lockstep import errors
+    from lockstep.engine import Database, classify
+    from lockstep.migrations import Migrations
+    from lockstep.repository import AsyncRepository, Page, Repository
+    from lockstep.schema import (
+        NAMING_CONVENTION,
+        SECRET,
+        Array,
+        Audited,
+        AuditTrail,
+        Base,
+        BigInteger,
+        Blob,
+        Boolean,
+        Date,
+        Decimal,
+        Enum,
+        Finding,
+        Float,
+        Json,
+        Money,
+        Portable,
+        SoftDelete,
+        Text,
+        Timestamped,
+        UtcDateTime,
+        Uuid,
+        UuidKey,
+        Versioned,
+        check_portability,
+        constraint_name,
+        portable_metadata,
+        utc_now,
+        uuid7,
+    )
+
 __version__ = "0.1.0"
+
+_HOME = {
+    "lockstep.engine": ("Database", "classify"),
+    "lockstep.repository": ("AsyncRepository", "Page", "Repository"),
+    "lockstep.migrations": ("Migrations",),
+}
+"""Where the names that are not ``lockstep.schema``'s come from."""
+
+__all__ = [
+    "NAMING_CONVENTION",
+    "SECRET",
+    "Array",
+    "AsyncRepository",
+    "AuditTrail",
+    "Audited",
+    "Base",
+    "BigInteger",
+    "Blob",
+    "Boolean",
+    "Database",
+    "Date",
+    "Decimal",
+    "Enum",
+    "Finding",
+    "Float",
+    "Json",
+    "Migrations",
+    "Money",
+    "Page",
+    "Portable",
+    "Repository",
+    "SoftDelete",
+    "Text",
+    "Timestamped",
+    "UtcDateTime",
+    "Uuid",
+    "UuidKey",
+    "Versioned",
+    "check_portability",
+    "classify",
+    "constraint_name",
+    "errors",
+    "portable_metadata",
+    "utc_now",
+    "uuid7",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "errors":
+        return import_module("lockstep.errors")
+    home = next((home for home, names in _HOME.items() if name in names), None)
+    value = getattr(import_module(home or "lockstep.schema"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

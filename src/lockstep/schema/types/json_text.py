@@ -1,0 +1,122 @@
+"""JSON as one canonical text, exact on every engine.
+
+Owns which Python values are JSON documents and how they are written. It knows
+neither SQLAlchemy nor a database.
+
+Invariants: equal documents have equal texts (sorted keys, no spaces, no escape
+that is not needed); what one of the engines cannot hold is refused; and a float
+is written so that it comes back as a float from ``jsonb`` too, which stores
+numbers as ``numeric`` and would give 1e23 back as an integer.
+"""
+
+from __future__ import annotations
+
+import decimal
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from lockstep.schema.types.text import text_fault
+
+JSON_DEPTH_MAX = 200
+"""Nested arrays and objects. SQLite parses 1,000, Python's parser about as many."""
+
+INTEGER_DIGITS_MAX = 4300
+"""Python's own limit for turning text into an integer."""
+
+_encode_string = json.encoder.encode_basestring
+
+
+class NotJson(ValueError):
+    """The value is no JSON document, or one that not every engine can hold."""
+
+
+def canonical_json(value: object, *, expand_floats: bool = False) -> str:
+    """Return the canonical text of a document.
+
+    Args:
+        value: ``dict`` with string keys, ``list``, ``tuple``, ``str``, ``int``,
+            ``float``, ``bool`` or None, nested as JSON allows.
+        expand_floats: Write floats with a point and without an exponent, for
+            ``jsonb``.
+
+    Raises:
+        NotJson: The value cannot be stored exactly on every engine.
+    """
+    return "".join(_parts(value, expand_floats, JSON_DEPTH_MAX))
+
+
+def _parts(value: object, expand_floats: bool, depth: int) -> Iterator[str]:
+    if value is None or isinstance(value, bool):
+        yield {None: "null", True: "true", False: "false"}[value]
+    elif isinstance(value, str):
+        yield _string(value)
+    elif isinstance(value, int):
+        yield _integer(value)
+    elif isinstance(value, float):
+        yield _float(value, expand_floats)
+    elif depth == 0:
+        raise NotJson(f"nested more than {JSON_DEPTH_MAX} deep")
+    elif isinstance(value, Mapping):
+        document = cast("Mapping[Any, object]", value)
+        yield from _object(document, expand_floats, depth - 1)
+    elif isinstance(value, list | tuple):
+        yield from _array(
+            cast("list[object] | tuple[object, ...]", value), expand_floats, depth - 1
+        )
+    else:
+        raise NotJson(f"{type(value).__name__} is no JSON value")
+
+
+def _object(
+    document: Mapping[Any, object], expand_floats: bool, depth: int
+) -> Iterator[str]:
+    for key in document:
+        if not isinstance(key, str):
+            raise NotJson(f"the key {key!r} is no string")
+    separator = "{"
+    for key in sorted(document):
+        yield separator
+        yield _string(key)
+        yield ":"
+        yield from _parts(document[key], expand_floats, depth)
+        separator = ","
+    yield "}" if document else "{}"
+
+
+def _array(
+    items: list[object] | tuple[object, ...], expand_floats: bool, depth: int
+) -> Iterator[str]:
+    separator = "["
+    for item in items:
+        yield separator
+        yield from _parts(item, expand_floats, depth)
+        separator = ","
+    yield "]" if items else "[]"
+
+
+def _string(text: str) -> str:
+    fault = text_fault(text)
+    if fault is not None:
+        raise NotJson(fault)
+    # A subclass (an enum member, a SafeString) is written as the text it is.
+    return _encode_string(str.__str__(text))
+
+
+def _integer(number: int) -> str:
+    try:
+        return int.__repr__(number)
+    except ValueError as error:
+        raise NotJson(f"an integer of more than {INTEGER_DIGITS_MAX} digits") from error
+
+
+def _float(number: float, expand: bool) -> str:
+    if not math.isfinite(number):
+        raise NotJson(f"{number!r} is no JSON number")
+    number += 0.0  # jsonb has no negative zero
+    text = float.__repr__(number)
+    if not expand or "e" not in text:
+        return text
+    digits = format(decimal.Decimal(text), "f")
+    return digits if "." in digits else f"{digits}.0"

@@ -1,0 +1,142 @@
+"""Whole numbers of 64 bits, floats that are numbers, and booleans.
+
+SQLite silently turns an overflowing integer into a float, and a STRICT column
+still converts '42' to 42. Both are refused here, on the way in and out.
+"""
+
+from __future__ import annotations
+
+import decimal
+import math
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy.types import TypeEngine
+
+from lockstep.schema.types.portable import PortableType
+
+INTEGER_MIN = -(2**63)
+INTEGER_MAX = 2**63 - 1
+
+
+class BigInteger(PortableType[int]):
+    """A signed integer of 64 bits, on every engine.
+
+    PostgreSQL: ``bigint``. SQLite: ``INTEGER``; as a single primary key it is
+    the rowid and numbers itself, as ``bigserial`` does.
+    """
+
+    impl = sa.BigInteger
+    family: ClassVar[str] = "number"
+
+    def postgresql_type(self) -> TypeEngine[Any]:
+        """Return ``bigint``."""
+        return sa.BigInteger()
+
+    def sqlite_type(self) -> TypeEngine[Any]:
+        """Return INTEGER."""
+        return sa.INTEGER()
+
+    def checked(self, value: Any) -> int:
+        """Refuse booleans, strings, floats and what needs more than 64 bits."""
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.refuse(value, "not an int")
+        if not INTEGER_MIN <= value <= INTEGER_MAX:
+            self.refuse(value, "needs more than 64 bits")
+        return int(value)
+
+    def from_sqlite(self, stored: Any) -> int:
+        """Refuse the float that SQLite makes of an overflow."""
+        if not isinstance(stored, int):
+            self.refuse(stored, "the result is no integer of 64 bits")
+        return stored
+
+    def from_postgresql(self, stored: Any) -> int:
+        """Return an int for the numeric that ``sum(bigint)`` gives."""
+        if isinstance(stored, decimal.Decimal):
+            stored = int(stored)
+        if not INTEGER_MIN <= stored <= INTEGER_MAX:
+            self.refuse(stored, "the result needs more than 64 bits")
+        return stored
+
+
+class Float(PortableType[float]):
+    """A double: 8 bytes on every engine. NaN is refused, -0.0 is stored as 0.0.
+
+    PostgreSQL: ``double precision``. SQLite: ``REAL``. Not for money.
+    """
+
+    impl = sa.Double
+    family: ClassVar[str] = "number"
+
+    def postgresql_type(self) -> TypeEngine[Any]:
+        """Return ``double precision``."""
+        return sa.Double()
+
+    def sqlite_type(self) -> TypeEngine[Any]:
+        """Return REAL."""
+        return sa.REAL()
+
+    def checked(self, value: Any) -> float:
+        """Refuse NaN, which SQLite stores as NULL, and ints beyond 2**53."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.refuse(value, "not a float")
+        try:
+            number = float(value)
+        except OverflowError:
+            self.refuse(value, "beyond the range of a double")
+        if math.isnan(number):
+            self.refuse(value, "NaN is not a number; store NULL")
+        if isinstance(value, int) and int(number) != value:
+            self.refuse(value, "a double cannot hold this integer exactly")
+        # SQLite does not keep the sign of zero; adding 0.0 removes it everywhere.
+        return number + 0.0
+
+    def from_sqlite(self, stored: Any) -> float:
+        """Return a float also where SQLite computed an integer."""
+        return float(stored)
+
+    def from_postgresql(self, stored: Any) -> float:
+        """Return a float also where PostgreSQL computed a numeric."""
+        return float(stored)
+
+
+class Boolean(PortableType[bool]):
+    """True or False; 0 and 1 are not taken for them.
+
+    PostgreSQL: ``boolean``. SQLite: ``INTEGER`` with a CHECK for 0 and 1.
+    """
+
+    impl = sa.Boolean
+    family: ClassVar[str] = "boolean"
+    check_kind: ClassVar[str] = "boolean"
+
+    def postgresql_type(self) -> TypeEngine[Any]:
+        """Return ``boolean``."""
+        return sa.Boolean()
+
+    def sqlite_type(self) -> TypeEngine[Any]:
+        """Return INTEGER."""
+        return sa.INTEGER()
+
+    def checked(self, value: Any) -> bool:
+        """Refuse everything but True and False."""
+        if not isinstance(value, bool):
+            self.refuse(value, "not a bool")
+        return value
+
+    def to_sqlite(self, value: bool) -> int:
+        """Return 0 or 1."""
+        return int(value)
+
+    def from_sqlite(self, stored: Any) -> bool:
+        """Return the truth of 0 or 1."""
+        return bool(stored)
+
+    def postgresql_literal(self, value: bool) -> str:
+        """Return ``true`` or ``false``."""
+        return "true" if value else "false"
+
+    def check_sql(self, column: str, dialect_name: str) -> str | None:
+        """Check for 0 and 1 on SQLite, which has no boolean."""
+        return f"{column} IN (0, 1)" if dialect_name == "sqlite" else None

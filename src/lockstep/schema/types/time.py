@@ -1,0 +1,103 @@
+"""Moments and days.
+
+A moment is aware and kept in UTC with microseconds: ``timestamptz`` on
+PostgreSQL, on SQLite a text of fixed width whose byte order is the order of
+time. Owns also ``utc_now()``, the database's own clock written in that form.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy.types import TypeEngine
+
+from lockstep.schema.types.portable import PortableType
+
+_STORED_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+
+
+class UtcDateTime(PortableType[datetime]):
+    """A moment: aware, stored and returned in UTC, exact to the microsecond.
+
+    PostgreSQL: ``timestamptz``. SQLite: ``TEXT`` like
+    ``2026-11-20T22:14:00.000000Z``, which sorts as time does. Naive datetimes
+    are refused: they do not say when.
+    """
+
+    impl = sa.DateTime
+    family: ClassVar[str] = "moment"
+
+    def postgresql_type(self) -> TypeEngine[Any]:
+        """Return ``timestamptz``."""
+        return sa.DateTime(timezone=True)
+
+    def sqlite_type(self) -> TypeEngine[Any]:
+        """Return TEXT."""
+        return sa.TEXT()
+
+    def checked(self, value: Any) -> datetime:
+        """Refuse naive datetimes; convert any other zone to UTC."""
+        if not isinstance(value, datetime):
+            self.refuse(value, "not a datetime")
+        if value.utcoffset() is None:
+            self.refuse(value, "naive: give it a zone, datetime.now(UTC)")
+        try:
+            return value.astimezone(UTC)
+        except OverflowError:
+            self.refuse(value, "in UTC outside the years 1 to 9999")
+
+    def to_sqlite(self, value: datetime) -> str:
+        """Return the text of fixed width."""
+        # strftime("%Y") does not pad years below 1000; isoformat does.
+        return value.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+    def from_sqlite(self, stored: Any) -> datetime:
+        """Return the moment of a stored text; anything else is refused."""
+        if not isinstance(stored, str) or not _STORED_MOMENT.fullmatch(stored):
+            self.refuse(stored, "the database holds no UTC moment here")
+        try:
+            return datetime.fromisoformat(stored)
+        except ValueError:
+            self.refuse(stored, "the database holds no UTC moment here")
+
+    def from_postgresql(self, stored: Any) -> datetime:
+        """Return the moment in UTC, whatever zone the connection speaks."""
+        return stored.astimezone(UTC)
+
+
+class Date(PortableType[date]):
+    """A day of the calendar, years 1 to 9999.
+
+    PostgreSQL: ``date``. SQLite: ``TEXT``, ISO 8601.
+    """
+
+    impl = sa.Date
+    family: ClassVar[str] = "date"
+
+    def postgresql_type(self) -> TypeEngine[Any]:
+        """Return ``date``."""
+        return sa.Date()
+
+    def sqlite_type(self) -> TypeEngine[Any]:
+        """Return TEXT."""
+        return sa.TEXT()
+
+    def checked(self, value: Any) -> date:
+        """Refuse datetimes: which day they mean depends on a zone."""
+        if isinstance(value, datetime) or not isinstance(value, date):
+            self.refuse(value, "not a date")
+        return value
+
+    def to_sqlite(self, value: date) -> str:
+        """Return the ISO text."""
+        return value.isoformat()
+
+    def from_sqlite(self, stored: Any) -> date:
+        """Return the day of a stored ISO text."""
+        try:
+            return date.fromisoformat(stored)
+        except (ValueError, TypeError):
+            self.refuse(stored, "the database holds no ISO date here")
