@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
+from lockstep.engine.scratch import scratch_database
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -53,8 +54,9 @@ from fixit.services import (
     schedules,
     work,
 )
-from lockstep import Database, NotEnough, scratch_database
+from lockstep import Database
 from lockstep.clock import ManualClock
+from lockstep.errors import NotEnough
 
 ErrorT = TypeVar("ErrorT", bound=Exception)
 BELT = fixed_id("part", "BELT-A68")

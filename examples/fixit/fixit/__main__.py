@@ -23,7 +23,8 @@ from fixit.models import User
 from fixit.permissions import ADMINISTRATOR
 from fixit.project import open_database, prepare
 from fixit.services import people, schedules
-from lockstep import Database, LockstepError
+from lockstep import Database
+from lockstep.errors import LockstepError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from fixit.models import Base
 from fixit.seed import install, seed
-from lockstep import Database, load_settings
+from lockstep import Database
+from lockstep.config import load_settings
 
 _PACKAGE = Path(__file__).parent
 

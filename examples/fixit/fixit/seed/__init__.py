@@ -19,7 +19,7 @@ from fixit.models import Counter, Role, User
 from fixit.permissions import ROLES
 from fixit.seed import factory, people, store, work
 from fixit.seed.rows import add_missing, fixed_id
-from lockstep import load_settings
+from lockstep.config import load_settings
 
 __all__ = ["has_demo_pins", "install", "seed"]
 

@@ -27,7 +27,8 @@ from fixit.services.stock import find_movement, move
 from fixit.services.transitions import Action, check
 from fixit.services.work import lock_order, write_log
 from fixit.validation import request_key, whole
-from lockstep import NotEnough, Repository
+from lockstep import Repository
+from lockstep.errors import NotEnough
 
 
 def take_parts(
