@@ -37,6 +37,10 @@ class TypeCheck(sa.CheckConstraint):
         )
         self.column = column
 
+    def __repr__(self) -> str:
+        # SQLAlchemy's own would write the column, which writes its checks again.
+        return f"TypeCheck({self.name!r})"
+
 
 def type_check_name(table_name: str, column: sa.Column[Any]) -> str | None:
     """Return the name of the CHECK a column's type brings, or None."""
