@@ -40,9 +40,13 @@ def test_what_is_taken_back_is_never_announced(db: Database, who: People) -> Non
     with db.read_session() as session:
         marker = events.latest_event_marker(session)
 
-    with pytest.raises(AlreadyTaken), acting(db, who.admin) as session:
-        work.take(session, who.admin, order_id("label"))
-        work.take(session, who.admin, order_id("noise"))
+    def take_both() -> None:
+        with acting(db, who.admin) as session:
+            work.take(session, who.admin, order_id("label"))
+            work.take(session, who.admin, order_id("noise"))
+
+    with pytest.raises(AlreadyTaken):
+        take_both()
     with db.read_session() as session:
         assert events.latest_event_marker(session) == marker
 

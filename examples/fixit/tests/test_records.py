@@ -68,8 +68,7 @@ def test_orders_are_exported(db: Database, who: People) -> None:
 
 def test_machines_and_stock_are_exported(db: Database, who: People) -> None:
     machines = exported(db, who, "equipment")
-    assert [row["code"] for row in machines][0] == "CNC-001"
-    assert machines[0]["location"] == "Hall B"
+    assert (machines[0]["code"], machines[0]["location"]) == ("CNC-001", "Hall B")
     stock = exported(db, who, "stock")
     assert len(stock) == 12
     assert stock[0]["unit_cost"] == "11.90"
