@@ -282,7 +282,7 @@ class StaleVersion(DataError):
     """Somebody changed the row after it was read; nothing was written.
 
     Attributes:
-        expected: The version the caller had read.
+        expected: The version the caller had read; None when only the ORM knows.
         actual: The version in the database now; None when the row is gone.
     """
 
@@ -293,7 +293,7 @@ class StaleVersion(DataError):
         self,
         message: str,
         *,
-        expected: int,
+        expected: int | None,
         actual: int | None,
         detail: dict[str, Any] | None = None,
     ) -> None:

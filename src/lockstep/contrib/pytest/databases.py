@@ -1,0 +1,126 @@
+"""Fixtures that make databases: one per test, empty, on each engine.
+
+Owns where they come from and that they are gone afterwards. Everything heavy is
+imported inside the fixtures, because the plugin is loaded by every pytest run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from lockstep.clock import ManualClock
+    from lockstep.engine import Database
+
+
+class MakeDatabase(Protocol):
+    """What the fixture ``make_database`` is."""
+
+    def __call__(self, dialect_name: str, **settings: Any) -> Database:
+        """Return a new empty database; ``settings`` as ``load_settings`` takes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """The PostgreSQL server that tests make their databases on.
+
+    Attributes:
+        url: With credentials, if it has any; of the database ``postgres``.
+        embedded: Started for these tests, so its settings are known: unix
+            socket, superuser, ``wal_level=logical``.
+    """
+
+    url: str
+    embedded: bool
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """The server of ``LOCKSTEP_TEST_DSN``, or an embedded one.
+
+    A server that cannot be started or reached is an error, never a skip.
+    """
+    from lockstep.engine.embedded import EmbeddedPostgres
+    from lockstep.engine.scratch import SERVER_VARIABLE
+    from lockstep.errors import LockstepError
+
+    named = os.environ.get(SERVER_VARIABLE)
+    if named:
+        yield PostgresServer(named, embedded=False)
+        return
+    server = EmbeddedPostgres()
+    try:
+        server.start()
+    except LockstepError as error:
+        pytest.fail(
+            f"PostgreSQL cannot be started, so its tests cannot run.\n{error}\n"
+            f"Name a server in {SERVER_VARIABLE}, or choose --lockstep-engines=sqlite.",
+            pytrace=False,
+        )
+    try:
+        yield PostgresServer(server.url, embedded=True)
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def lockstep_engine(request: pytest.FixtureRequest) -> str:
+    """The engine this test runs on: ``sqlite`` or ``postgresql``."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def make_database(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[MakeDatabase]:
+    """Make any number of empty databases; all are gone after the test."""
+    with ExitStack() as stack:
+        made = 0
+
+        def make(dialect_name: str, **settings: Any) -> Database:
+            from lockstep.config import load_settings
+            from lockstep.engine import Database
+            from lockstep.engine.scratch import postgresql_database
+
+            nonlocal made
+            made += 1
+            if dialect_name == "sqlite":
+                url = f"sqlite:///{tmp_path / f'test-{made}.db'}"
+            else:
+                server: PostgresServer = request.getfixturevalue("postgres_server")
+                url = stack.enter_context(postgresql_database(server.url))
+            loaded = load_settings(start=tmp_path, env={}, url=url, **settings)
+            database = Database(url, settings=loaded)
+            stack.callback(database.close)
+            return database
+
+        yield make
+
+
+@pytest.fixture
+def db(lockstep_engine: str, make_database: MakeDatabase) -> Database:
+    """An empty database of this test alone, once per engine."""
+    return make_database(lockstep_engine)
+
+
+@pytest.fixture
+def db_url(db: Database) -> str:
+    """The URL of ``db``, with its credentials, for another process."""
+    return db.url.unmasked()
+
+
+@pytest.fixture
+def manual_clock() -> ManualClock:
+    """A clock that moves only when the test says so."""
+    from lockstep.clock import ManualClock
+
+    return ManualClock()

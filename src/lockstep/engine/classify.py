@@ -1,0 +1,100 @@
+"""One way from any driver's or SQLAlchemy's error to ours.
+
+Owns unwrapping: SQLAlchemy wraps what a driver raises, and what a column type
+raises while it binds a value. What a code means stands in the dialect's own
+table (``sqlite_errors.py``, ``postgresql_errors.py``).
+
+Invariant: the class never depends on the text of a message.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from typing import Any
+
+import sqlalchemy.exc as sa_exc
+from sqlalchemy.orm import exc as orm_exc
+
+from lockstep.engine.sqlite_errors import classify_sqlite
+from lockstep.errors import (
+    ConnectionLost,
+    DataError,
+    InvalidStatement,
+    InvalidValue,
+    LockstepError,
+    NotFound,
+    NotLoaded,
+    StaleVersion,
+    Timeout,
+)
+
+_WRAPPED_DEPTH_MAX = 8
+
+
+def classify(exc: BaseException) -> LockstepError | None:
+    """Return what ``exc`` means in the error tree; None when it is not ours.
+
+    A ``LockstepError`` is returned as it is, also one that SQLAlchemy wrapped
+    (an ``InvalidValue`` raised while a value was bound). The caller raises the
+    result ``from exc``.
+    """
+    error: BaseException = exc
+    for _ in range(_WRAPPED_DEPTH_MAX):
+        if isinstance(error, LockstepError):
+            return error
+        if isinstance(error, sa_exc.StatementError) and error.orig is not None:
+            error = error.orig
+            continue
+        break
+    return _from_driver(error) or _from_sqlalchemy(error) or _from_bind(exc, error)
+
+
+def _from_driver(error: BaseException) -> LockstepError | None:
+    if isinstance(error, sqlite3.Error):
+        return classify_sqlite(error)
+    # Its errors cannot exist unless psycopg was imported; importing it here
+    # would make every SQLite user pay for it.
+    psycopg: Any = sys.modules.get("psycopg")
+    if psycopg is not None and isinstance(error, psycopg.Error):
+        from lockstep.engine.postgresql_errors import classify_postgresql
+
+        return classify_postgresql(error)
+    return None
+
+
+def _from_sqlalchemy(error: BaseException) -> LockstepError | None:
+    if isinstance(error, orm_exc.StaleDataError):
+        return StaleVersion(
+            "the row was changed or removed after it was read",
+            expected=None,
+            actual=None,
+        )
+    if isinstance(error, sa_exc.TimeoutError):
+        statistics = getattr(error, "statistics", None)
+        return Timeout(
+            "no pooled connection became free in time"
+            + (f" ({statistics})" if statistics else ""),
+            hint="close sessions sooner, or raise LOCKSTEP_POOL__SIZE",
+            detail=statistics.to_json() if statistics else {},
+        )
+    if isinstance(error, sa_exc.NoResultFound):
+        return NotFound("no row was found where one was required")
+    if isinstance(error, sa_exc.MultipleResultsFound):
+        return DataError("several rows were found where one was required")
+    if isinstance(error, orm_exc.DetachedInstanceError | sa_exc.MissingGreenlet):
+        return NotLoaded("an attribute was read that the query did not load")
+    if isinstance(error, sa_exc.ResourceClosedError):
+        return ConnectionLost("the connection is closed", hint="open a new session")
+    if isinstance(error, sa_exc.CompileError | sa_exc.NoSuchTableError):
+        return InvalidStatement(f"the statement cannot be built: {error}")
+    return None
+
+
+def _from_bind(exc: BaseException, inner: BaseException) -> LockstepError | None:
+    """Classify a plain ValueError or TypeError raised while binding a value."""
+    if inner is exc or not isinstance(inner, ValueError | TypeError | OverflowError):
+        return None
+    return InvalidValue(
+        f"a value cannot be bound to its column ({type(inner).__name__})"
+    )

@@ -1,0 +1,140 @@
+"""What PostgreSQL's SQLSTATEs mean in our error tree.
+
+Owns the table from SQLSTATE, or its two-letter class, to error class. Names of
+constraints, tables and columns come from the server's diagnostics; its DETAIL
+text is left out, because it quotes the row.
+
+See https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lockstep.errors import (
+    AccessDenied,
+    Busy,
+    CheckFailed,
+    ConnectionLost,
+    DataError,
+    Duplicate,
+    EngineError,
+    ForeignKeyMissing,
+    InvalidStatement,
+    InvalidValue,
+    LockstepError,
+    PoolerIncompatible,
+    ReadOnlySession,
+    StorageFailed,
+    Timeout,
+    UnsupportedCapability,
+)
+
+_Meaning = tuple[type[LockstepError], str]
+
+STATES: dict[str, _Meaning] = {
+    "23505": (Duplicate, "the unique values exist already"),
+    "23P01": (Duplicate, "the row collides with another one"),
+    "23503": (ForeignKeyMissing, "a row would point at one that is not there"),
+    "23001": (ForeignKeyMissing, "a row is still pointed at"),
+    "23502": (CheckFailed, "a required column is empty"),
+    "23514": (CheckFailed, "a CHECK refused the row"),
+    "44000": (CheckFailed, "a view's CHECK OPTION refused the row"),
+    "P0001": (CheckFailed, "a trigger or function refused"),
+    "25006": (ReadOnlySession, "a read session cannot do this"),
+    "25P02": (EngineError, "an earlier statement of this transaction failed"),
+    "25P03": (ConnectionLost, "the transaction was idle for too long"),
+    "25P04": (Timeout, "the transaction took longer than the server allows"),
+    "40001": (Busy, "another transaction changed the same rows"),
+    "40P01": (Busy, "two transactions waited for each other"),
+    "55P03": (Busy, "another transaction holds the lock"),
+    "55006": (Busy, "the object is in use"),
+    "57014": (Timeout, "the statement took longer than allowed, or was cancelled"),
+    "57P01": (ConnectionLost, "the server ended the connection"),
+    "57P02": (ConnectionLost, "the server crashed and restarts"),
+    "57P03": (ConnectionLost, "the server is starting or stopping"),
+    "57P04": (ConnectionLost, "the database was dropped"),
+    "57P05": (ConnectionLost, "the session was idle for too long"),
+    "53300": (ConnectionLost, "the server has no connection left"),
+    "53100": (StorageFailed, "the server's disk is full"),
+    "53200": (EngineError, "the server has no memory left"),
+    "42501": (AccessDenied, "the user may not do this"),
+    "28000": (AccessDenied, "the server refuses this user"),
+    "28P01": (AccessDenied, "the password is wrong"),
+    "3D000": (InvalidStatement, "the database does not exist"),
+    "3F000": (InvalidStatement, "the schema does not exist"),
+    "0A000": (UnsupportedCapability, "the server cannot do this"),
+    "26000": (PoolerIncompatible, "a prepared statement is gone"),
+    "42P05": (PoolerIncompatible, "a prepared statement exists already"),
+}
+
+CLASSES: dict[str, _Meaning] = {
+    "08": (ConnectionLost, "the connection to the server is lost"),
+    "22": (InvalidValue, "the server refuses a value"),
+    "23": (DataError, "a constraint refused the row"),
+    "25": (EngineError, "the transaction is in the wrong state"),
+    "28": (AccessDenied, "the server refuses this user"),
+    "40": (Busy, "the transaction was rolled back"),
+    "42": (InvalidStatement, "the server refuses the statement"),
+    "53": (EngineError, "the server lacks resources"),
+    "54": (InvalidStatement, "the statement exceeds a limit of the server"),
+    "55": (EngineError, "the object is not in the right state"),
+    "57": (ConnectionLost, "an operator intervened"),
+    "58": (StorageFailed, "the server's system failed"),
+    "P0": (EngineError, "a function on the server failed"),
+    "XX": (StorageFailed, "the server reports internal damage"),
+}
+
+_HINTS = {
+    "42501": "grant it; since PostgreSQL 15 also: GRANT CREATE, USAGE ON SCHEMA public",
+    "57014": "make it faster, or raise LOCKSTEP_POSTGRESQL__STATEMENT_TIMEOUT_S",
+    "53300": "lower LOCKSTEP_POOL__SIZE (it counts per process), or use a pooler",
+    "25P03": "do the work before the transaction, or raise "
+    "LOCKSTEP_POSTGRESQL__IDLE_IN_TRANSACTION_TIMEOUT_S",
+    "28P01": "check user and password of the URL",
+    "3D000": "create the database, or correct the URL",
+}
+
+# Statements, not data, are quoted in these messages: they help and leak nothing.
+_QUOTED_CLASSES = {"42", "3D", "3F", "0A", "55", "28"}
+
+
+def classify_postgresql(error: Any) -> LockstepError:
+    """Return the error of our tree for one of psycopg's."""
+    state: str | None = error.sqlstate
+    if state is None:
+        return _without_state(error)
+    kind, sentence = STATES.get(state) or CLASSES.get(
+        state[:2], (EngineError, "the server reports an error")
+    )
+    detail: dict[str, Any] = {"sqlstate": state}
+    diag = error.diag
+    for name, value in (
+        ("constraint", diag.constraint_name),
+        ("table", diag.table_name),
+        ("column", diag.column_name),
+        ("schema", diag.schema_name),
+    ):
+        if value:
+            detail[name] = value
+    named = detail.get("constraint") or detail.get("column")
+    if state[:2] == "23" and named:
+        sentence = f"{sentence}: {named}"
+    elif diag.message_primary and (state[:2] in _QUOTED_CLASSES or state == "P0001"):
+        sentence = f"{sentence}: {diag.message_primary}"
+    return kind(sentence, hint=_HINTS.get(state), detail=detail)
+
+
+def _without_state(error: Any) -> LockstepError:
+    """Classify what psycopg raises before, or without, an answer of the server."""
+    import psycopg
+
+    if isinstance(error, psycopg.OperationalError):
+        return ConnectionLost("the server cannot be reached, or ended the connection")
+    if isinstance(error, psycopg.DataError):
+        return InvalidValue("psycopg cannot send a value to the server")
+    if isinstance(error, psycopg.NotSupportedError):
+        return UnsupportedCapability("psycopg or the server cannot do this")
+    if isinstance(error, psycopg.ProgrammingError):
+        return InvalidStatement("psycopg refuses the statement")
+    return EngineError("psycopg reports an error")

@@ -1,0 +1,94 @@
+"""Sessions: a unit of work with a beginning, an end and our errors.
+
+Owns commit, rollback and the translation of errors at a session's edge. It knows
+no dialect: how a transaction begins is the engine's hook.
+
+    enter ──► work ──► commit                       (write)
+          └─► any error ──► rollback ──► classify ──► raise ours from theirs
+    read sessions always end with a rollback: there is nothing to keep
+
+Invariant: after the block the connection is back in the pool and no transaction
+is open, whatever happened in it, also when the task was cancelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+import sqlalchemy.exc as sa_exc
+from sqlalchemy.orm import Session
+
+from lockstep.engine.classify import classify
+from lockstep.errors import LockstepError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+ACTOR = "lockstep.actor"
+CLOCK = "lockstep.clock"
+DATABASE = "lockstep.database"
+
+
+@contextmanager
+def session_scope(
+    engine: sa.Engine, info: dict[str, Any], *, commit: bool
+) -> Iterator[Session]:
+    """Yield a session; commit at the end when ``commit``, else roll back."""
+    session = Session(engine, expire_on_commit=False, info=info)
+    try:
+        try:
+            yield session
+            if commit:
+                session.commit()
+        except BaseException:
+            _roll_back(session)
+            raise
+        finally:
+            session.close()
+    except Exception as error:
+        raise_classified(error)
+
+
+@asynccontextmanager
+async def async_session_scope(
+    engine: AsyncEngine, info: dict[str, Any], *, commit: bool
+) -> AsyncIterator[AsyncSession]:
+    """Yield an async session; commit at the end when ``commit``."""
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    try:
+        # AsyncSession closes, and so rolls back, under a shield: a cancelled
+        # task does not leave a transaction open.
+        async with AsyncSession(engine, expire_on_commit=False, info=info) as session:
+            yield session
+            if commit:
+                await session.commit()
+    except Exception as error:
+        raise_classified(error)
+
+
+def raise_classified(error: Exception) -> None:
+    """Raise what ``error`` means; ``error`` itself when it is not ours to name."""
+    meaning = classify(error)
+    if meaning is None or meaning is error:
+        raise error
+    if isinstance(meaning.__cause__, BaseException) or _holds(error, meaning):
+        # Ours from the start, only wrapped: its own cause stays.
+        raise meaning from meaning.__cause__
+    raise meaning from error
+
+
+def _holds(error: BaseException, meaning: LockstepError) -> bool:
+    return isinstance(error, sa_exc.StatementError) and error.orig is meaning
+
+
+def _roll_back(session: Session) -> None:
+    try:
+        session.rollback()
+    except (sa_exc.SQLAlchemyError, OSError):
+        # The connection itself is gone, and the transaction with it. The error
+        # that led here says more, and is the one that is raised.
+        session.invalidate()

@@ -1,0 +1,289 @@
+"""Database URLs as people have them, made into one form.
+
+Owns every spelling of "which database": SQLAlchemy URLs with or without a
+driver, SQLite ``file:`` URIs and bare paths, the ``postgres://`` URLs that
+Supabase, Neon and Heroku hand out. It opens nothing and asks no server.
+
+    text ──parse──► DatabaseUrl ──► sqlalchemy_url()   engines are made from it
+                                ├─► path, sqlite_uri   what sqlite3 opens
+                                └─► str(), repr()      masked, for people
+
+Invariants: a relative path is made absolute once, so a later ``chdir`` cannot
+open another file; no text made from a ``DatabaseUrl`` carries a secret, except
+the one that is asked for by name (``sqlalchemy_url``).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+from urllib.parse import parse_qsl, quote, unquote
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+from lockstep.errors import ConfigError, UnsupportedCapability
+from lockstep.redaction import SECRET_PARAMETERS, redact
+
+DialectName = Literal["sqlite", "postgresql"]
+
+POOLER_PORT = 6543
+"""Where Supabase's and many pgbouncer installations listen."""
+
+_POSTGRESQL = re.compile(r"^(?:postgres|postgresql)(?:\+\w+)?$")
+_SQLITE = re.compile(r"^sqlite(?:\+(?:pysqlite|aiosqlite))?$")
+_LIBSQL = re.compile(r"^(?:sqlite\+)?(?:libsql|turso|aiolibsql)$")
+_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):(//)?")
+_FILE_SUFFIXES = (".db", ".db3", ".sqlite", ".sqlite3", ".s3db", ".sl3")
+_SQLITE_PARAMETERS = {"mode", "immutable", "vfs", "cache", "uri"}
+_SQLITE_MODES = {"ro", "rw", "rwc", "memory"}
+# libpq words that name a part of the URL itself; given as parameters (a unix
+# socket's ``?host=``, Heroku's ``?user=``) they mean the same.
+_LIBPQ_PARTS = {"user": "username", "password": "password", "dbname": "database"}
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUrl:
+    """One database, named in one way. ``str()`` and ``repr()`` are masked.
+
+    Attributes:
+        dialect_name: ``sqlite`` or ``postgresql``.
+        path: The SQLite file, absolute; None in memory and on PostgreSQL.
+        in_memory: A SQLite database that lives as long as its ``Database``.
+        read_only: The URL says ``mode=ro`` or ``immutable=1``.
+        pooler_likely: The URL looks like a transaction pooler's.
+    """
+
+    dialect_name: DialectName
+    path: Path | None = None
+    in_memory: bool = False
+    read_only: bool = False
+    pooler_likely: bool = False
+    _url: sa.URL = field(default_factory=lambda: sa.URL.create("sqlite"), repr=False)
+    _sqlite_query: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(
+        cls, url: str | sa.URL | Path, *, base: Path | None = None
+    ) -> DatabaseUrl:
+        """Understand ``url``; relative files lie in ``base`` (working directory).
+
+        Raises:
+            ConfigError: The URL names no database this library knows, or has a
+                part that means nothing to it.
+            UnsupportedCapability: The URL names a libSQL server.
+        """
+        if isinstance(url, sa.URL):
+            url = url.render_as_string(hide_password=False)
+        text = os.fspath(url).strip()
+        if not text or "\0" in text:
+            raise ConfigError("the database URL is empty or holds a NUL character")
+        base = Path.cwd() if base is None else base
+        scheme = _SCHEME.match(text)
+        if scheme is None or len(scheme[1]) == 1 or text == ":memory:":
+            return _bare_path(text, base)
+        name = scheme[1].lower()
+        if name == "file":
+            return _sqlite_file_uri(text, base)
+        if _SQLITE.match(name):
+            return _sqlite_url(text[scheme.end() :], bool(scheme[2]), base)
+        if _POSTGRESQL.match(name):
+            return _postgresql_url(text)
+        if _LIBSQL.match(name) or ".turso." in text:
+            raise UnsupportedCapability(
+                f"'{name}://' names a libSQL server; its driver is not part of this "
+                "version",
+                hint="a local libSQL file is a SQLite file: sqlite:///path.db",
+                detail={"scheme": name},
+            )
+        raise ConfigError(
+            f"'{name}:' is no database this library knows",
+            hint="sqlite:///file.db or postgresql://user@host/database",
+            detail={"scheme": name},
+        )
+
+    def sqlalchemy_url(self, async_: bool = False) -> sa.URL:
+        """Return the URL for ``create_engine``, **with its password**.
+
+        SQLite: the query says how the file is opened (``uri=true``).
+        """
+        if self.dialect_name == "postgresql":
+            return self._url.set(drivername="postgresql+psycopg")
+        driver = "sqlite+aiosqlite" if async_ else "sqlite+pysqlite"
+        return sa.URL.create(
+            driver,
+            database=self.sqlite_uri.partition("?")[0],
+            query={"uri": "true", **dict(self._sqlite_query)},
+        )
+
+    def unmasked(self) -> str:
+        """Return the URL as text, **with its password**; ``parse`` reads it."""
+        if self.dialect_name == "sqlite":
+            return str(self)
+        return self._url.render_as_string(hide_password=False)
+
+    @property
+    def sqlite_uri(self) -> str:
+        """The ``file:`` URI that sqlite3 opens; absolute and percent-encoded."""
+        assert self.dialect_name == "sqlite", "only a SQLite database has a file URI"
+        if self.path is None:
+            name = self._url.database
+        else:
+            name = quote(os.fspath(self.path))
+        query = "&".join(f"{k}={quote(v)}" for k, v in self._sqlite_query)
+        return f"file:{name}" + (f"?{query}" if query else "")
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The texts that must never be shown."""
+        found = {str(self._url.password or "")}
+        for name, value in self._url.query.items():
+            if name.lower() in SECRET_PARAMETERS:
+                found.update([value] if isinstance(value, str) else value)
+        return frozenset(filter(None, found))
+
+    def __str__(self) -> str:
+        if self.in_memory:
+            return "sqlite://"
+        if self.path is not None:
+            ours = [(k, v) for k, v in self._sqlite_query if (k, v) != ("mode", "rwc")]
+            query = "&".join(f"{k}={v}" for k, v in ours)
+            return f"sqlite:///{self.path}" + (f"?{query}" if query else "")
+        return redact(self._url.render_as_string(hide_password=True))
+
+    def __repr__(self) -> str:
+        return f"DatabaseUrl({str(self)!r})"
+
+
+def _bare_path(text: str, base: Path) -> DatabaseUrl:
+    if text == ":memory:":
+        return _memory()
+    looks_like_a_file = (
+        text.lower().endswith(_FILE_SUFFIXES)
+        or text.startswith((".", "~"))
+        or Path(text).is_absolute()
+    )
+    if not looks_like_a_file or text.endswith("/"):
+        raise ConfigError(
+            f"'{redact(text)}' is neither a URL nor the path of a SQLite file",
+            hint="sqlite:///file.db or postgresql://user@host/database",
+        )
+    return _file(text, {}, base)
+
+
+def _sqlite_file_uri(text: str, base: Path) -> DatabaseUrl:
+    """``file:path?mode=ro`` as SQLite itself reads it."""
+    name, _, query = text[len("file:") :].partition("#")[0].partition("?")
+    if name.startswith("//"):
+        authority, slash, rest = name[2:].partition("/")
+        if authority not in ("", "localhost"):
+            raise ConfigError(f"a file: URI names this host only, not '{authority}'")
+        name = slash + rest
+    return _file(unquote(name), dict(parse_qsl(query)), base)
+
+
+def _sqlite_url(rest: str, has_slashes: bool, base: Path) -> DatabaseUrl:
+    """``sqlite:///relative``, ``sqlite:////absolute``, ``sqlite://`` (memory)."""
+    name, _, query = rest.partition("?")
+    if not has_slashes:
+        raise ConfigError(
+            "a SQLite URL has three slashes before the file's name",
+            hint="sqlite:///file.db, or sqlite:////absolute/file.db",
+        )
+    if name.startswith("/"):
+        name = name[1:]
+    elif name:
+        raise ConfigError(
+            f"'sqlite://{redact(name)}' has two slashes, which would name a host",
+            hint=f"sqlite:///{redact(name)}",
+        )
+    if name.startswith("file:"):
+        return _sqlite_file_uri(f"{name}?{query}", base)
+    return _file(name, dict(parse_qsl(query)), base)
+
+
+def _file(name: str, query: dict[str, str], base: Path) -> DatabaseUrl:
+    unknown = sorted(set(query) - _SQLITE_PARAMETERS)
+    if unknown:
+        raise ConfigError(
+            f"the SQLite URL has an unknown parameter '{unknown[0]}'",
+            hint="known: mode=ro|rw|rwc|memory, immutable=1, vfs=…; everything else "
+            "is a setting (LOCKSTEP_SQLITE__…)",
+        )
+    query.pop("uri", None)
+    mode = query.get("mode", "rwc")
+    if mode not in _SQLITE_MODES:
+        raise ConfigError(f"mode={mode} is none of ro, rw, rwc, memory")
+    if name in ("", ":memory:") or mode == "memory":
+        return _memory()
+    if query.pop("cache", "private") == "shared":
+        raise ConfigError(
+            "cache=shared locks tables without waiting, so writers would fail",
+            hint="leave it out; connections share the file itself",
+        )
+    path = Path(os.path.normpath(base.absolute() / Path(name).expanduser()))
+    immutable = query.get("immutable", "0").lower() not in ("0", "no", "off", "false")
+    return DatabaseUrl(
+        "sqlite",
+        path=path,
+        read_only=mode == "ro" or immutable,
+        _sqlite_query=tuple(sorted({**query, "mode": mode}.items())),
+    )
+
+
+def _memory() -> DatabaseUrl:
+    # SQLite's memdb VFS: connections of one process share a database by name,
+    # with real locks between them, so threads and tasks behave as on a file.
+    # See https://sqlite.org/src/file?name=src/memdb.c
+    name = f"/lockstep-{uuid.uuid4().hex}"
+    return DatabaseUrl(
+        "sqlite",
+        in_memory=True,
+        _url=sa.URL.create("sqlite", database=name),
+        _sqlite_query=(("vfs", "memdb"),),
+    )
+
+
+def _postgresql_url(text: str) -> DatabaseUrl:
+    try:
+        url = make_url(re.sub(r"^[^:]+", "postgresql", text, count=1))
+    except (sa.exc.ArgumentError, ValueError) as error:
+        # The parser's own message quotes the URL, so it is not repeated here.
+        raise ConfigError(
+            "the PostgreSQL URL cannot be read",
+            hint="postgresql://user:password@host:5432/database; percent-encode "
+            "special characters of the password",
+        ) from _without_secrets(error)
+    parts: dict[str, Any] = {}
+    query: dict[str, Any] = {}
+    for name, value in url.query.items():
+        if name in _LIBPQ_PARTS and isinstance(value, str):
+            parts[_LIBPQ_PARTS[name]] = value
+        else:
+            query[name] = value
+    wants_pooler = str(query.pop("pgbouncer", "")).lower() in ("true", "1", "yes")
+    # Prisma's and other tools' words that libpq refuses to hear.
+    for foreign in ("schema", "connection_limit", "pool_timeout", "supa"):
+        query.pop(foreign, None)
+    url = url.set(query=query, **parts)
+    hosts = (url.host or "", *_listed(query.get("host")))
+    pooler = (
+        wants_pooler
+        or url.port == POOLER_PORT
+        or any("pooler" in host.lower() for host in hosts)
+    )
+    return DatabaseUrl("postgresql", pooler_likely=pooler, _url=url)
+
+
+def _listed(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(cast("list[str]", value))
+
+
+def _without_secrets(error: Exception) -> Exception:
+    return type(error)(redact(str(error)))

@@ -1,0 +1,25 @@
+"""Shared by all tests: an environment without anybody's own settings."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+# What a developer or a CI machine has set would change what tests see. The
+# server that tests may use is the one thing they may name.
+_KEPT = {"LOCKSTEP_TEST_DSN", "LOCKSTEP_POSTGRESQL_BIN"}
+
+
+@pytest.fixture(autouse=True)
+def _scrubbed_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        foreign = name.startswith(("PG", "LOCKSTEP_")) and name not in _KEPT
+        if foreign or name in ("DATABASE_URL", "APP_ENV"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Async tests run on asyncio, which is what SQLAlchemy speaks."""
+    return "asyncio"
