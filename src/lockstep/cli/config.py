@@ -14,6 +14,8 @@ from lockstep.cli.run import Run
 from lockstep.redaction import redact
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from lockstep.config import Settings
 
 
@@ -74,12 +76,12 @@ def setting_rows(settings: Settings) -> list[dict[str, Any]]:
     return rows
 
 
-def _flat(model: Any, prefix: str = "") -> list[tuple[str, Any]]:
+def _flat(model: BaseModel, prefix: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
-    fields = cast("dict[str, Any]", type(model).model_fields)
-    for name in fields:
-        value = getattr(model, name)
-        if hasattr(type(value), "model_fields"):
+    names = cast("list[str]", list(type(model).model_fields))
+    for name in names:
+        value: Any = getattr(model, name)
+        if hasattr(value, "model_fields_set"):
             found += _flat(value, f"{prefix}{name}.")
         elif name not in _NOT_SETTINGS:
             found.append((prefix + name, value))

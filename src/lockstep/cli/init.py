@@ -1,8 +1,9 @@
 """``lockstep init``: a project that runs at once.
 
 Owns the order in which a project comes to be. Everything is made in a folder beside
-the target and moved into place at the end, so whatever stops it, Ctrl-C and kill -9
-included, the target holds either the whole project or nothing of it.
+the target and moved into place at the end. A new target appears by one rename, so
+whatever stops it, kill -9 included, there is the whole project or none; into a folder
+that exists the entries move one by one, and an error or Ctrl-C takes them out again.
 
     template → staging folder → migrations scaffold → first revision → rename
 
@@ -233,9 +234,15 @@ def _move_new(source: Path, place: Path) -> None:
     if source.is_dir():
         place.mkdir()  # fails when it is there; renaming over an empty one is atomic
         os.rename(source, place)
-    else:
+        return
+    try:
         os.link(source, place)
-        source.unlink()
+    except FileExistsError:
+        raise
+    except OSError:  # this file system has no hard links
+        with place.open("xb") as target:
+            target.write(source.read_bytes())
+    source.unlink()
 
 
 def _relative(target: Path) -> str:

@@ -123,7 +123,7 @@ def group(name: str | None = None, **attributes: Any) -> Callable[..., Any]:
 def command(
     name: str,
     *,
-    document: Mapping[str, str],
+    document: Mapping[str, str] | None,
     examples: Mapping[str, str],
     needs: Needs = "database",
     yes: bool = False,
@@ -135,6 +135,7 @@ def command(
         name: The verb.
         document: The keys of its ``--json`` document and what each one says; the
             reference page is made of them, and a test compares them with the output.
+            None when the verb prints no result, and so has no ``--json``.
         examples: ``{command line: what it does}``, shown below ``--help``.
         needs: What it works on; decides between ``--project`` and ``--url``.
         yes: Whether it destroys something and so wants ``--yes``.
@@ -148,7 +149,7 @@ def command(
             assert run is not None, "the root command puts a Run into the context"
             shared = {name: values.pop(name, None) for name in ("url", "project")}
             run.choose(
-                as_json=values.pop("json"),
+                as_json=values.pop("json", False),
                 debug=values.pop("debug"),
                 yes=values.pop("yes", False),
                 **shared,
@@ -156,7 +157,9 @@ def command(
             function(run, **values)
 
         declared: Callable[..., Any] = call
-        for shared_option in _shared_options(needs, yes=yes):
+        for shared_option in _shared_options(
+            needs, as_json=document is not None, yes=yes
+        ):
             declared = shared_option(declared)
         panels = [
             rich_click.RichOptionPanel(title) for title in (OWN_PANEL, SHARED_PANEL)
@@ -165,14 +168,14 @@ def command(
             Verb,
             _untyped.command(name, cls=Verb, panels=panels, **attributes)(declared),
         )
-        made.json_document = document
+        made.json_document = document or {}
         made.examples = examples
         return made
 
     return decorate
 
 
-def _shared_options(needs: Needs, *, yes: bool) -> list[Decorator]:
+def _shared_options(needs: Needs, *, as_json: bool, yes: bool) -> list[Decorator]:
     """Return the shared options' decorators, the last one of ``--help`` first."""
 
     def shared(*names: str, **attributes: Any) -> Decorator:
@@ -184,7 +187,7 @@ def _shared_options(needs: Needs, *, yes: bool) -> list[Decorator]:
         envvar="LOCKSTEP_DEBUG",
         help="Show the traceback of an error.",
     )
-    as_json = shared(
+    json = shared(
         "--json",
         is_flag=True,
         envvar="LOCKSTEP_JSON",
@@ -215,7 +218,8 @@ def _shared_options(needs: Needs, *, yes: bool) -> list[Decorator]:
         chosen.append(project)
     if needs == "database":
         chosen.append(address)
-    chosen.append(as_json)
+    if as_json:
+        chosen.append(json)
     if yes:
         chosen.append(confirm)
     return chosen

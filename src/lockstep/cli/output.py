@@ -11,6 +11,7 @@ to a pipe is never cut; colours appear only on a terminal and never under NO_COL
 from __future__ import annotations
 
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -165,6 +166,8 @@ def console(stream: TextIO) -> Console:
         width=None if is_terminal else PIPE_WIDTH,
         # FORCE_COLOR would make rich colour a pipe; a pipe is read by programs.
         force_terminal=is_terminal,
+        # rich keeps bold under NO_COLOR; a reader who wants none wants none at all.
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
         legacy_windows=False,
     )
 

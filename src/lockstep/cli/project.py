@@ -83,7 +83,7 @@ def load_object(place: str, *, setting: str, root: Path) -> Any:
     put_on_path(root)
     try:
         module = import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _import_failure(error, place, setting=setting, root=root) from error
     found: Any = module
     for name in attribute.split("."):
@@ -104,8 +104,9 @@ def put_on_path(root: Path) -> None:
     """
     source = root / "src"
     for folder in (source, root) if source.is_dir() else (root,):
-        if str(folder) not in sys.path:
-            sys.path.insert(0, str(folder))
+        while str(folder) in sys.path:
+            sys.path.remove(str(folder))
+        sys.path.insert(0, str(folder))
     # A module written a moment ago (by init, by an editor) must be seen.
     invalidate_caches()
 
@@ -116,7 +117,7 @@ def _public_names(module: object) -> str:
 
 
 def _import_failure(
-    error: Exception, place: str, *, setting: str, root: Path
+    error: BaseException, place: str, *, setting: str, root: Path
 ) -> ConfigError:
     """Say where in the user's own files the import failed, and with what."""
     if isinstance(error, ModuleNotFoundError) and error.name:
@@ -136,7 +137,7 @@ def _import_failure(
     )
 
 
-def _place_of(error: Exception, root: Path) -> tuple[str, str]:
+def _place_of(error: BaseException, root: Path) -> tuple[str, str]:
     if isinstance(error, SyntaxError) and error.filename:
         place = f"{_shown(error.filename, root)}:{error.lineno}"
         return place, (error.text or "").strip()
@@ -148,7 +149,7 @@ def _place_of(error: Exception, root: Path) -> tuple[str, str]:
     return f"{_shown(frame.filename, root)}:{frame.lineno}", (frame.line or "").strip()
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return text.strip().partition("\n")[0]
 

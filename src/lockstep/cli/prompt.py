@@ -1,8 +1,8 @@
 """A small SQL prompt for machines without ``sqlite3`` or ``psql``.
 
-Owns reading statements from a terminal or a pipe and printing their rows. It runs them
-on the database's own engine, so the same settings hold as for the application; each
-statement is a transaction of its own.
+Owns reading statements from a terminal or a pipe and printing their rows. They run on
+one connection of the database's own engine, so the application's settings hold. Each
+statement commits by itself, unless the reader typed BEGIN, as in the real shells.
 
 Invariant: a failing statement is told and changes nothing; from a pipe it also ends the
 prompt with exit code 1, so a script stops where it broke.
@@ -10,115 +10,203 @@ prompt with exit code 1, so a script stops where it broke.
 
 from __future__ import annotations
 
+import re
+import sqlite3
 import sys
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, cast
 
 from lockstep.cli.failures import EXIT_FAILED, Failure, Finished, tell
 from lockstep.cli.output import Page, console
+from lockstep.errors import InvalidValue
 
 if TYPE_CHECKING:
     from lockstep.cli.run import Run
     from lockstep.engine import Database
 
 ROWS_SHOWN_MAX = 1_000
+BYTES_SHOWN_MAX = 64
 STATEMENT_CHARACTERS_MAX = 1_000_000
 
 HELP = "Statements end with ;   .tables lists tables   .quit or Ctrl-D leaves"
 
+# Text, names, comments and dollar-quoted bodies, in which a semicolon ends nothing.
+_OPAQUE = re.compile(
+    r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]*(?:\n|\Z) | /\*.*?\*/
+      | \$(?P<tag>[A-Za-z_]\w*|)\$ .*? \$(?P=tag)\$""",
+    re.DOTALL | re.VERBOSE,
+)
+_OPENED = re.compile(r"""['"]|/\*|\$(?:[A-Za-z_]\w*|)\$""")
+
+
+def is_complete_postgresql(text: str) -> bool:
+    """Return whether ``text`` is one or more complete PostgreSQL statements."""
+    rest = _OPAQUE.sub(" ", text)
+    return rest.rstrip().endswith(";") and _OPENED.search(rest) is None
+
+
+class StatementReader:
+    """Cuts lines into statements.
+
+    Args:
+        is_complete: Whether a text ends where a statement ends; the dialects differ
+            in trigger bodies and in quotes.
+    """
+
+    def __init__(self, is_complete: Callable[[str], bool]) -> None:
+        self._is_complete = is_complete
+        self._pending = ""
+        self._tested = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no statement has begun."""
+        return not self._pending.strip()
+
+    def feed(self, line: str) -> Generator[str]:
+        """Take one line; yield each statement that it completes.
+
+        Raises:
+            InvalidValue: A statement exceeds ``STATEMENT_CHARACTERS_MAX``.
+        """
+        self._pending += line + "\n"
+        if len(self._pending) > STATEMENT_CHARACTERS_MAX:
+            self.clear()
+            raise InvalidValue(f"a statement is longer than {STATEMENT_CHARACTERS_MAX}")
+        while (end := self._pending.find(";", self._tested)) >= 0:
+            # A prefix that was incomplete stays so; each is tested once.
+            self._tested = end + 1
+            if self._is_complete(self._pending[: end + 1]):
+                statement = self._pending[: end + 1].strip()
+                self._pending, self._tested = self._pending[end + 1 :], 0
+                yield statement
+
+    def rest(self) -> str:
+        """Return what was begun and not ended, and forget it."""
+        rest = self._pending.strip()
+        self.clear()
+        return rest
+
+    def clear(self) -> None:
+        """Forget what was begun."""
+        self._pending, self._tested = "", 0
+
 
 def run_prompt(run: Run, database: Database) -> None:
-    """Read statements until the input ends, and print what each one gives."""
+    """Read statements until the input ends, and print what each one gives.
+
+    Raises:
+        Finished: A statement from a pipe failed; exit code 1.
+    """
     page = Page(console(sys.stdout))
     interactive = sys.stdin.isatty()
     if interactive:
-        # GNU readline gives the prompt history and editing where it is installed.
-        try:
-            import readline  # noqa: F401
-        except ImportError:
-            run.output.progress("no line editing: Python was built without readline")
-        run.output.progress(f"{database.url}  {HELP}")
-    for statement in _statements(interactive):
-        try:
-            _execute(page, database, statement)
-        except KeyboardInterrupt:
-            if not interactive:
-                raise
-            run.output.warning("interrupted; the statement changed nothing")
-        except Exception as error:
-            _tell_failure(run, error)
-            if not interactive:
-                raise Finished(EXIT_FAILED) from error
-        sys.stdout.flush()
+        _greet(run, database)
+    pooled = database.engine.raw_connection()
+    try:
+        driver: Any = pooled.driver_connection
+        if database.dialect_name == "postgresql":
+            driver.autocommit = True
+            reader = StatementReader(is_complete_postgresql)
+        else:
+            driver.isolation_level = None
+            reader = StatementReader(sqlite3.complete_statement)
+        for statement in _statements(reader, interactive):
+            _try(run, page, database, driver, statement, interactive)
+    finally:
+        pooled.close()
 
 
-def _tell_failure(run: Run, error: Exception) -> None:
-    from lockstep.engine import classify
+def _greet(run: Run, database: Database) -> None:
+    try:
+        # Its import alone gives input() history and editing.
+        import readline  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    except ImportError:
+        run.output.progress("no line editing: Python was built without readline")
+    run.output.progress(f"{database.url}   {HELP}")
 
-    known = classify(error) or error
-    tell(run.output, Failure.of(known), error=error, secrets=run.secrets())
 
-
-def _statements(interactive: bool) -> Generator[str]:
-    """Yield complete statements and dot commands, without the final semicolon."""
-    import sqlite3
-
-    pending = ""
+def _statements(reader: StatementReader, interactive: bool) -> Generator[str]:
     while True:
+        prompt = "lockstep> " if reader.is_empty else "     ...> "
         try:
-            prompt = ("   ...> " if pending else "lockstep> ") if interactive else ""
-            line = input(prompt)
+            line = input(prompt if interactive else "")
         except EOFError:
             break
         except KeyboardInterrupt:
             if not interactive:
                 raise
             sys.stdout.write("\n")
-            pending = ""
+            reader.clear()
             continue
-        if not pending and line.strip() in {".quit", ".exit"}:
-            return
-        if not pending and line.strip().startswith("."):
+        if reader.is_empty and line.strip().startswith("."):
+            if line.strip() in {".quit", ".exit"}:
+                return
             yield line.strip()
-            continue
-        pending = f"{pending}\n{line}" if pending else line
-        if len(pending) > STATEMENT_CHARACTERS_MAX:
-            raise ValueError(f"a statement has over {STATEMENT_CHARACTERS_MAX} signs")
-        # SQLite's own tokenizer knows quotes, comments and trigger bodies.
-        if sqlite3.complete_statement(pending):
-            yield pending.strip()
-            pending = ""
-    if pending.strip():
-        yield pending.strip()
+        else:
+            yield from reader.feed(line)
+    if rest := reader.rest():
+        yield rest
 
 
-def _execute(page: Page, database: Database, statement: str) -> None:
-    import sqlalchemy as sa
+def _try(
+    run: Run,
+    page: Page,
+    database: Database,
+    driver: Any,
+    statement: str,
+    interactive: bool,
+) -> None:
+    try:
+        _execute(page, database, driver, statement)
+    except KeyboardInterrupt:
+        if not interactive:
+            raise
+        run.output.warning("interrupted; the statement changed nothing")
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        from lockstep.engine import classify
 
+        failure = Failure.of(classify(error) or error)
+        tell(run.output, failure, error=error, secrets=run.secrets())
+        if not interactive:
+            raise Finished(EXIT_FAILED) from error
+    sys.stdout.flush()
+
+
+def _execute(page: Page, database: Database, driver: Any, statement: str) -> None:
     if statement == ".tables":
-        names = sa.inspect(database.engine).get_table_names()
-        page.table(("table",), [(name,) for name in sorted(names)])
+        import sqlalchemy as sa
+
+        names = sorted(sa.inspect(database.engine).get_table_names())
+        page.table(("table",), [(name,) for name in names])
         return
     if statement.startswith("."):
         page.line(HELP)
         return
-    with database.engine.begin() as connection:
-        # exec_driver_sql: a colon in the text is no parameter.
-        result = connection.exec_driver_sql(statement)
-        if not result.returns_rows:
-            if result.rowcount >= 0:
-                page.line(f"{result.rowcount} rows")
+    cursor = driver.cursor()
+    try:
+        cursor.execute(statement)
+        if cursor.description is None:
+            if cursor.rowcount >= 0:
+                page.line(f"{cursor.rowcount} rows")
             return
-        rows = result.fetchmany(ROWS_SHOWN_MAX + 1)
-        headers = list(result.keys())
-    page.table(headers, [[_shown(value) for value in row] for row in rows])
+        headers = [column[0] for column in cursor.description]
+        rows = cursor.fetchmany(ROWS_SHOWN_MAX + 1)
+    finally:
+        cursor.close()
+    page.table(headers, [[shown(v) for v in row] for row in rows[:ROWS_SHOWN_MAX]])
     if len(rows) > ROWS_SHOWN_MAX:
         page.line(f"(the first {ROWS_SHOWN_MAX} rows; add LIMIT and OFFSET)")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a value as the prompt prints it; long binary values are cut."""
     if value is None:
         return "NULL"
     if isinstance(value, bytes | memoryview):
-        return f"x'{bytes(value[:64]).hex()}'" + ("…" if len(value) > 64 else "")
+        data = bytes(cast("bytes", value))
+        tail = "…" if len(data) > BYTES_SHOWN_MAX else ""
+        return f"x'{data[:BYTES_SHOWN_MAX].hex()}'{tail}"
     return str(value)

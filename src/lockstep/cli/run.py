@@ -97,8 +97,8 @@ class Run:
         if self._settings is None:
             from lockstep.config import load_settings
 
-            overrides = {} if self._url is None else {"url": self._url}
-            self._settings = load_settings(start=self._start(), **overrides)
+            # None means "not given" to load_settings.
+            self._settings = load_settings(start=self._start(), url=self._url)
         return self._settings
 
     @contextmanager
@@ -120,11 +120,16 @@ class Run:
         return load_metadata(self.settings)
 
     @contextmanager
-    def migrations(self) -> Generator[Migrations]:
-        """Yield the project's history, bound to its database and models."""
+    def migrations(self, *, models: bool = True) -> Generator[Migrations]:
+        """Yield the project's history, bound to its database.
+
+        Args:
+            models: Whether the verb looks at the models; one that does not also works
+                while they are broken.
+        """
         from lockstep.migrations import Migrations
 
-        metadata = self.metadata()
+        metadata = self.metadata() if models else None
         directory = self.settings.root / self.settings.migrations
         with self.database() as database:
             yield Migrations(database, metadata=metadata, directory=directory)

@@ -64,7 +64,7 @@ class ShellCommand:
     """A program to hand the terminal to."""
 
     program: str
-    arguments: Sequence[str]
+    arguments: list[str]
     environment: Mapping[str, str]
 
 

@@ -45,7 +45,9 @@ _DOCUMENT = {
     yes=True,
 )
 @argument("target", default="head")
-@option("--sql", is_flag=True, help="Print the SQL statements; change nothing.")
+@option(
+    "--sql", is_flag=True, help="PostgreSQL: only print the SQL, from base or FROM:TO."
+)
 def upgrade(run: Run, *, target: str, sql: bool) -> None:
     """Bring the database to TARGET: a revision, +N, or head.
 
@@ -73,7 +75,7 @@ def upgrade(run: Run, *, target: str, sql: bool) -> None:
     yes=True,
 )
 @argument("target")
-@option("--sql", is_flag=True, help="Print the SQL statements; change nothing.")
+@option("--sql", is_flag=True, help="PostgreSQL: only print the SQL of FROM:TO.")
 def downgrade(run: Run, *, target: str, sql: bool) -> None:
     """Take the database back to TARGET: a revision, -N, or base.
 

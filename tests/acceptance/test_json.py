@@ -1,0 +1,82 @@
+"""Every verb's JSON document has the keys that the reference page declares."""
+
+import json
+
+import pytest
+from tests.acceptance.shell import Shell
+
+from lockstep.cli import reference
+
+VERBS = {path.removeprefix("lockstep "): verb for path, verb in reference.verbs()}
+# Keys that only some runs have; the declaration says "Only".
+RUNS = {
+    "db info": ["db", "info"],
+    "migrate current": ["migrate", "current"],
+    "migrate history": ["migrate", "history"],
+    "migrate heads": ["migrate", "heads"],
+    "migrate check": ["migrate", "check"],
+    "migrate verify": ["migrate", "verify", "--dialect", "sqlite"],
+    "migrate upgrade": ["migrate", "upgrade"],
+    "migrate downgrade": ["migrate", "downgrade", "base", "--yes"],
+    "migrate stamp": ["migrate", "stamp", "head", "--yes"],
+    "migrate revision": ["migrate", "revision", "-m", "empty one"],
+    "migrate merge": ["migrate", "merge"],
+    "seed": ["seed"],
+    "config show": ["config", "show"],
+    "init": ["init", "inner"],
+}
+
+
+def declared(verb: str) -> tuple[set[str], set[str]]:
+    """Return the keys that are always there, and those that may be."""
+    document = VERBS[verb].json_document
+    sometimes = {key for key, text in document.items() if text.startswith("Only")}
+    return set(document) - sometimes, sometimes
+
+
+def test_every_verb_with_a_document_is_tried() -> None:
+    assert set(RUNS) == {name for name, verb in VERBS.items() if verb.json_document}
+
+
+@pytest.mark.parametrize("verb", [verb for verb in RUNS if verb != "migrate merge"])
+def test_the_document_has_the_declared_keys(project_on: Shell, verb: str) -> None:
+    if verb in {"seed", "migrate check", "migrate downgrade"}:
+        project_on("migrate", "upgrade")
+    done = project_on(*RUNS[verb], "--json")
+    always, sometimes = declared(verb)
+    assert always <= set(done.document) <= always | sometimes
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("verb", ["migrate upgrade", "migrate downgrade"])
+def test_a_plan_and_the_sql_have_the_declared_keys(
+    project_on: Shell, verb: str
+) -> None:
+    words = [*RUNS[verb], "--json"]
+    _, sometimes = declared(verb)
+    assert sometimes == {"plan", "sql"}
+    project_on("migrate", "upgrade")
+    project_on("seed")
+    if verb == "migrate downgrade":
+        shown = project_on(*(w for w in words if w != "--yes"), code=1).document
+        assert set(shown) == {"applied", "plan"}
+        assert shown["applied"] is False
+    project_on("migrate", "downgrade", "base", "--yes")
+    printed = project_on("migrate", "upgrade", "--sql", "--json").document
+    assert printed["applied"] is False
+    assert "CREATE TABLE" in printed["sql"]
+
+
+def test_an_error_is_the_only_document(project: Shell) -> None:
+    for words in (["seed"], ["migrate", "nonsense"], ["migrate", "downgrade"]):
+        done = project(*words, "--json", code=None)
+        assert done.code in (1, 2)
+        document = json.loads(done.out)
+        assert set(document) == {"error"}
+        assert {"code", "message", "hint", "retryable"} <= set(document["error"])
+        assert "Traceback" not in done.both
+
+
+def test_json_for_every_verb_by_one_variable(project: Shell) -> None:
+    shell = project.having(LOCKSTEP_JSON="1")
+    assert shell("config", "show").document["root"] == str(project.folder)
