@@ -153,7 +153,6 @@ class SqliteBackend:
         settings = self._settings
         raw.execute(f"PRAGMA busy_timeout = {int(settings.busy_timeout_s * 1000)}")
         raw.execute("PRAGMA foreign_keys = ON")
-        raw.execute("PRAGMA trusted_schema = OFF")
         raw.execute("PRAGMA recursive_triggers = ON")
         raw.execute(f"PRAGMA cache_size = -{settings.cache_size_kib}")
         raw.execute("PRAGMA temp_store = MEMORY")
