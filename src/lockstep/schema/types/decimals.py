@@ -63,7 +63,7 @@ class Decimal(PortableType[decimal.Decimal]):
         exact = self._at_scale(number)
         if exact is None:
             self.refuse(value, f"more than {self.scale} decimal places")
-        if abs(exact) >= decimal.Decimal(10) ** (self.precision - self.scale):
+        if exact.copy_abs() >= decimal.Decimal(10) ** (self.precision - self.scale):
             self.refuse(value, f"more than {self.precision} digits")
         return exact
 
@@ -75,7 +75,7 @@ class Decimal(PortableType[decimal.Decimal]):
         except decimal.InvalidOperation:
             return number
         # A negative zero is stored as zero, so that equal values look equal.
-        return exact + 0 if exact == number else None
+        return _EXACT.add(exact, 0) if exact == number else None
 
     def to_sqlite(self, value: decimal.Decimal) -> int | str:
         """Return the scaled integer, or the text that sorts as the number."""
