@@ -68,7 +68,11 @@ class Array(PortableType[list[Any]]):
         """Check on SQLite that the text is a JSON array."""
         if dialect_name != "sqlite":
             return None
-        return f"json_valid({column}) AND json_type({column}) = 'array'"
+        # SQLite before 3.42 calls NULL invalid JSON.
+        return (
+            f"{column} IS NULL OR "
+            f"(json_valid({column}) AND json_type({column}) = 'array')"
+        )
 
     def postgresql_literal(self, value: list[Any]) -> str:
         """Return ``ARRAY[…]::item[]``."""

@@ -59,4 +59,7 @@ class Json(PortableType[Any]):
 
     def check_sql(self, column: str, dialect_name: str) -> str | None:
         """Check on SQLite that the text is JSON."""
-        return f"json_valid({column})" if dialect_name == "sqlite" else None
+        if dialect_name != "sqlite":
+            return None
+        # SQLite before 3.42 calls NULL invalid JSON.
+        return f"{column} IS NULL OR json_valid({column})"
