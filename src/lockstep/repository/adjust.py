@@ -1,0 +1,169 @@
+"""Atomic arithmetic: take n if at least n is there.
+
+Owns the one statement ``SET q = q + n WHERE q + n >= floor``: the database adds,
+so no two writers can both see what only one may take. Reading, subtracting and
+writing back loses one of two concurrent changes; this cannot. Where the database
+cannot add (a decimal kept as text, a column in the second table of a joined
+inheritance), the row is locked first and Python adds.
+"""
+
+from __future__ import annotations
+
+import decimal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
+
+import sqlalchemy as sa
+
+from lockstep.errors import InvalidValue, NotEnough, NotPortable
+from lockstep.repository.audit.images import Change, fetch_images, key_text, shape_of
+from lockstep.repository.audit.trail import trail_of, write
+from lockstep.repository.keys import INTEGER_MAX, identity_of, matches
+from lockstep.repository.kinds import is_integer, python_type_of
+from lockstep.repository.refreshing import locked, present, refresh
+from lockstep.repository.stamps import changed_values
+from lockstep.repository.transaction import atomic
+from lockstep.repository.writes import write_values
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+    from sqlalchemy.sql.dml import ReturningUpdate
+
+    from lockstep.repository.audit.images import Image
+    from lockstep.repository.facts import ModelFacts
+    from lockstep.repository.keys import Identity, Key
+
+M = TypeVar("M")
+Number: TypeAlias = "int | float | decimal.Decimal"
+
+#: A guarded update that matched no row is tried once more with the row locked.
+_ATTEMPTS: Final = 2
+
+
+@dataclass(frozen=True)
+class _Adjustment(Generic[M]):
+    session: Session
+    facts: ModelFacts[M]
+    identity: Identity
+    name: str
+    column: sa.Column[Any]
+    by: Number
+    floor: Number | None
+
+    def sum_of(self, current: Any) -> Any:
+        """Return the new value, or raise why there is none.
+
+        Raises:
+            NotEnough: It would lie below the floor.
+            InvalidValue: There is no current value, or the sum does not fit.
+        """
+        what = f"{self.facts.name}.{self.name}"
+        if current is None:
+            raise InvalidValue(f"{what} is NULL: there is nothing to add to")
+        found = current + self.by
+        if self.by < 0 and self.floor is not None and found < self.floor:
+            raise NotEnough(
+                f"{what} would fall below {self.floor}",
+                wanted=-self.by,
+                available=max(current - self.floor, current - current),
+            )
+        if isinstance(found, int) and abs(found) > INTEGER_MAX:
+            raise InvalidValue(f"{what} would no longer fit into 64 bits")
+        return found
+
+
+def adjust(
+    session: Session,
+    facts: ModelFacts[M],
+    key: Key,
+    name: str,
+    by: Number,
+    *,
+    floor: Number | None,
+) -> Any:
+    """Add ``by`` to a column; return the new value."""
+    column = facts.column_of(name)
+    if column in facts.key_columns or name in (facts.version_name, facts.deleted_name):
+        raise InvalidValue(f"{facts.name}.{name} is not for adjust() to change")
+    for what, number in (("by", by), ("floor", floor)):
+        if number is not None:
+            _check_number(column, what, number)
+    identity = identity_of(facts, key)
+    job = _Adjustment(session, facts, identity, name, column, by, floor)
+    with atomic(session):
+        if column.table is not facts.key_table:
+            return _add_in_python(job)
+        try:
+            statement = _statement(job)
+            str(statement.compile(dialect=session.get_bind().dialect))
+        except NotPortable:
+            return _add_in_python(job)
+        return _add_in_database(job, statement)
+
+
+def _check_number(column: sa.Column[Any], what: str, number: object) -> None:
+    kinds: tuple[type, ...] = (int, float, decimal.Decimal)
+    if is_integer(column.type):
+        kinds = (int,)
+    elif python_type_of(column.type) is decimal.Decimal:
+        kinds = (int, decimal.Decimal)
+    if isinstance(number, bool) or not isinstance(number, kinds):
+        raise InvalidValue(
+            f"{what} must be {kinds[-1].__name__}, not {type(number).__name__}"
+        )
+    if isinstance(number, int) and abs(number) > INTEGER_MAX:
+        raise InvalidValue(f"{what} does not fit into 64 bits")
+
+
+def _statement(job: _Adjustment[Any]) -> ReturningUpdate[*tuple[Any, ...]]:
+    column, facts = job.column, job.facts
+    added = column + sa.literal(job.by, column.type)
+    where = [matches(facts.key_columns, job.identity)]
+    if facts.deleted_name is not None:
+        where.append(facts.column_of(facts.deleted_name).is_(None))
+    if job.by < 0 and job.floor is not None:
+        where.append(added >= sa.literal(job.floor, column.type))
+    elif is_integer(column.type) and isinstance(job.by, int):
+        # SQLite would turn the sum into a float; PostgreSQL would refuse it.
+        room = INTEGER_MAX - abs(job.by)
+        near = column <= sa.literal(room, column.type)
+        where.append(near if job.by >= 0 else column >= sa.literal(-room, column.type))
+    values: dict[Any, Any] = {**changed_values(job.session, facts), column: added}
+    return sa.update(facts.key_table).where(*where).values(values).returning(column)
+
+
+def _add_in_database(
+    job: _Adjustment[M], statement: ReturningUpdate[*tuple[Any, ...]]
+) -> Any:
+    session, facts, identity = job.session, job.facts, job.identity
+    trail = trail_of(facts.mapper)
+    before = None if trail is None else _image(job, lock=True)
+    done: Any = None
+    for _ in range(_ATTEMPTS):
+        done = session.execute(statement).first()
+        if done is not None:
+            break
+        # Says why nothing matched; if nothing is wrong, somebody has just added
+        # to the row, which is locked from now on.
+        row = locked(session, facts, identity)
+        job.sum_of(getattr(row, job.name))
+    assert done is not None, "a locked row fits the condition or does not"
+    if trail is not None:
+        change = Change(shape_of(facts.mapper), identity, before, _image(job))
+        write(session, trail, [change])
+    known = present(session, facts, identity)
+    if known is not None:
+        refresh(session, known)
+    return done[0]
+
+
+def _image(job: _Adjustment[Any], *, lock: bool = False) -> Image | None:
+    found = fetch_images(job.session, job.facts.mapper, [job.identity], lock=lock)
+    return found.get(key_text(job.identity))
+
+
+def _add_in_python(job: _Adjustment[Any]) -> Any:
+    row = locked(job.session, job.facts, job.identity)
+    added = job.sum_of(getattr(row, job.name))
+    write_values(job.session, row, {job.name: added})
+    return getattr(row, job.name)

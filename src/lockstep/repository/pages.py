@@ -1,0 +1,278 @@
+"""Keyset pages and streams: rows after a position, never after a row number.
+
+Owns ``Page`` and the walk over an order in either direction. A page starts where
+the one before ended, by value: rows inserted or deleted meanwhile neither repeat
+a row nor hide one. A stream is the same walk in larger steps, so its memory is one
+step, and rows may be changed while it runs.
+
+    after=None      [1 2 3] 4 5 6 7
+    after=cur(3)     1 2 3 [4 5 6] 7        before=cur(4) -> [1 2 3]
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+
+import sqlalchemy as sa
+
+from lockstep.errors import DataError, EngineError, InvalidCursor, InvalidValue
+from lockstep.repository import cursor as cursors
+from lockstep.repository.transaction import atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from sqlalchemy.orm import Session
+
+    from lockstep.repository.ordering import Ordering, Position, Term
+    from lockstep.repository.reads import Reading
+
+M = TypeVar("M")
+
+#: A page is read at once; a larger number is refused, not cut down.
+PAGE_SIZE_MAX: Final = 1_000
+STREAM_BATCH_MAX: Final = 10_000
+
+
+@dataclass(frozen=True)
+class Page(Generic[M]):
+    """Some rows in order, and the way to the ones before and after.
+
+    Attributes:
+        items: The rows, in the order asked for, also when read backwards.
+        next_cursor: Give it as ``after``; None when nothing follows.
+        previous_cursor: Give it as ``before``; None when nothing precedes.
+        has_next: Whether a row follows at the moment of reading.
+        has_previous: Whether a row precedes at the moment of reading.
+    """
+
+    items: Sequence[M]
+    next_cursor: str | None
+    previous_cursor: str | None
+    has_next: bool
+    has_previous: bool
+
+    def __iter__(self) -> Iterator[M]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """Where a page starts, and to which side it lies."""
+
+    position: Position
+    inclusive: bool
+    backward: bool
+
+
+def page_of(
+    session: Session,
+    asked: Reading[M],
+    ordering: Ordering,
+    *,
+    size: int,
+    after: str | None,
+    before: str | None,
+) -> Page[M]:
+    """Read one page.
+
+    Raises:
+        InvalidCursor: The cursor is damaged, forged, or of another query.
+        InvalidValue: ``size`` is out of range, or both cursors are given.
+    """
+    check_size("size", size, PAGE_SIZE_MAX)
+    if after is not None and before is not None:
+        raise InvalidValue("a page lies after a cursor or before one, not both")
+    signature = ordering.signature(asked.facts, session.get_bind().dialect)
+    edge: _Edge | None = None
+    given = before if after is None else after
+    if given is not None:
+        position, inclusive = cursors.decode(
+            given, count=len(ordering.terms), signature=signature
+        )
+        _check_position(session, ordering, position)
+        edge = _Edge(position, inclusive, backward=before is not None)
+    return _Walk(session, asked, ordering, signature).page(size, edge)
+
+
+@dataclass(frozen=True)
+class _Walk(Generic[M]):
+    session: Session
+    asked: Reading[M]
+    ordering: Ordering
+    signature: bytes
+
+    def page(self, size: int, edge: _Edge | None) -> Page[M]:
+        backward = edge is not None and edge.backward
+        rows = list(self._rows(size + 1, edge))
+        has_more = len(rows) > size
+        rows = rows[:size]
+        has_others = edge is not None and self._is_any_behind(rows, edge)
+        if backward:
+            rows.reverse()
+        has_next, has_previous = has_more, has_others
+        if backward:
+            has_next, has_previous = has_others, has_more
+        ends = self._ends(rows, edge)
+        return Page(
+            items=[cast("M", row[0]) for row in rows],
+            next_cursor=ends[1] if has_next else None,
+            previous_cursor=ends[0] if has_previous else None,
+            has_next=has_next,
+            has_previous=has_previous,
+        )
+
+    def _rows(self, length: int, edge: _Edge | None) -> Sequence[sa.Row[Any]]:
+        order = self.ordering.reversed() if edge and edge.backward else self.ordering
+        statement = self.asked.select(*order.raw_columns())
+        if edge is not None:
+            statement = statement.where(
+                order.after(edge.position, inclusive=edge.inclusive)
+            )
+        statement = statement.order_by(*order.clauses()).limit(length)
+        if edge is None or not _may_be_refused(self.session, self.ordering):
+            return self.asked.rows(self.session, statement)
+        try:
+            with atomic(self.session):
+                return self.asked.rows(self.session, statement)
+        except (DataError, EngineError) as exc:
+            if exc.retryable:
+                raise
+            raise InvalidCursor("this page cursor belongs to another query") from exc
+
+    def _is_any_behind(self, rows: Sequence[sa.Row[Any]], edge: _Edge) -> bool:
+        """Return whether rows lie on the side that the page was entered from."""
+        away = self.ordering if edge.backward else self.ordering.reversed()
+        if rows:
+            condition = away.after(tuple(rows[0][1:]))
+        else:
+            condition = away.after(edge.position, inclusive=not edge.inclusive)
+        statement = self.asked.select_only(sa.literal(1)).where(condition).limit(1)
+        return self.session.execute(statement).first() is not None
+
+    def _ends(
+        self, rows: Sequence[sa.Row[Any]], edge: _Edge | None
+    ) -> tuple[str | None, str | None]:
+        if rows:
+            return self._cursor(rows[0][1:]), self._cursor(rows[-1][1:])
+        if edge is None:
+            return None, None
+        # An empty page lies between two rows: its own edge leads back.
+        same = self._cursor(edge.position, inclusive=not edge.inclusive)
+        return same, same
+
+    def _cursor(self, position: Sequence[Any], *, inclusive: bool = False) -> str:
+        return cursors.encode(
+            tuple(position), inclusive=inclusive, signature=self.signature
+        )
+
+
+def batches_of(
+    session: Session, asked: Reading[M], ordering: Ordering, size: int
+) -> Generator[list[M]]:
+    """Yield all matching rows in order, ``size`` at a time, nothing held between."""
+    check_size("batch_size", size, STREAM_BATCH_MAX)
+    columns, clauses = ordering.raw_columns(), ordering.clauses()
+    position: Position | None = None
+    while True:
+        statement = asked.select(*columns).order_by(*clauses).limit(size)
+        if position is not None:
+            statement = statement.where(ordering.after(position))
+        rows = asked.rows(session, statement)
+        count = len(rows)
+        if count:
+            position = tuple(rows[-1][1:])
+            items = [cast("M", row[0]) for row in rows]
+            # Nothing here may keep the instances alive while the caller works.
+            del rows
+            yield items
+            del items
+        if count < size:
+            return
+
+
+def check_size(name: str, size: int, most: int) -> None:
+    """Refuse a number of rows that is not between 1 and ``most``."""
+    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= most:  # pyright: ignore[reportUnnecessaryIsInstance] - it may come from a query string
+        raise InvalidValue(
+            f"{name} must be between 1 and {most}, not {size!r}",
+            detail={"least": 1, "most": most},
+        )
+
+
+#: What PostgreSQL's driver gives for a column, by the name of its type.
+_POSTGRESQL_KINDS: Final[dict[str, tuple[type[Any], ...]]] = {
+    "SMALLINT": (int,),
+    "INTEGER": (int,),
+    "BIGINT": (int,),
+    "SMALLSERIAL": (int,),
+    "SERIAL": (int,),
+    "BIGSERIAL": (int,),
+    "NUMERIC": (decimal.Decimal, int),
+    "DECIMAL": (decimal.Decimal, int),
+    "REAL": (float,),
+    "FLOAT": (float,),
+    "DOUBLE": (float,),
+    "BOOLEAN": (bool,),
+    "VARCHAR": (str,),
+    "CHAR": (str,),
+    "TEXT": (str,),
+    "UUID": (uuid.UUID,),
+    "TIMESTAMP": (dt.datetime,),
+    "DATE": (dt.date,),
+    "TIME": (dt.time,),
+    "INTERVAL": (dt.timedelta,),
+    "BYTEA": (bytes,),
+}
+_SQLITE_KINDS: Final = (int, float, str, bytes)
+
+
+def _check_position(session: Session, ordering: Ordering, position: Position) -> None:
+    """Refuse a forged position before a database has to."""
+    dialect = session.get_bind().dialect
+    for term, value in zip(ordering.terms, position, strict=True):
+        if value is None:
+            fits = term.nullable
+        elif dialect.name == "sqlite":
+            fits = isinstance(value, _SQLITE_KINDS) and not isinstance(value, bool)
+        else:
+            fits = "\x00" not in value if isinstance(value, str) else True
+            fits = fits and _fits(term, value, dialect)
+        if not fits:
+            raise InvalidCursor("this page cursor belongs to another query")
+
+
+def _fits(term: Term, value: Any, dialect: sa.Dialect) -> bool:
+    kinds = _kinds(term, dialect)
+    if kinds is None:
+        return True
+    if isinstance(value, bool | dt.datetime):
+        return type(value) in kinds
+    return isinstance(value, kinds)
+
+
+def _kinds(term: Term, dialect: sa.Dialect) -> tuple[type[Any], ...] | None:
+    # Only a column's type says what the database returns; an expression's may err.
+    if not isinstance(term.expression, sa.Column):
+        return None
+    name = str(term.expression.type.compile(dialect=dialect))
+    return _POSTGRESQL_KINDS.get(name.split("(")[0].split(" ")[0])
+
+
+def _may_be_refused(session: Session, ordering: Ordering) -> bool:
+    """Return whether the database itself must judge a cursor's values.
+
+    PostgreSQL ends the transaction when it refuses one, so that read then runs in
+    a savepoint. SQLite compares values of any type.
+    """
+    dialect = session.get_bind().dialect
+    return dialect.name == "postgresql" and any(
+        _kinds(term, dialect) is None for term in ordering.terms
+    )

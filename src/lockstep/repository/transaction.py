@@ -1,0 +1,83 @@
+"""What a repository needs from the session it works in.
+
+Owns three questions: what time is it, who acts, and how many values may one
+statement bind; and one guarantee: a write that fails leaves the surrounding
+transaction as it was, on every engine. PostgreSQL ends a transaction at the first
+failed statement and SQLite does not, so every write runs inside a savepoint.
+
+It commits nothing: the transaction belongs to whoever opened the session.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from lockstep.clock import SYSTEM_CLOCK
+from lockstep.engine import classify
+from lockstep.errors import InvalidValue, LockstepError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+#: What SQLite allowed before 3.32; assumed where a connection cannot be asked.
+BIND_PARAMETERS_SAFE: Final = 999
+
+
+def now(session: Session) -> datetime:
+    """Return the time by the session's clock, aware, in UTC."""
+    return session.info.get("lockstep.clock", SYSTEM_CLOCK).now()
+
+
+def actor(session: Session) -> str | None:
+    """Return who the session acts for, as it was opened."""
+    return session.info.get("lockstep.actor")
+
+
+def dialect_name(session: Session) -> str:
+    """Return the name of the dialect the session speaks."""
+    return session.get_bind().dialect.name
+
+
+def bind_parameters_max(session: Session) -> int:
+    """Return how many values one statement of this session may bind."""
+    database = session.info.get("lockstep.database")
+    if database is not None:
+        return int(database.capabilities.bind_parameters_max)
+    if dialect_name(session) == "postgresql":
+        return 65_535
+    raw: Any = session.connection().connection.driver_connection
+    if isinstance(raw, sqlite3.Connection):
+        return raw.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+    return BIND_PARAMETERS_SAFE
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Raise a driver's error as the error of our tree that it stands for."""
+    try:
+        yield
+    except LockstepError:
+        raise
+    except (OverflowError, UnicodeError) as exc:
+        # Python's sqlite3 raises these before the value reaches the database.
+        raise InvalidValue(
+            "a value lies outside what the database can store",
+            hint="integers have 64 bits; text has no lone surrogates",
+        ) from exc
+    except Exception as exc:
+        known = classify(exc)
+        if known is None:
+            raise
+        raise known from exc
+
+
+@contextmanager
+def atomic(session: Session) -> Generator[None]:
+    """Do all of the block or nothing, and keep the transaction usable either way."""
+    with translated(), session.begin_nested():
+        yield
