@@ -11,12 +11,18 @@ import pytest
 from tests.acceptance.shell import DEADLINE_S, Shell
 
 STEERING = ("LOCKSTEP_", "PG", "DATABASE_", "APP_ENV", "NO_COLOR", "FORCE_COLOR")
+# Which PostgreSQL the tests may use is the one thing a machine says.
+SERVER = ("LOCKSTEP_TEST_DSN", "LOCKSTEP_POSTGRESQL_BIN")
 
 
 @pytest.fixture(scope="session")
 def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return the environment without anything that steers lockstep or libpq."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(STEERING)}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in SERVER or not name.startswith(STEERING)
+    }
     kept |= {"HOME": str(tmp_path_factory.mktemp("home")), "COLUMNS": "80"}
     # The test run's own coverage and plugin settings are no part of the story.
     for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONWARNINGS"):

@@ -6,7 +6,7 @@ shown, so a new setting appears here by itself.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from lockstep.cli.options import LazyGroup, command, group
 from lockstep.cli.output import Page
@@ -78,7 +78,7 @@ def setting_rows(settings: Settings) -> list[dict[str, Any]]:
 
 def _flat(model: BaseModel, prefix: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
-    names = cast("list[str]", list(type(model).model_fields))
+    names = list(type(model).model_fields)
     for name in names:
         value: Any = getattr(model, name)
         if hasattr(value, "model_fields_set"):

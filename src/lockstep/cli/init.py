@@ -17,7 +17,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -80,7 +80,7 @@ def init(run: Run, *, directory: Path, name: str | None) -> None:
             for path in staging.rglob("*")
             if path.is_file()
         )
-        _move_into_place(staging, target)
+        move_into_place(staging, target)
 
     def draw(page: Page) -> None:
         page.line(f"Wrote {len(written)} files to {target}", style="bold")
@@ -173,7 +173,8 @@ def _first_revision(staging: Path) -> str:
     from lockstep.cli.project import load_metadata
     from lockstep.config import load_settings
     from lockstep.engine import Database
-    from lockstep.migrations import Migrations, scaffold
+    from lockstep.migrations import Migrations
+    from lockstep.migrations.scaffold import scaffold
 
     scratch = staging.parent / "scratch.db"
     settings = load_settings(start=staging, env={}, url=f"sqlite:///{scratch}")
@@ -205,35 +206,33 @@ def _own_modules_only() -> Generator[None]:
         sys.modules.update(before)
 
 
-def _move_into_place(staging: Path, target: Path) -> None:
-    """Give the finished project its name: at once, or entry by entry and undone."""
+def move_into_place(staging: Path, target: Path) -> None:
+    """Give the finished project its name: at once, or entry by entry and undone.
+
+    Raises:
+        OSError: An entry of the same name appeared meanwhile; it stays as it is, and
+            what was moved is taken out again.
+    """
     if not os.path.lexists(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         # An atomic rename: the folder appears complete or not at all.
         os.rename(staging, target)
         return
-    moved: list[Path] = []
+    # A folder is a project once it has its pyproject.toml, so that comes last.
+    entries = sorted(staging.iterdir(), key=lambda path: path.name == "pyproject.toml")
     try:
-        for entry in _pyproject_last(staging):
-            place = target / entry.name
-            _move_new(entry, place)
-            moved.append(place)
+        for entry in entries:
+            _move_new(entry, target / entry.name)
     except BaseException:
-        for place in reversed(moved):
-            shutil.rmtree(place) if place.is_dir() else place.unlink()
+        for entry in entries:
+            _take_back(entry, target / entry.name)
         raise
-
-
-def _pyproject_last(staging: Path) -> Sequence[Path]:
-    # A folder is a project once it has its pyproject.toml.
-    return sorted(staging.iterdir(), key=lambda path: path.name == "pyproject.toml")
 
 
 def _move_new(source: Path, place: Path) -> None:
     """Move one entry; fail rather than replace what appeared in the meantime."""
     if source.is_dir():
-        place.mkdir()  # fails when it is there; renaming over an empty one is atomic
-        os.rename(source, place)
+        os.rename(source, place)  # refuses a file, and a folder with anything in it
         return
     try:
         os.link(source, place)
@@ -243,6 +242,17 @@ def _move_new(source: Path, place: Path) -> None:
         with place.open("xb") as target:
             target.write(source.read_bytes())
     source.unlink()
+
+
+def _take_back(source: Path, place: Path) -> None:
+    """Remove ``place`` if it is ours: its source is gone, or is the same file."""
+    if os.path.lexists(source):
+        if place.is_file() and source.is_file() and place.samefile(source):
+            place.unlink()
+    elif place.is_dir():
+        shutil.rmtree(place)
+    else:
+        place.unlink()
 
 
 def _relative(target: Path) -> str:
