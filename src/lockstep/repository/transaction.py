@@ -44,10 +44,11 @@ def dialect_name(session: Session) -> str:
 
 
 def bind_parameters_max(session: Session) -> int:
-    """Return how many values one statement of this session may bind."""
-    database = session.info.get("lockstep.database")
-    if database is not None:
-        return int(database.capabilities.bind_parameters_max)
+    """Return how many values one statement of this session may bind.
+
+    Asks the session's own connection. ``Database.capabilities`` may need a second
+    one, and the pool may be empty because others wait for this very transaction.
+    """
     if dialect_name(session) == "postgresql":
         return 65_535
     raw: Any = session.connection().connection.driver_connection
