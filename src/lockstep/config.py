@@ -16,7 +16,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -198,12 +198,17 @@ def load_settings(
 
     values: dict[str, Any] = {}
     provenance: dict[str, str] = {}
-    _merge(values, table, provenance, lambda _: PYPROJECT)
+    _merge(values, table, provenance, _always(PYPROJECT))
     for name, variable in _FOREIGN_VARIABLES.items():
         if env.get(variable):
-            _merge(values, {name: env[variable]}, provenance, _naming(variable))
+            _merge(
+                values,
+                {name: env[variable]},
+                provenance,
+                _always(f"environment {variable}"),
+            )
     _merge(values, _from_environment(env), provenance, _environment_name)
-    _merge(values, overrides, provenance, lambda _: "argument")
+    _merge(values, overrides, provenance, _always("argument"))
     _choose_url(values)
     for name in _names(Settings):
         provenance.setdefault(name, "default")
@@ -275,15 +280,18 @@ def _environment_name(name: str) -> str:
     return f"environment {ENV_PREFIX}{name.replace('.', '__').upper()}"
 
 
-def _naming(variable: str) -> Any:
-    return lambda _name: f"environment {variable}"  # pyright: ignore[reportUnknownLambdaType]
+def _always(source: str) -> Callable[[str], str]:
+    def name_source(_name: str) -> str:
+        return source
+
+    return name_source
 
 
 def _merge(
     into: dict[str, Any],
     given: Mapping[str, Any],
     provenance: dict[str, str],
-    source: Any,
+    source: Callable[[str], str],
     prefix: str = "",
 ) -> None:
     """Lay ``given`` over ``into``, group by group, and note where it is from."""

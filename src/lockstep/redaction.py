@@ -45,7 +45,8 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     libpq connection string, and each of ``secrets`` wherever it stands, as it
     is or percent-encoded.
     """
-    for secret in sorted(filter(None, set(secrets)), key=len, reverse=True):
+    longest_first = sorted({s for s in secrets if s}, key=len, reverse=True)
+    for secret in longest_first:
         for form in {secret, quote(secret, safe=""), quote_plus(secret)}:
             text = text.replace(form, MASK)
     text = _CREDENTIALS.sub(rf"\g<scheme>\g<user>:{MASK}@", text)

@@ -13,23 +13,25 @@ made from it shows a secret.
 
 from __future__ import annotations
 
-import asyncio
+import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakSet
 
 import sqlalchemy as sa
+import sqlalchemy.exc as sa_exc
 from sqlalchemy.orm import Session
 
 from lockstep.clock import SYSTEM_CLOCK, Clock
+from lockstep.engine.async_engines import AsyncEngines, dispose_apart
 from lockstep.engine.capabilities import Capabilities
-from lockstep.engine.classify import classify
 from lockstep.engine.pool import AsyncCountedPool, CountedPool, PoolStatistics
 from lockstep.engine.postgresql import PostgresqlBackend
 from lockstep.engine.sessions import (
@@ -37,11 +39,14 @@ from lockstep.engine.sessions import (
     CLOCK,
     DATABASE,
     async_session_scope,
+    raise_classified,
     session_scope,
 )
 from lockstep.engine.sqlite import SqliteBackend
+from lockstep.engine.sqlite_files import forget_connections
 from lockstep.engine.urls import DatabaseUrl, DialectName
-from lockstep.errors import EngineError
+from lockstep.engine.write_turns import forget_turns
+from lockstep.errors import ConfigError
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -106,7 +111,9 @@ class Database:
         self._clock = clock
         self._lock = threading.RLock()
         self._engine: sa.Engine | None = None
-        self._async_engine: AsyncEngine | None = None
+        self._reading_engine: sa.Engine | None = None
+        self._async_engines = AsyncEngines(self._create_async_engine)
+        _databases.add(self)
 
     @cached_property
     def settings(self) -> Settings:
@@ -124,7 +131,10 @@ class Database:
         if self._given_url is not None:
             return self._given_url
         settings = self.settings
-        assert settings.url is not None, "load_settings chooses a URL or raises"
+        if settings.url is None:
+            raise ConfigError(
+                "these settings name no database", hint="give a URL, or load_settings()"
+            )
         # A relative file of pyproject.toml, and the default, lie in the project's
         # folder, so that they are one file wherever a command is started.
         of_project = settings.provenance.get("url") in ("pyproject.toml", "default")
@@ -149,28 +159,41 @@ class Database:
 
     @property
     def engine(self) -> sa.Engine:
-        """The SQLAlchemy engine. SQLite: a transaction begins IMMEDIATE."""
+        """The SQLAlchemy engine. SQLite: every transaction begins IMMEDIATE."""
         with self._lock:
             if self._engine is None:
                 self._engine = sa.create_engine(
-                    self.url.sqlalchemy_url(), **self._arguments(CountedPool)
+                    self._backend.engine_url(async_=False),
+                    **self._arguments(CountedPool),
                 )
                 self._backend.install(self._engine)
             return self._engine
 
     @property
     def async_engine(self) -> AsyncEngine:
-        """The async engine, with a pool of its own."""
-        with self._lock:
-            if self._async_engine is None:
-                from sqlalchemy.ext.asyncio import create_async_engine
+        """The async engine of the running event loop, with a pool of its own."""
+        return self._async_engines.current()
 
-                self._async_engine = create_async_engine(
-                    self.url.sqlalchemy_url(async_=True),
-                    **self._arguments(AsyncCountedPool),
-                )
-                self._backend.install(self._async_engine.sync_engine)
-            return self._async_engine
+    @property
+    def _reader(self) -> sa.Engine:
+        """The engine whose transactions only read; it shares the pool."""
+        with self._lock:
+            engine = self.engine
+            if self._reading_engine is None:
+                options = self._backend.read_options
+                self._reading_engine = engine.execution_options(**options)
+            return self._reading_engine
+
+    def _create_async_engine(self) -> AsyncEngine:
+        from sqlalchemy.ext.asyncio import create_async_engine
+
+        with self._lock:
+            engine = create_async_engine(
+                self._backend.engine_url(async_=True),
+                **self._arguments(AsyncCountedPool),
+            )
+            self._backend.install(engine.sync_engine)
+            return engine
 
     def _arguments(self, pool: type[Any]) -> dict[str, Any]:
         settings = self.settings.pool
@@ -186,7 +209,7 @@ class Database:
         }
 
     @contextmanager
-    def write_session(self, *, actor: str | None = None) -> Iterator[Session]:
+    def write_session(self, *, actor: str | None = None) -> Generator[Session]:
         """Open a session that commits at the end and rolls back on an error.
 
         Args:
@@ -201,7 +224,7 @@ class Database:
             yield session
 
     @contextmanager
-    def read_session(self) -> Iterator[Session]:
+    def read_session(self) -> Generator[Session]:
         """Open a session that sees one snapshot and cannot write.
 
         SQLite: a deferred transaction with an authorizer that denies writing.
@@ -210,8 +233,7 @@ class Database:
         Raises:
             ReadOnlySession: Something in it tried to write.
         """
-        engine = self.engine.execution_options(**self._backend.read_options)
-        with session_scope(engine, self._info(None), commit=False) as session:
+        with session_scope(self._reader, self._info(None), commit=False) as session:
             yield session
 
     def async_write_session(
@@ -231,19 +253,19 @@ class Database:
     @cached_property
     def capabilities(self) -> Capabilities:
         """What this database can do; asks it once."""
-        with self._translated(), self._reading() as connection:
+        with self._reading() as connection:
             return self._backend.capabilities(connection)
 
     def ping(self) -> float:
         """Ask the database for an answer; return how many seconds it took."""
         started = time.perf_counter()
-        with self._translated(), self._reading() as connection:
+        with self._reading() as connection:
             connection.exec_driver_sql("SELECT 1")
         return time.perf_counter() - started
 
     def describe(self) -> DatabaseInfo:
         """Ask the database what it is."""
-        with self._translated(), self._reading() as connection:
+        with self._reading() as connection:
             facts = self._backend.facts(connection)
         return DatabaseInfo(
             url=str(self.url),
@@ -256,11 +278,11 @@ class Database:
 
     def pool_statistics(self) -> PoolStatistics:
         """Return the numbers of the pools that are open, added up."""
-        pools: list[Any] = []
+        pools: list[Any] = [
+            engine.sync_engine.pool for engine in self._async_engines.all()
+        ]
         if self._engine is not None:
             pools.append(self._engine.pool)
-        if self._async_engine is not None:
-            pools.append(self._async_engine.sync_engine.pool)
         s = self.settings.pool
         if not pools:
             return PoolStatistics(s.size + s.overflow_max, s.size, 0, 0, 0, s.timeout_s)
@@ -270,51 +292,52 @@ class Database:
         return total
 
     @contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
-        engine = self.engine.execution_options(**self._backend.read_options)
-        with engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _reading(self) -> Generator[sa.Connection]:
         try:
-            yield
-        except sa.exc.SQLAlchemyError as error:
-            meaning = classify(error)
-            if meaning is None:
-                raise
-            raise meaning from error
+            with self._reader.connect() as connection:
+                yield connection
+        except sa_exc.SQLAlchemyError as error:
+            raise_classified(error)
 
     def close(self) -> None:
-        """Close every connection; sessions that are open keep theirs.
+        """Close every idle connection; those in use close when they come back.
 
-        Raises:
-            EngineError: The async engine was used and a loop runs: ``aclose()``.
+        May be called anywhere, also inside a running event loop (it then holds
+        the loop up for a moment; ``aclose`` does not).
         """
-        if self._async_engine is not None:
-            try:
-                asyncio.get_running_loop()
-            except RuntimeError:
-                asyncio.run(self.aclose())
-            else:
-                raise EngineError(
-                    "the async engine cannot be closed from inside a running loop",
-                    hint="await db.aclose()",
-                )
+        engines = self._async_engines.take_all()
+        if engines:
+            dispose_apart(engines)
+        self._close_sync()
+
+    async def aclose(self) -> None:
+        """Close, as ``close`` does, from a coroutine."""
+        for engine in self._async_engines.take_all():
+            await engine.dispose()
+        self._close_sync()
+
+    def _close_sync(self) -> None:
         with self._lock:
             if self._engine is not None:
                 self._engine.dispose()
-                self._engine = None
+            self._engine = self._reading_engine = None
             if "_backend" in self.__dict__:
                 self._backend.close()
+                del self.__dict__["_backend"]
 
-    async def aclose(self) -> None:
-        """Close every connection of both engines."""
-        with self._lock:
-            engine, self._async_engine = self._async_engine, None
-        if engine is not None:
-            await engine.dispose()
-        self.close()
+    def _start_anew_in_child(self) -> None:
+        """Use nothing of the parent's after a fork, and close nothing of it.
+
+        A connection must not be shared by two processes, and closing the child's
+        copy would end the parent's; so the engines are kept, never used again.
+        """
+        self._lock = threading.RLock()
+        _of_parent.append(
+            (self._engine, self._async_engines, self.__dict__.get("_backend"))
+        )
+        self._engine = self._reading_engine = None
+        self._async_engines = AsyncEngines(self._create_async_engine)
+        self.__dict__.pop("_backend", None)
 
     def __enter__(self) -> Self:
         return self
@@ -342,3 +365,18 @@ class Database:
         if self._given_url is None and "url" not in self.__dict__:
             return "Database(<from settings>)"
         return f"Database({str(self.url)!r})"
+
+
+_databases: WeakSet[Database] = WeakSet()
+_of_parent: list[Any] = []
+
+
+def _after_fork_in_child() -> None:
+    forget_connections()
+    forget_turns()
+    for database in list(_databases):
+        database._start_anew_in_child()  # pyright: ignore[reportPrivateUsage]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -199,7 +199,7 @@ class EmbeddedPostgres:
         installation = find_installation()
         self._password = secrets.token_hex(16)
         self._port = _free_port() if self._tcp else DEFAULT_PORT
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and file
             [sys.executable, "-I", "-S", str(_SUPERVISOR)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

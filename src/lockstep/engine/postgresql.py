@@ -13,13 +13,17 @@ left on the server's connection, because the next client gets it.
 
 from __future__ import annotations
 
+import difflib
+import importlib.util
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 
 from lockstep.engine.capabilities import Capabilities
-from lockstep.errors import MissingExtraError, UnsupportedCapability
+from lockstep.errors import ConfigError, MissingExtraError, UnsupportedCapability
+from lockstep.redaction import SECRET_PARAMETERS
 
 if TYPE_CHECKING:
     from lockstep.config import Settings
@@ -37,41 +41,51 @@ class PostgresqlBackend:
     }
 
     def __init__(self, url: DatabaseUrl, settings: Settings) -> None:
-        try:
-            import psycopg  # noqa: F401
-        except ImportError as error:
-            raise MissingExtraError("PostgreSQL", extra="pg") from error
+        if importlib.util.find_spec("psycopg") is None:
+            raise MissingExtraError("PostgreSQL", extra="pg")
         self._url = url
         self._settings = settings.postgresql
         self.behind_pooler = self._settings.pooler == "transaction" or (
             self._settings.pooler == "auto" and url.pooler_likely
         )
 
+    def engine_url(self, *, async_: bool) -> sa.URL:
+        """Return the URL that ``create_engine`` gets: no secret parameter in it.
+
+        SQLAlchemy masks the password of a URL wherever it shows one, and no
+        parameter (``sslpassword``, …); those travel as arguments.
+        """
+        url = self._url.sqlalchemy_url(async_)
+        return url.set(query={k: v for k, v in url.query.items() if not _is_secret(k)})
+
     def engine_arguments(self) -> dict[str, Any]:
         """Return what ``create_engine`` needs beside URL and pool."""
-        arguments: dict[str, Any] = {}
         query = self._url.sqlalchemy_url().query
+        _refuse_unknown_parameters(query)
+        arguments: dict[str, Any] = {k: v for k, v in query.items() if _is_secret(k)}
         if "connect_timeout" not in query:
             arguments["connect_timeout"] = self._settings.connect_timeout_s
         if "application_name" not in query:
             arguments["application_name"] = self._settings.application_name
         if self.behind_pooler:
             arguments["prepare_threshold"] = None
+        # A server that restarted, or a pooler that closed idle connections, is
+        # noticed before a transaction begins; one round trip each time.
         return {"connect_args": arguments, "pool_pre_ping": True}
 
     def install(self, engine: sa.Engine) -> None:
         """Attach the hooks that every connection goes through."""
+        event.listen(engine, "connect", self._after_connect)
         if self.behind_pooler:
             event.listen(engine, "begin", self._begin_behind_pooler)
-        else:
-            event.listen(engine, "connect", self._after_connect)
 
     def close(self) -> None:
         """Hold nothing beside the pools."""
 
     def capabilities(self, connection: sa.Connection) -> Capabilities:
         """Return what this server can do."""
-        version = self._version(connection)
+        dialect_version = connection.dialect.server_version_info or (0,)
+        version = tuple(int(part) for part in dialect_version)
         return Capabilities(
             dialect_name="postgresql",
             version=version,
@@ -107,15 +121,6 @@ class PostgresqlBackend:
             "behind_pooler": self.behind_pooler,
         }
 
-    def _version(self, connection: sa.Connection) -> tuple[int, ...]:
-        version = connection.dialect.server_version_info or ()
-        if version[0] < VERSION_MIN:
-            raise UnsupportedCapability(
-                f"PostgreSQL {version[0]} is too old; {VERSION_MIN} is the oldest "
-                "that works"
-            )
-        return tuple(version)
-
     def _session_settings(self) -> dict[str, str]:
         s = self._settings
         return {
@@ -136,6 +141,15 @@ class PostgresqlBackend:
         return "SELECT " + ", ".join(calls)
 
     def _after_connect(self, dbapi_connection: Any, record: Any) -> None:
+        version: int = dbapi_connection.info.server_version
+        if version < VERSION_MIN * 10_000:
+            raise UnsupportedCapability(
+                f"PostgreSQL {version // 10_000} is too old; {VERSION_MIN} is the "
+                "oldest that works",
+                detail={"version": version // 10_000, "version_min": VERSION_MIN},
+            )
+        if self.behind_pooler:
+            return
         cursor = dbapi_connection.cursor()
         cursor.execute(self._set_config(local=False))
         cursor.close()
@@ -149,3 +163,22 @@ class PostgresqlBackend:
 
 def _milliseconds(seconds: float) -> str:
     return str(round(seconds * 1000))
+
+
+def _is_secret(parameter: str) -> bool:
+    return parameter.lower() in SECRET_PARAMETERS
+
+
+def _refuse_unknown_parameters(names: Iterable[str]) -> None:
+    """Refuse what libpq would refuse at the first connection, with a better text."""
+    from psycopg import pq
+
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise ConfigError(
+                f"the PostgreSQL URL has an unknown parameter '{name}'",
+                hint=f"did you mean '{near[0]}'?" if near else "libpq knows none such",
+                detail={"parameter": name},
+            )

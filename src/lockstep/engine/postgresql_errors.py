@@ -107,16 +107,15 @@ def classify_postgresql(error: Any) -> LockstepError:
     kind, sentence = STATES.get(state) or CLASSES.get(
         state[:2], (EngineError, "the server reports an error")
     )
-    detail: dict[str, Any] = {"sqlstate": state}
     diag = error.diag
-    for name, value in (
-        ("constraint", diag.constraint_name),
-        ("table", diag.table_name),
-        ("column", diag.column_name),
-        ("schema", diag.schema_name),
-    ):
-        if value:
-            detail[name] = value
+    names = {
+        "constraint": diag.constraint_name,
+        "table": diag.table_name,
+        "column": diag.column_name,
+        "schema": diag.schema_name,
+    }
+    detail: dict[str, Any] = {"sqlstate": state}
+    detail.update({name: value for name, value in names.items() if value})
     named = detail.get("constraint") or detail.get("column")
     if state[:2] == "23" and named:
         sentence = f"{sentence}: {named}"

@@ -15,16 +15,15 @@ import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING
 
 from lockstep.engine.embedded import EmbeddedPostgres
+from lockstep.engine.sessions import raise_classified
 from lockstep.engine.urls import DatabaseUrl
-from lockstep.errors import ConfigError, LockstepError
+from lockstep.errors import ConfigError
 
 if TYPE_CHECKING:
     from lockstep.config import Settings
@@ -39,7 +38,7 @@ _shared: dict[int, EmbeddedPostgres] = {}
 @contextmanager
 def scratch_database(
     dialect_name: str, settings: Settings | None = None
-) -> Iterator[str]:
+) -> Generator[str]:
     """Make an empty database, yield its URL, remove it.
 
     SQLite: a file in a temporary folder. PostgreSQL: a database on the server
@@ -81,36 +80,49 @@ def shared_server() -> EmbeddedPostgres:
 
 
 @contextmanager
-def postgresql_database(server_url: str) -> Iterator[str]:
-    """Make a database on the server of ``server_url``, yield its URL, drop it."""
-    import psycopg
+def postgresql_database(server_url: str) -> Generator[str]:
+    """Make a database on the server of ``server_url``, yield its URL, drop it.
 
-    from lockstep.engine.postgresql_errors import classify_postgresql
-
-    parsed = DatabaseUrl.parse(server_url)
+    Sessions that are still open on it when it is dropped are ended.
+    """
+    server = DatabaseUrl.parse(server_url)
     name = NAME_PREFIX + secrets.token_hex(8)
+    _create(server.unmasked(), name)
     try:
-        with psycopg.connect(**connect_arguments(parsed), autocommit=True) as server:
-            # FILE_COPY: with fsync off it is three times faster, and the drop
-            # too. Before 15 it is the only way and has no name.
-            strategy = (
-                " STRATEGY FILE_COPY" if server.info.server_version >= 150000 else ""
-            )
-            server.execute(f"CREATE DATABASE {name} TEMPLATE template0{strategy}")
-    except psycopg.Error as error:
-        meaning: LockstepError = classify_postgresql(error)
-        raise meaning from error
-    try:
-        url = parsed.sqlalchemy_url().set(drivername="postgresql", database=name)
+        url = server.sqlalchemy_url().set(drivername="postgresql", database=name)
         yield url.render_as_string(hide_password=False)
     finally:
-        with psycopg.connect(**connect_arguments(parsed), autocommit=True) as server:
-            server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        _drop(server.unmasked(), name)
 
 
-def connect_arguments(url: DatabaseUrl) -> dict[str, Any]:
-    """Return what ``psycopg.connect`` takes to reach ``url``."""
-    dialect = sa.dialects.registry.load("postgresql.psycopg")()
-    _, arguments = dialect.create_connect_args(url.sqlalchemy_url())
-    arguments.pop("context", None)
-    return arguments
+def _create(server: str, name: str) -> None:
+    import psycopg
+    from psycopg import sql
+
+    with _classified(), psycopg.connect(server, autocommit=True) as connection:
+        (fsync,) = connection.execute("SHOW fsync").fetchone() or ("on",)
+        # Copying files costs two checkpoints: cheaper than logging every page
+        # where nothing waits for the disk, as on an embedded server.
+        copies_files = fsync == "off" and connection.info.server_version >= 150000
+        command = "CREATE DATABASE {} TEMPLATE template0"
+        statement = sql.SQL(command).format(sql.Identifier(name))
+        if copies_files:
+            statement += sql.SQL(" STRATEGY FILE_COPY")
+        connection.execute(statement)
+
+
+def _drop(server: str, name: str) -> None:
+    import psycopg
+    from psycopg import sql
+
+    statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+    with _classified(), psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(statement.format(sql.Identifier(name)))
+
+
+@contextmanager
+def _classified() -> Generator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise_classified(error)

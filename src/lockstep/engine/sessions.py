@@ -13,16 +13,15 @@ is open, whatever happened in it, also when the task was cancelled.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import sqlalchemy as sa
 import sqlalchemy.exc as sa_exc
 from sqlalchemy.orm import Session
 
 from lockstep.engine.classify import classify
-from lockstep.errors import LockstepError
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -32,12 +31,22 @@ CLOCK = "lockstep.clock"
 DATABASE = "lockstep.database"
 
 
+class ReadSession(Session):
+    """A session whose ``commit`` ends the snapshot and keeps nothing."""
+
+    def commit(self) -> None:
+        """Write what is pending, so that the database refuses it; roll back."""
+        self.flush()
+        self.rollback()
+
+
 @contextmanager
 def session_scope(
     engine: sa.Engine, info: dict[str, Any], *, commit: bool
-) -> Iterator[Session]:
+) -> Generator[Session]:
     """Yield a session; commit at the end when ``commit``, else roll back."""
-    session = Session(engine, expire_on_commit=False, info=info)
+    kind = Session if commit else ReadSession
+    session = kind(engine, expire_on_commit=False, info=info)
     try:
         try:
             yield session
@@ -55,14 +64,20 @@ def session_scope(
 @asynccontextmanager
 async def async_session_scope(
     engine: AsyncEngine, info: dict[str, Any], *, commit: bool
-) -> AsyncIterator[AsyncSession]:
+) -> AsyncGenerator[AsyncSession]:
     """Yield an async session; commit at the end when ``commit``."""
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    session = AsyncSession(
+        engine,
+        expire_on_commit=False,
+        info=info,
+        sync_session_class=Session if commit else ReadSession,
+    )
     try:
-        # AsyncSession closes, and so rolls back, under a shield: a cancelled
-        # task does not leave a transaction open.
-        async with AsyncSession(engine, expire_on_commit=False, info=info) as session:
+        # Leaving the block closes, and so rolls back, under a shield: a task
+        # that is cancelled does not leave a transaction open.
+        async with session:
             yield session
             if commit:
                 await session.commit()
@@ -70,19 +85,15 @@ async def async_session_scope(
         raise_classified(error)
 
 
-def raise_classified(error: Exception) -> None:
+def raise_classified(error: Exception) -> NoReturn:
     """Raise what ``error`` means; ``error`` itself when it is not ours to name."""
     meaning = classify(error)
     if meaning is None or meaning is error:
         raise error
-    if isinstance(meaning.__cause__, BaseException) or _holds(error, meaning):
-        # Ours from the start, only wrapped: its own cause stays.
+    if isinstance(error, sa_exc.StatementError) and error.orig is meaning:
+        # Ours from the start (a value that could not be bound), only wrapped.
         raise meaning from meaning.__cause__
     raise meaning from error
-
-
-def _holds(error: BaseException, meaning: LockstepError) -> bool:
-    return isinstance(error, sa_exc.StatementError) and error.orig is meaning
 
 
 def _roll_back(session: Session) -> None:

@@ -3,7 +3,7 @@
 Owns every pragma and every BEGIN. It knows nothing of sessions or models.
 
     connect ──► checks (folder, mount, second library) ──► open ──► pragmas
-    begin   ──► default, write: BEGIN IMMEDIATE
+    begin   ──► default, write: a turn in the process's queue, BEGIN IMMEDIATE
             └─► read:           authorizer + query_only, BEGIN; undone at check-in
 
 Invariants: every connection of a ``Database`` has the same pragmas (they are per
@@ -14,6 +14,7 @@ read transaction cannot change any database, not by raw SQL and not by ATTACH.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -23,7 +24,14 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from lockstep.engine.capabilities import Capabilities
-from lockstep.engine.sqlite_files import check_before_open, check_folder
+from lockstep.engine.sqlite_files import (
+    check_filesystem,
+    check_folder,
+    check_second_library,
+    note_closed,
+    note_opened,
+)
+from lockstep.engine.write_turns import turns_of
 from lockstep.errors import UnsupportedCapability
 
 if TYPE_CHECKING:
@@ -38,8 +46,17 @@ VERSION_MIN = (3, 37, 0)
 ACCESS_OPTION = "lockstep_access"
 READ = "read"
 
+STATEMENTS_CACHED = 512
+JOURNAL_SIZE_BYTES_MAX = 64 * 1024 * 1024
+"""A larger WAL is cut to this after a checkpoint."""
+
+SYNCHRONOUS_LEVELS = ("off", "normal", "full", "extra")
+
 _READING = "lockstep.reading"
+_TURN = "lockstep.turn"
+_INODE = "lockstep.inode"
 _RETRY_S = 0.005
+_WAIT_COUNTS_FROM_S = 0.05
 
 _READ_ACTIONS = {
     *(sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION),
@@ -65,14 +82,20 @@ class SqliteBackend:
         self._settings = settings.sqlite
         # A memory database lives as long as one connection to it is open.
         self._anchor: sqlite3.Connection | None = None
+        self._turns = turns_of(os.path.realpath(url.path) if url.path else str(id(url)))
+
+    def engine_url(self, *, async_: bool) -> sa.URL:
+        """Return the URL that ``create_engine`` gets."""
+        return self._url.sqlalchemy_url(async_)
 
     def engine_arguments(self) -> dict[str, Any]:
         """Return what ``create_engine`` needs beside URL and pool."""
         return {
             "connect_args": {
+                "uri": True,
                 "timeout": self._settings.busy_timeout_s,
                 "isolation_level": None,
-                "cached_statements": 512,
+                "cached_statements": STATEMENTS_CACHED,
             }
         }
 
@@ -81,7 +104,11 @@ class SqliteBackend:
         event.listen(engine, "do_connect", self._before_connect)
         event.listen(engine, "connect", self._after_connect)
         event.listen(engine, "begin", self._begin)
-        event.listen(engine.pool, "reset", _end_reading)
+        event.listen(engine, "commit", self._end_turn_of)
+        event.listen(engine, "rollback", self._end_turn_of)
+        event.listen(engine, "reset", self._reset)
+        for ending in ("close", "close_detached", "invalidate"):
+            event.listen(engine, ending, self._closed)
 
     def close(self) -> None:
         """Let go of a memory database."""
@@ -119,10 +146,10 @@ class SqliteBackend:
         path = self._url.path
         return {
             "version": sqlite3.sqlite_version,
-            "file": str(path) if path else None,
             "size_bytes": pragma("page_count") * pragma("page_size"),
+            "file": str(path) if path else None,
             "journal_mode": pragma("journal_mode"),
-            "synchronous": ("off", "normal", "full", "extra")[pragma("synchronous")],
+            "synchronous": SYNCHRONOUS_LEVELS[pragma("synchronous")],
             "foreign_keys": bool(pragma("foreign_keys")),
             "busy_timeout_s": pragma("busy_timeout") / 1000,
         }
@@ -135,11 +162,13 @@ class SqliteBackend:
                 f"SQLite {sqlite3.sqlite_version} has no STRICT tables",
                 hint="use a Python whose sqlite3 is 3.37 or newer",
             )
+        # One spelling for both drivers; SQLAlchemy's own would not encode it.
         cargs[0] = self._url.sqlite_uri
-        cparams["uri"] = True
-        if self._url.path is not None:
-            check_folder(self._url.path, read_only=self._url.read_only)
-            check_before_open(self._url.path, self._settings)
+        path = self._url.path
+        if path is not None:
+            check_folder(path, read_only=self._url.read_only)
+            check_filesystem(path, self._settings)
+            check_second_library(path, self._settings)
         elif self._anchor is None:
             self._anchor = sqlite3.connect(
                 self._url.sqlite_uri, uri=True, check_same_thread=False
@@ -147,24 +176,32 @@ class SqliteBackend:
 
     def _after_connect(self, dbapi_connection: Any, record: Any) -> None:
         on_driver(dbapi_connection, self._configure)
+        if self._url.path is not None:
+            record.record_info[_INODE] = note_opened(self._url.path)
 
     def _configure(self, raw: sqlite3.Connection) -> None:
-        """Set the pragmas: the only place where one is spelled."""
+        """Set the pragmas: the only place where one is spelled.
+
+        All but journal_mode belong to the connection and start at SQLite's own
+        defaults on each new one. temp_store stays with files, so that a large
+        sort does not take the memory.
+        """
         settings = self._settings
-        raw.execute(f"PRAGMA busy_timeout = {int(settings.busy_timeout_s * 1000)}")
+        raw.execute(f"PRAGMA busy_timeout = {_milliseconds(settings.busy_timeout_s)}")
         raw.execute("PRAGMA foreign_keys = ON")
-        raw.execute("PRAGMA recursive_triggers = ON")
         raw.execute(f"PRAGMA cache_size = -{settings.cache_size_kib}")
-        raw.execute("PRAGMA temp_store = MEMORY")
-        if self._url.path is not None and not self._url.read_only:
-            use_wal(raw, settings.busy_timeout_s)
         raw.execute(f"PRAGMA synchronous = {settings.synchronous}")
+        if self._url.path is not None and not self._url.read_only:
+            raw.execute(f"PRAGMA journal_size_limit = {JOURNAL_SIZE_BYTES_MAX}")
+            use_wal(raw, settings.busy_timeout_s)
 
     def _begin(self, connection: sa.Connection) -> None:
         options = connection.get_execution_options()
         if options.get("isolation_level") == "AUTOCOMMIT":
             return
         dbapi: Any = connection.connection.dbapi_connection
+        if self._url.path is not None:
+            check_second_library(self._url.path, self._settings)
         if dbapi.isolation_level is not None:
             # SQLAlchemy gives the driver its own transactions back after an
             # AUTOCOMMIT connection; ours begin below.
@@ -174,19 +211,77 @@ class SqliteBackend:
             on_driver(dbapi, _forbid_writing)
             connection.exec_driver_sql("BEGIN")
             return
-        if connection.info.get(_READING):
-            _end_reading(dbapi, connection, None)
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if connection.info.pop(_READING, False):
+            on_driver(dbapi, _allow_writing)
+        self._begin_writing(connection, dbapi)
+
+    def _begin_writing(self, connection: sa.Connection, dbapi: Any) -> None:
+        if self._url.read_only:
+            connection.exec_driver_sql("BEGIN")
+            return
+        timeout_s = self._settings.busy_timeout_s
+        started = time.monotonic()
+        if isinstance(dbapi, sqlite3.Connection):
+            mine = self._turns.take(timeout_s)
+        else:
+
+            async def wait(_driver: Any) -> bool:
+                return await self._turns.take_async(timeout_s)
+
+            mine = dbapi.run_async(wait)
+        if mine:
+            connection.info[_TURN] = True
+        waited_s = time.monotonic() - started
+        if waited_s < _WAIT_COUNTS_FROM_S:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return
+        # What was waited here is no longer there to be waited for the lock.
+        _set_busy_timeout(dbapi, max(timeout_s - waited_s, 0.0))
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        finally:
+            _set_busy_timeout(dbapi, timeout_s)
+
+    def _end_turn_of(self, connection: sa.Connection) -> None:
+        # Just before the COMMIT or ROLLBACK itself: the next writer waits for
+        # the lock alone, while this one's commit reaches the disk.
+        self._end_turn(connection.info)
+
+    def _end_turn(self, info: dict[Any, Any]) -> None:
+        if info.pop(_TURN, False):
+            self._turns.give()
+
+    def _reset(self, dbapi_connection: Any, record: Any, state: Any) -> None:
+        """Make the connection as it was, before the pool has it back."""
+        if record is None:
+            return
+        self._end_turn(record.info)
+        if state.terminate_only or not (
+            state.asyncio_safe or isinstance(dbapi_connection, sqlite3.Connection)
+        ):
+            return  # it is closed instead
+        if record.info.pop(_READING, False):
+            on_driver(dbapi_connection, _allow_writing)
+
+    def _closed(self, dbapi_connection: Any, record: Any = None, *_: Any) -> None:
+        if record is not None:
+            self._end_turn(record.info)
+            inode = record.record_info.pop(_INODE, None)
+            if inode is not None:
+                note_closed(inode)
 
 
 def on_driver(dbapi_connection: Any, function: Callable[[sqlite3.Connection], T]) -> T:
     """Run ``function`` on the sqlite3 connection, in the thread that owns it."""
     if isinstance(dbapi_connection, sqlite3.Connection):
         return function(dbapi_connection)
-    # aiosqlite: the connection lives in a thread of its own.
-    return dbapi_connection.run_async(
-        lambda driver: driver._execute(function, driver._conn)  # noqa: SLF001
-    )
+
+    async def run(driver: Any) -> T:
+        # aiosqlite: the connection lives in a thread of its own, and this is how
+        # its own methods get there.
+        return await driver._execute(function, driver._conn)
+
+    return dbapi_connection.run_async(run)
 
 
 def use_wal(raw: sqlite3.Connection, timeout_s: float) -> None:
@@ -238,6 +333,10 @@ def _authorize_reading(
     return sqlite3.SQLITE_DENY
 
 
-def _end_reading(dbapi_connection: Any, record: Any, state: Any) -> None:
-    if record is not None and record.info.pop(_READING, False):
-        on_driver(dbapi_connection, _allow_writing)
+def _set_busy_timeout(dbapi_connection: Any, seconds: float) -> None:
+    sql = f"PRAGMA busy_timeout = {_milliseconds(seconds)}"
+    on_driver(dbapi_connection, lambda raw: raw.execute(sql).fetchall())
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

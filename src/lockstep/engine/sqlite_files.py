@@ -5,19 +5,57 @@ needs all processes on one host. A second SQLite library on the same file: POSIX
 locks belong to the process, so one library closing the file cancels the locks of
 the other, and committed rows are lost without an error.
 
+Both are found by asking the operating system, not by trying: the mount table,
+and the file descriptors of this process that point at the same inode.
+
 See https://sqlite.org/howtocorrupt.html (2.1, 2.2)
 """
 
 from __future__ import annotations
 
 import os
+import re
+import sys
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lockstep.errors import StorageFailed
+from lockstep.errors import NetworkFilesystem, SecondSqliteLibrary, StorageFailed
 
 if TYPE_CHECKING:
     from lockstep.config import SqliteSettings
+
+MOUNT_TABLE = Path("/proc/self/mountinfo")
+
+NETWORK_FILESYSTEMS = frozenset(
+    {
+        *("nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "ncpfs", "afs"),
+        *("afpfs", "webdav", "davfs", "coda", "9p", "virtiofs", "drvfs", "ceph"),
+        *("glusterfs", "lustre", "beegfs", "gpfs", "ocfs2", "gfs2", "orangefs"),
+        *("pvfs2", "panfs", "vboxsf", "vmhgfs", "prl_fs", "osxfs", "fakeowner"),
+        *("grpcfuse", "acfs", "moosefs", "juicefs"),
+        *("fuse.sshfs", "fuse.grpcfuse", "fuse.osxfs", "fuse.glusterfs"),
+        *("fuse.ceph", "fuse.ceph-fuse", "fuse.davfs2", "fuse.smbnetfs"),
+        *("fuse.vmhgfs-fuse", "fuse.juicefs", "fuse.mfs", "fuse.s3fs", "fuse.afp"),
+        *(
+            "fuse.gcsfuse",
+            "fuse.goofys",
+            "fuse.rclone",
+            "fuse.blobfuse2",
+            "fuse.lizardfs",
+        ),
+    }
+)
+
+SQLITE_LIBRARIES = (
+    *("apsw", "libsql", "libsql_experimental", "pysqlite3", "sqlcipher3"),
+    *("pysqlcipher3", "turso", "limbo", "duckdb", "chdb"),
+)
+"""Python modules that bring a SQLite of their own, or another program that
+writes its files."""
+
+_OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def check_folder(path: Path, *, read_only: bool) -> None:
@@ -30,9 +68,164 @@ def check_folder(path: Path, *, read_only: bool) -> None:
             hint="make it, or correct the URL (sqlite:////absolute, sqlite:///relative)",
         )
     if read_only and not path.exists():
-        raise StorageFailed(f"{path} does not exist, and mode=ro does not make it")
+        raise StorageFailed(f"{path} does not exist, and a read-only URL makes no file")
 
 
-def check_before_open(path: Path, settings: SqliteSettings) -> None:
-    """Refuse a file that cannot be opened safely."""
-    _ = os.fspath(path), settings
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One line of the mount table: where, and of which type."""
+
+    point: str
+    filesystem: str
+
+
+def read_mounts(table: str) -> list[Mount]:
+    """Return the mounts that ``table`` (Linux's mountinfo) lists, in its order.
+
+    See https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html
+    """
+    mounts: list[Mount] = []
+    for line in table.splitlines():
+        before, separator, after = line.partition(" - ")
+        fields = before.split(" ")
+        if separator and len(fields) >= 5 and after:
+            point = _OCTAL.sub(lambda code: chr(int(code[1], 8)), fields[4])
+            mounts.append(Mount(point, after.split(" ", 1)[0]))
+    return mounts
+
+
+def mount_of(path: str, mounts: list[Mount]) -> Mount | None:
+    """Return the mount that ``path`` (absolute, links resolved) lies on.
+
+    The longest mount point wins; of two at one place the later one, which
+    covers the earlier.
+    """
+    best: Mount | None = None
+    for mount in mounts:
+        point = mount.point.rstrip("/") + "/"
+        inside = path == mount.point or path.startswith(point)
+        if inside and (best is None or len(mount.point) >= len(best.point)):
+            best = mount
+    return best
+
+
+def check_filesystem(path: Path, settings: SqliteSettings) -> None:
+    """Refuse a file on a network file system, unless the settings allow it.
+
+    Linux only; where there is no mount table nothing is refused.
+    """
+    if settings.allow_network_filesystem:
+        return
+    try:
+        table = MOUNT_TABLE.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return
+    mount = mount_of(os.path.realpath(path), read_mounts(table))
+    if mount is not None and mount.filesystem.lower() in NETWORK_FILESYSTEMS:
+        raise NetworkFilesystem(
+            f"{path} lies on {mount.point}, a network file system "
+            f"({mount.filesystem}); SQLite cannot trust its locks",
+            detail={
+                "path": str(path),
+                "mount": mount.point,
+                "filesystem": mount.filesystem,
+            },
+        )
+
+
+@dataclass(slots=True)
+class _Count:
+    """Our connections to one inode: now, and the most since there was none.
+
+    SQLite keeps the descriptor of a closed connection while others hold locks
+    and gives it to the next one, so ``highest`` bounds its descriptors.
+    """
+
+    now: int = 0
+    highest: int = 0
+
+
+Inode = tuple[int, int]
+_open_lock = threading.Lock()
+_open: dict[Inode, _Count] = {}
+
+
+def note_opened(path: Path) -> Inode | None:
+    """Count a connection to ``path``; give the result to ``note_closed``."""
+    inode = _inode_of(path)
+    if inode is not None:
+        with _open_lock:
+            count = _open.setdefault(inode, _Count())
+            count.now += 1
+            count.highest = max(count.highest, count.now)
+    return inode
+
+
+def note_closed(inode: Inode) -> None:
+    """Count a connection less."""
+    with _open_lock:
+        count = _open.get(inode)
+        if count is not None:
+            count.now -= 1
+            if count.now <= 0:
+                del _open[inode]
+
+
+def forget_connections() -> None:
+    """Start counting anew: a forked child opened none of its parent's."""
+    with _open_lock:
+        _open.clear()
+
+
+def foreign_libraries() -> list[str]:
+    """Return the other SQLite libraries that this process has imported."""
+    return [name for name in SQLITE_LIBRARIES if name in sys.modules]
+
+
+def check_second_library(path: Path, settings: SqliteSettings) -> None:
+    """Refuse a file that another SQLite library of this process has open.
+
+    It has, when one is imported and more descriptors point at the file than our
+    connections explain. A plain ``sqlite3.connect`` of the program itself counts
+    as foreign then: it cannot be told apart.
+    """
+    if settings.allow_second_library:
+        return
+    foreign = foreign_libraries()
+    inode = _inode_of(path) if foreign else None
+    if inode is None:
+        return
+    with _open_lock:
+        count = _open.get(inode)
+        ours = count.highest if count else 0
+    found = _descriptors_of(inode)
+    if found > ours:
+        raise SecondSqliteLibrary(
+            f"{path} is open in this process by another library "
+            f"(imported: {', '.join(foreign)})",
+            detail={"path": str(path), "libraries": foreign, "descriptors": found},
+        )
+
+
+def _inode_of(path: Path) -> Inode | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _descriptors_of(inode: Inode) -> int:
+    folder = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return 0
+    found = 0
+    for name in names:
+        try:
+            status = os.fstat(int(name))
+        except (OSError, ValueError):
+            continue  # closed meanwhile, as the listing's own descriptor is
+        found += (status.st_dev, status.st_ino) == inode
+    return found

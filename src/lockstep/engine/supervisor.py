@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 PREFIX = "lockstep-pg-"
 LOCK_NAME = "supervisor.lock"
@@ -53,6 +53,14 @@ SERVER_OPTIONS = {
     "jit": "off",
     "log_min_messages": "warning",
 }
+
+
+class Identity(TypedDict, total=False):
+    """As whom a child process runs; empty means as ourselves."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
 
 
 class StartFailed(Exception):
@@ -105,7 +113,7 @@ def start(
     password.write_text(request["password"], encoding="utf-8")
     if identity:
         os.chown(password, identity["user"], identity["group"])
-    made = subprocess.run(
+    made = subprocess.run(  # noqa: S603 - the installation's own binary
         [
             *(str(binaries / "initdb"), "-D", str(data), "-U", "postgres", *locale),
             *("--auth-host=scram-sha-256", f"--pwfile={password}"),
@@ -127,7 +135,7 @@ def start(
         raise StartFailed(f"the path {home} is too long for a unix socket")
     log_path = home / "log"
     with log_path.open("wb") as log:
-        server = subprocess.Popen(
+        server = subprocess.Popen(  # noqa: S603 - as above
             [
                 *(str(binaries / "postgres"), "-D", str(data)),
                 *(arg for k, v in options.items() for arg in ("-c", f"{k}={v}")),
@@ -177,7 +185,7 @@ def stop(server: subprocess.Popen[bytes] | None) -> None:
             server.wait(STOP_TIMEOUT_S)
 
 
-def unprivileged_identity() -> dict[str, Any]:
+def unprivileged_identity() -> Identity:
     """Return what makes a child run as somebody else when we are root.
 
     PostgreSQL refuses to run as root. No user is created: one that exists on
@@ -213,7 +221,7 @@ def reachable(installation: Path, parts: list[str], home: Path) -> Path:
             ignore=shutil.ignore_patterns("include", "*.a"),
         )
     for folder, _, _ in os.walk(copy):
-        os.chmod(folder, 0o755)
+        os.chmod(folder, 0o755)  # noqa: S103 - binaries, for another user
     return copy
 
 

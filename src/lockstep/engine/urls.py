@@ -25,6 +25,7 @@ from urllib.parse import parse_qsl, quote, unquote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from lockstep.errors import ConfigError, UnsupportedCapability
 from lockstep.redaction import SECRET_PARAMETERS, redact
@@ -43,7 +44,17 @@ _SQLITE_PARAMETERS = {"mode", "immutable", "vfs", "cache", "uri"}
 _SQLITE_MODES = {"ro", "rw", "rwc", "memory"}
 # libpq words that name a part of the URL itself; given as parameters (a unix
 # socket's ``?host=``, Heroku's ``?user=``) they mean the same.
-_LIBPQ_PARTS = {"user": "username", "password": "password", "dbname": "database"}
+_URL_PARTS = {"user": "username", "password": "password", "dbname": "database"}
+_SSL_WORDS = {
+    **{word: word for word in ("disable", "allow", "prefer", "require")},
+    **{word: word for word in ("verify-ca", "verify-full")},
+    **{"true": "require", "1": "require", "false": "disable", "0": "disable"},
+}
+# What other tools put into a URL for themselves; it says nothing about the server.
+_FOREIGN_PARAMETERS = {
+    *("connection_limit", "pool_timeout", "statement_cache_size", "supa"),
+    *("prepared_statement_cache_size", "uselibpqcompat", "workaround"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +93,6 @@ class DatabaseUrl:
         text = os.fspath(url).strip()
         if not text or "\0" in text:
             raise ConfigError("the database URL is empty or holds a NUL character")
-        base = Path.cwd() if base is None else base
         scheme = _SCHEME.match(text)
         if scheme is None or len(scheme[1]) == 1 or text == ":memory:":
             return _bare_path(text, base)
@@ -130,10 +140,8 @@ class DatabaseUrl:
     def sqlite_uri(self) -> str:
         """The ``file:`` URI that sqlite3 opens; absolute and percent-encoded."""
         assert self.dialect_name == "sqlite", "only a SQLite database has a file URI"
-        if self.path is None:
-            name = self._url.database
-        else:
-            name = quote(os.fspath(self.path))
+        path = self.path
+        name = self._url.database if path is None else quote(os.fspath(path))
         query = "&".join(f"{k}={quote(v)}" for k, v in self._sqlite_query)
         return f"file:{name}" + (f"?{query}" if query else "")
 
@@ -159,7 +167,7 @@ class DatabaseUrl:
         return f"DatabaseUrl({str(self)!r})"
 
 
-def _bare_path(text: str, base: Path) -> DatabaseUrl:
+def _bare_path(text: str, base: Path | None) -> DatabaseUrl:
     if text == ":memory:":
         return _memory()
     looks_like_a_file = (
@@ -175,7 +183,7 @@ def _bare_path(text: str, base: Path) -> DatabaseUrl:
     return _file(text, {}, base)
 
 
-def _sqlite_file_uri(text: str, base: Path) -> DatabaseUrl:
+def _sqlite_file_uri(text: str, base: Path | None) -> DatabaseUrl:
     """``file:path?mode=ro`` as SQLite itself reads it."""
     name, _, query = text[len("file:") :].partition("#")[0].partition("?")
     if name.startswith("//"):
@@ -186,7 +194,7 @@ def _sqlite_file_uri(text: str, base: Path) -> DatabaseUrl:
     return _file(unquote(name), dict(parse_qsl(query)), base)
 
 
-def _sqlite_url(rest: str, has_slashes: bool, base: Path) -> DatabaseUrl:
+def _sqlite_url(rest: str, has_slashes: bool, base: Path | None) -> DatabaseUrl:
     """``sqlite:///relative``, ``sqlite:////absolute``, ``sqlite://`` (memory)."""
     name, _, query = rest.partition("?")
     if not has_slashes:
@@ -206,7 +214,7 @@ def _sqlite_url(rest: str, has_slashes: bool, base: Path) -> DatabaseUrl:
     return _file(name, dict(parse_qsl(query)), base)
 
 
-def _file(name: str, query: dict[str, str], base: Path) -> DatabaseUrl:
+def _file(name: str, query: dict[str, str], base: Path | None) -> DatabaseUrl:
     unknown = sorted(set(query) - _SQLITE_PARAMETERS)
     if unknown:
         raise ConfigError(
@@ -225,7 +233,8 @@ def _file(name: str, query: dict[str, str], base: Path) -> DatabaseUrl:
             "cache=shared locks tables without waiting, so writers would fail",
             hint="leave it out; connections share the file itself",
         )
-    path = Path(os.path.normpath(base.absolute() / Path(name).expanduser()))
+    folder = base or Path.cwd()
+    path = Path(os.path.normpath(folder.absolute() / Path(name).expanduser()))
     immutable = query.get("immutable", "0").lower() not in ("0", "no", "off", "false")
     return DatabaseUrl(
         "sqlite",
@@ -249,26 +258,30 @@ def _memory() -> DatabaseUrl:
 
 
 def _postgresql_url(text: str) -> DatabaseUrl:
+    text = _hosts_as_parameters(re.sub(r"^[^:]+", "postgresql", text, count=1))
     try:
-        url = make_url(re.sub(r"^[^:]+", "postgresql", text, count=1))
-    except (sa.exc.ArgumentError, ValueError) as error:
-        # The parser's own message quotes the URL, so it is not repeated here.
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None or "@" in (url.host or ""):
+        # The parser's own message quotes the URL, so it is not chained.
         raise ConfigError(
             "the PostgreSQL URL cannot be read",
-            hint="postgresql://user:password@host:5432/database; percent-encode "
-            "special characters of the password",
-        ) from _without_secrets(error)
+            hint="postgresql://user:password@host:5432/database; characters such as "
+            "@ / : # % in the password are percent-encoded",
+        )
     parts: dict[str, Any] = {}
     query: dict[str, Any] = {}
     for name, value in url.query.items():
-        if name in _LIBPQ_PARTS and isinstance(value, str):
-            parts[_LIBPQ_PARTS[name]] = value
+        if name in _URL_PARTS and isinstance(value, str):
+            parts[_URL_PARTS[name]] = value
         else:
-            query[name] = value
+            query.update(_libpq_parameter(name, value))
     wants_pooler = str(query.pop("pgbouncer", "")).lower() in ("true", "1", "yes")
-    # Prisma's and other tools' words that libpq refuses to hear.
-    for foreign in ("schema", "connection_limit", "pool_timeout", "supa"):
-        query.pop(foreign, None)
+    if (url.host or "").lower().startswith("%2f"):
+        # A unix socket's folder as libpq writes it into a URL.
+        query["host"] = unquote(url.host or "")
+        parts["host"] = ""
     url = url.set(query=query, **parts)
     hosts = (url.host or "", *_listed(query.get("host")))
     pooler = (
@@ -279,11 +292,39 @@ def _postgresql_url(text: str) -> DatabaseUrl:
     return DatabaseUrl("postgresql", pooler_likely=pooler, _url=url)
 
 
+def _hosts_as_parameters(text: str) -> str:
+    """Rewrite libpq's ``//h1:5432,h2:5433/db`` as SQLAlchemy reads several hosts."""
+    found = re.match(
+        r"^(postgresql://)([^/?#]*@)?([^/?#@]*,[^/?#@]*)(/[^?#]*)?(.*)$", text
+    )
+    if found is None:
+        return text
+    scheme, user, hosts, path, rest = (part or "" for part in found.groups())
+    given = "&".join(f"host={host}" for host in hosts.split(","))
+    return f"{scheme}{user}{path or '/'}?{given}" + rest.replace("?", "&", 1)
+
+
+def _libpq_parameter(name: str, value: Any) -> dict[str, Any]:
+    """Return what libpq calls a parameter that other drivers made popular."""
+    if name == "ssl" and value in _SSL_WORDS:  # asyncpg, node-postgres
+        return {"sslmode": _SSL_WORDS[value]}
+    if name == "sslmode" and value == "no-verify":  # node-postgres
+        return {"sslmode": "require"}
+    if name == "sslaccept":  # Prisma
+        return {"sslmode": "verify-full" if value == "strict" else "require"}
+    if name == "schema":  # Prisma
+        if value == "public":
+            return {}
+        raise ConfigError(
+            "'schema=' is no parameter of PostgreSQL",
+            hint=f"options=-csearch_path%3D{value}",
+        )
+    if name in _FOREIGN_PARAMETERS:
+        return {}
+    return {name: value}
+
+
 def _listed(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else tuple(cast("list[str]", value))
-
-
-def _without_secrets(error: Exception) -> Exception:
-    return type(error)(redact(str(error)))

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -86,7 +86,7 @@ def kill_after() -> KillAfter:
         if (point is None) == (delay_s is None):
             raise ValueError("name a point or a delay, one of them")
         program = [str(script)] if isinstance(script, Path) else ["-c", script]
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - the test's own script
             [sys.executable, *program, *args],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -136,14 +136,14 @@ def lock_holder() -> LockHolder:
     """Hold a lock in another process for the length of a ``with`` block."""
 
     @contextmanager
-    def hold(db: Database, *, table: str | None = None) -> Iterator[None]:
+    def hold(db: Database, *, table: str | None = None) -> Generator[None]:
         if db.dialect_name == "sqlite":
             program, args = _HOLD_SQLITE, [db.url.sqlite_uri]
         else:
             if table is None:
                 raise ValueError("PostgreSQL locks tables: name one")
             program, args = _HOLD_POSTGRESQL, [db.url.unmasked(), table]
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - the test's own script
             [sys.executable, "-c", program, *args],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -168,7 +168,7 @@ def full_disk() -> FullDisk:
     """Make a SQLite database that cannot grow: SQLITE_FULL, as on a full disk."""
 
     def fill(db: Database, *, pages_free: int = 0) -> None:
-        import sqlalchemy as sa
+        from sqlalchemy import event
 
         if db.dialect_name != "sqlite":
             raise ValueError("only a SQLite file can be kept from growing")
@@ -183,7 +183,7 @@ def full_disk() -> FullDisk:
 
         # The limit is the connection's, so every new one gets it and the old
         # ones go.
-        sa.event.listen(db.engine, "connect", limit)
+        event.listen(db.engine, "connect", limit)
         db.engine.dispose()
 
     return fill
