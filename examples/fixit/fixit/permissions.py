@@ -62,8 +62,8 @@ class Identity:
     has_demo_pin: bool = False
 
     def may(self, permission: str) -> bool:
-        """Return whether this user's role allows ``resource:action``."""
-        return allows(self.permissions, permission)
+        """Return whether this user may do ``resource:action`` now."""
+        return not self.must_change_pin and allows(self.permissions, permission)
 
 
 def allows(granted: Iterable[str], permission: str) -> bool:

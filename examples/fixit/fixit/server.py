@@ -17,7 +17,6 @@ from sqlalchemy import exists, select
 from fixit.errors import FixitError
 from fixit.models import User
 from fixit.seed import has_demo_pins
-from fixit.web.app import create_app
 from lockstep import Database
 
 PORT = 8000
@@ -36,6 +35,8 @@ def serve(db: Database, *, host: str, port: int | None, browser: bool) -> None:
     Raises:
         FixitError: The port, or every port tried, is taken.
     """
+    from fixit.web.app import create_app
+
     with listen(host, port) as listener:
         url = f"http://{_name(host)}:{listener.getsockname()[1]}"
         _greet(db, url)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from acting import People, acting, at_once, identity
+from acting import People, acting, at_once, identity, order_id
 from sqlalchemy import func, select
 
 from fixit import security
@@ -87,7 +87,7 @@ def test_the_lock_survives_a_restart(db: Database, clock: ManualClock) -> None:
     for _ in range(5):
         with pytest.raises(LoginRefused):
             auth.login(db, "TECH-001", "wrong")
-    url = db.url.sqlalchemy_url()
+    url = db.url.unmasked()
     db.close()
     with Database(url, clock=clock) as again, pytest.raises(LoginRefused) as refused:
         auth.login(again, "TECH-001", "5678")
@@ -241,6 +241,8 @@ def test_a_given_pin_opens_one_door_only(db: Database, who: People) -> None:
     with db.read_session() as session:
         with pytest.raises(PinChangeRequired):
             orders.list_orders(session, guest)
+        with pytest.raises(PinChangeRequired):
+            orders.get_order(session, guest, order_id("label"))
         with pytest.raises(PinChangeRequired):
             people.list_users(session, guest)
     auth.change_pin(db, guest, new.pin, "804215")

@@ -14,7 +14,7 @@ from lockstep import Database
 
 
 def run(db: Database, *arguments: str) -> int:
-    url = db.url.sqlalchemy_url().render_as_string(hide_password=False)
+    url = db.url.unmasked()
     return main(["--url", url, *arguments])
 
 
@@ -68,9 +68,11 @@ def test_a_database_that_cannot_be_reached_is_said(
 
 
 def test_the_next_free_port_is_taken() -> None:
-    with server.listen("127.0.0.1", None) as first:
-        with server.listen("127.0.0.1", None) as second:
-            ports = first.getsockname()[1], second.getsockname()[1]
+    with (
+        server.listen("127.0.0.1", None) as first,
+        server.listen("127.0.0.1", None) as second,
+    ):
+        ports = first.getsockname()[1], second.getsockname()[1]
     assert server.PORT <= ports[0] < ports[1] < server.PORT + server.PORTS_TRIED
 
 

@@ -34,7 +34,7 @@ def test_the_plain_alembic_command_agrees(db: Database) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "alembic", "current"],
         cwd=PROJECT,
-        env={"DATABASE_URL": db.url.sqlalchemy_url().render_as_string(False)},
+        env={"DATABASE_URL": db.url.unmasked()},
         capture_output=True,
         text=True,
         check=False,

@@ -214,15 +214,16 @@ def test_the_dashboard_counts(db: Database, who: People) -> None:
 def test_a_file_is_kept_under_its_hash(
     db: Database, who: People, tmp_path: Path
 ) -> None:
-    stored = attachments.store_file(tmp_path, [PNG[:5], PNG[5:]])
+    folder = tmp_path / "files"
+    stored = attachments.store_file(folder, [PNG[:5], PNG[5:]])
     with acting(db, who.operator) as session:
         row = attachments.attach(
             session, who.operator, order_id("label"), "..\\..\\photo.png", stored
         )
     assert (row.file_name, row.content_type) == ("photo.png", "image/png")
-    path = attachments.file_path(tmp_path, row.sha256)
+    path = attachments.file_path(folder, row.sha256)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == row.sha256
-    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
+    assert [p for p in folder.rglob("*") if p.is_file()] == [path]
     with db.read_session() as session:
         found = attachments.get_attachment(session, who.storekeeper, row.id)
         assert found.size_bytes == len(PNG)

@@ -42,6 +42,7 @@ def test_a_due_date_makes_one_order_with_its_steps(db: Database, who: People) ->
     made = first if first.schedule_id == GREASE else second
     with db.read_session() as session:
         found = orders.get_order(session, who.technician, made.id)
+    with db.read_session() as session:
         news = notifications.list_notifications(session, who.technician).items
     assert found.order.reporter is None
     assert [step.position for step in found.steps] == [1, 2, 3, 4]

@@ -9,9 +9,7 @@ from lockstep import Database
 def test_every_promise_of_the_day_is_kept(blank: Database) -> None:
     broken = [
         f"{promise}: {type(error).__name__}: {error}"
-        for promise, error in story.tell(
-            blank.url.sqlalchemy_url().render_as_string(hide_password=False)
-        )
+        for promise, error in story.tell(blank.url.unmasked())
         if error is not None
     ]
     assert broken == []

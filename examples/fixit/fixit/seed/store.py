@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from sqlalchemy.orm import Session
@@ -45,7 +45,7 @@ def add(session: Session) -> None:
     ]
     add_missing(session, parts)
     add_missing(session, _levels())
-    add_missing(session, _first_lines(now(session)))
+    add_missing(session, _first_lines(now(session) - timedelta(days=30)))
 
 
 def _levels() -> list[InventoryLevel]:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, joinedload
 
 from fixit.clock import now
-from fixit.errors import NotThere
+from fixit.errors import NotThere, PinChangeRequired
 from fixit.models import (
     Attachment,
     ChecklistCompletion,
@@ -151,6 +151,8 @@ def find_order_by_number(session: Session, who: Identity, number: int) -> uuid.U
 
 def may_see(who: Identity, order: WorkOrder) -> bool:
     """Return whether a user may look at an order: by role, or as its reporter."""
+    if who.must_change_pin:
+        raise PinChangeRequired
     return who.may("work_orders:view") or order.reporter_id == who.user_id
 
 
