@@ -5,8 +5,10 @@ portability check. It knows SQLAlchemy, and nothing of connections, sessions tha
 are opened, files or servers: importing it touches none.
 """
 
+from lockstep.schema import expressions
 from lockstep.schema.base import Base, Portable, portable_metadata
 from lockstep.schema.checks import type_check_name, type_check_sql
+from lockstep.schema.defaults import StoredDefault
 from lockstep.schema.mixins import (
     SECRET,
     Audited,
@@ -70,6 +72,7 @@ __all__ = [
     "Portable",
     "PortableType",
     "SoftDelete",
+    "StoredDefault",
     "Text",
     "Timestamped",
     "UtcDateTime",
@@ -92,3 +95,5 @@ __all__ = [
     "utc_now",
     "uuid7",
 ]
+
+expressions.activate()

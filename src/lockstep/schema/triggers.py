@@ -89,11 +89,12 @@ def _sqlite_statement(
     same_row = " AND ".join(f"{quote(key)} IS NEW.{quote(key)}" for key in pk_columns)
     # The second condition ends the recursion when recursive_triggers is on and
     # the clock has not moved since.
+    changed = f"NEW.{touched} IS OLD.{touched} AND NEW.{touched} IS NOT {now}"
+    row = same_row or "rowid = NEW.rowid"
+    update = f"UPDATE {table} SET {touched} = {now} WHERE {row}"  # noqa: S608 (quoted)
     return (
-        f"CREATE TRIGGER IF NOT EXISTS {name} AFTER UPDATE ON {table} FOR EACH ROW "
-        f"WHEN NEW.{touched} IS OLD.{touched} AND NEW.{touched} IS NOT {now} "
-        f"BEGIN UPDATE {table} SET {touched} = {now} "
-        f"WHERE {same_row or 'rowid = NEW.rowid'}; END"
+        f"CREATE TRIGGER IF NOT EXISTS {name} AFTER UPDATE ON {table} "
+        f"FOR EACH ROW WHEN {changed} BEGIN {update}; END"
     )
 
 

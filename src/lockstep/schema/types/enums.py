@@ -97,6 +97,10 @@ class Enum(PortableType[Any]):
 
     from_postgresql = from_sqlite
 
+    def from_text(self, text: str) -> Any:
+        """Return the member a default's text means."""
+        return self.checked(text)
+
     def check_sql(self, column: str, dialect_name: str) -> str:
         """Return ``column IN (…)``."""
         return enum_check_sql(column, self.stored_values)

@@ -39,6 +39,10 @@ class Uuid(PortableType[uuid.UUID]):
             self.refuse(value, "not a uuid.UUID; write uuid.UUID(text)")
         return value
 
+    def from_text(self, text: str) -> uuid.UUID:
+        """Return the UUID a default's text means."""
+        return uuid.UUID(text)
+
     def to_sqlite(self, value: uuid.UUID) -> str:
         """Return the canonical text."""
         return str(value)

@@ -13,6 +13,11 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
+from lockstep.schema.types.decimals import (
+    SCALED_DIGITS_MAX,
+    Decimal,
+    places_of,
+)
 from lockstep.schema.types.portable import PortableType
 
 INTEGER_MIN = -(2**63)
@@ -44,6 +49,18 @@ class BigInteger(PortableType[int]):
         if not INTEGER_MIN <= value <= INTEGER_MAX:
             self.refuse(value, "needs more than 64 bits")
         return int(value)
+
+    def from_text(self, text: str) -> int:
+        """Return the integer a default's text means."""
+        return int(text)
+
+    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
+        """Let an integer meet a float or a decimal; a bool or a str stays refused."""
+        if isinstance(value, float):
+            return Float()
+        if isinstance(value, decimal.Decimal):
+            return Decimal(SCALED_DIGITS_MAX, min(places_of(value), SCALED_DIGITS_MAX))
+        return self
 
     def from_sqlite(self, stored: Any) -> int:
         """Refuse the float that SQLite makes of an overflow."""
@@ -92,6 +109,10 @@ class Float(PortableType[float]):
         # SQLite does not keep the sign of zero; adding 0.0 removes it everywhere.
         return number + 0.0
 
+    def from_text(self, text: str) -> float:
+        """Return the float a default's text means."""
+        return float(text)
+
     def from_sqlite(self, stored: Any) -> float:
         """Return a float also where SQLite computed an integer."""
         return float(stored)
@@ -124,6 +145,10 @@ class Boolean(PortableType[bool]):
         if not isinstance(value, bool):
             self.refuse(value, "not a bool")
         return value
+
+    def from_text(self, text: str) -> bool:
+        """Return the truth of ``true``, ``false``, ``1`` or ``0``."""
+        return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
 
     def to_sqlite(self, value: bool) -> int:
         """Return 0 or 1."""

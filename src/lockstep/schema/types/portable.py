@@ -151,6 +151,18 @@ class PortableType(TypeDecorator[T]):
         """Tell the ORM whether an attribute really changed."""
         return bool(x == y)
 
+    def beside(self) -> PortableType[Any]:
+        """Return the type of a bound value that may stand for a column's."""
+        return self
+
+    def from_text(self, text: str) -> T:
+        """Return the value that a ``server_default="text"`` means.
+
+        Raises:
+            ValueError: The text is no value of this type.
+        """
+        raise ValueError(f"{self!r} has no defaults written as text")
+
     def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
         """Give a Python value in an expression this type's own checks."""
         return self

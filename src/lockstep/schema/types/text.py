@@ -84,9 +84,17 @@ class Text(PortableType[str]):
             return None
         return f"length({column}) <= {self.length}"
 
-    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
-        """Let a longer text be compared; only storing it is refused."""
+    def beside(self) -> Text:
+        """Return the type without its limit; only storing a longer text fails."""
         return Text(collation=self.collation)
+
+    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
+        """Let a longer text be compared."""
+        return self.beside()
+
+    def from_text(self, text: str) -> str:
+        """Return the text itself."""
+        return text
 
     def __repr__(self) -> str:
         parts = [] if self.length is None else [str(self.length)]

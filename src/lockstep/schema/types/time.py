@@ -63,6 +63,10 @@ class UtcDateTime(PortableType[datetime]):
         except ValueError:
             self.refuse(stored, "the database holds no UTC moment here")
 
+    def from_text(self, text: str) -> datetime:
+        """Return the moment a default's ISO text means."""
+        return datetime.fromisoformat(text)
+
     def from_postgresql(self, stored: Any) -> datetime:
         """Return the moment in UTC, whatever zone the connection speaks."""
         return stored.astimezone(UTC)
@@ -90,6 +94,10 @@ class Date(PortableType[date]):
         if isinstance(value, datetime) or not isinstance(value, date):
             self.refuse(value, "not a date")
         return value
+
+    def from_text(self, text: str) -> date:
+        """Return the day a default's ISO text means."""
+        return date.fromisoformat(text)
 
     def to_sqlite(self, value: date) -> str:
         """Return the ISO text."""
