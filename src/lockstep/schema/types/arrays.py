@@ -135,7 +135,9 @@ class Array(PortableType[list[Any]]):
         """Check on SQLite that the text is a JSON array."""
         if dialect_name != "sqlite":
             return None
-        return f"json_valid({column}) AND json_type({column}) = 'array'"
+        is_array = f"json_valid({column}) AND json_type({column}) = 'array'"
+        # Before SQLite 3.45 json_valid(NULL) is 0 rather than NULL.
+        return f"{column} IS NULL OR ({is_array})"
 
     def postgresql_literal(self, value: list[Any]) -> str:
         """Return ``ARRAY[…]::item[]``."""

@@ -172,7 +172,10 @@ class Json(PortableType[Any]):
 
     def check_sql(self, column: str, dialect_name: str) -> str | None:
         """Check on SQLite that the text is JSON."""
-        return f"json_valid({column})" if dialect_name == "sqlite" else None
+        if dialect_name != "sqlite":
+            return None
+        # Before SQLite 3.45 json_valid(NULL) is 0 rather than NULL.
+        return f"{column} IS NULL OR json_valid({column})"
 
     def from_text(self, text: str) -> Any:
         """Return the document a default's text means."""
