@@ -133,10 +133,9 @@ def _draw(page: Page, facts: dict[str, Any]) -> None:
         ("", f"from {facts['url_source']}"),
     ]
     if facts["exists"]:
-        details = [f"{size_text(facts['size_bytes'])}"]
-        details += [f"{key} {_word(value)}" for key, value in _shown_facts(facts)]
-        rows.append(("Size", details[0]))
-        rows.append(("Settings", ", ".join(details[1:])))
+        shown = [_fact_text(key, value) for key, value in facts["facts"].items()]
+        rows.append(("Size", size_text(facts["size_bytes"])))
+        rows.append(("Settings", ", ".join(filter(None, shown))))
         rows.append(("Latency", f"{facts['latency_s'] * 1000:.2f} ms"))
     else:
         rows.append(("Size", "no file yet; lockstep migrate upgrade makes it"))
@@ -151,14 +150,14 @@ def _draw(page: Page, facts: dict[str, Any]) -> None:
     page.facts(rows)
 
 
-def _shown_facts(facts: dict[str, Any]) -> list[tuple[str, Any]]:
-    return [(key, value) for key, value in facts["facts"].items() if key != "file"]
-
-
-def _word(value: Any) -> str:
+def _fact_text(key: str, value: Any) -> str:
+    if key == "file":
+        return ""  # it stands in the URL
     if isinstance(value, bool):
-        return "on" if value else "off"
-    return str(value)
+        value = "on" if value else "off"
+    if key.endswith("_s"):
+        key, value = key.removesuffix("_s"), f"{value:g} s"
+    return f"{key.replace('_', ' ')} {value}"
 
 
 def _migrations_text(state: dict[str, Any] | None) -> str:
@@ -216,7 +215,7 @@ def shell(run: Run, *, rest: tuple[str, ...], builtin: bool) -> None:
                 )
             run_prompt(run, database)
             return
-    sys.stdout.flush()
+    run.output.stdout.flush()
     sys.stderr.flush()
     # The program is one of two fixed names, found on PATH; no shell reads the words.
     os.execve(found.program, found.arguments, found.environment)  # noqa: S606

@@ -116,6 +116,9 @@ class Failure:
         """Return what to say about any exception."""
         if isinstance(error, LockstepError):
             return cls(**error.to_json())
+        if isinstance(error, OSError) and error.strerror:
+            where = f"{error.filename}: " if error.filename else ""
+            return cls("system", type(error).__name__, where + error.strerror)
         return cls(
             code="unexpected",
             error=type(error).__name__,

@@ -173,8 +173,7 @@ def _first_revision(staging: Path) -> str:
     from lockstep.cli.project import load_metadata
     from lockstep.config import load_settings
     from lockstep.engine import Database
-    from lockstep.migrations import Migrations
-    from lockstep.migrations.scaffold import scaffold
+    from lockstep.migrations import Migrations, scaffold
 
     scratch = staging.parent / "scratch.db"
     settings = load_settings(start=staging, env={}, url=f"sqlite:///{scratch}")

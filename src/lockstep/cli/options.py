@@ -9,9 +9,11 @@ Invariant: every verb that prints a result has ``--json`` with a declared docume
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -154,7 +156,9 @@ def command(
                 yes=values.pop("yes", False),
                 **shared,
             )
-            function(run, **values)
+            # What the user's own modules print is no result of the verb.
+            with contextlib.redirect_stdout(sys.stderr):
+                function(run, **values)
 
         declared: Callable[..., Any] = call
         for shared_option in _shared_options(

@@ -61,32 +61,36 @@ class Output:
     Args:
         as_json: Print results, and errors, as one JSON document on stdout.
         debug: Show the traceback of an error.
+
+    Attributes:
+        stdout: Where results go. ``sys.stdout`` itself points to stderr while a verb
+            runs, so that a ``print`` in the user's models cannot spoil a result.
     """
 
     def __init__(self, *, as_json: bool = False, debug: bool = False) -> None:
         self.as_json = as_json
         self.debug = debug
+        self.stdout: TextIO = sys.stdout
 
     def result(self, document: Mapping[str, Any], show: Callable[[Page], None]) -> None:
         """Print the verb's result: ``document`` as JSON, or what ``show`` draws."""
         if self.as_json:
             self.document(document)
         else:
-            page = Page(console(sys.stdout))
-            show(page)
-            sys.stdout.flush()
+            show(Page(console(self.stdout)))
+            self.stdout.flush()
 
     def document(self, document: Mapping[str, Any]) -> None:
         """Print one JSON document on stdout."""
-        encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
+        encoding = (getattr(self.stdout, "encoding", None) or "utf-8").lower()
         text = json.dumps(
             document,
             indent=2,
             allow_nan=False,
             ensure_ascii=encoding.replace("-", "") != "utf8",
         )
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        self.stdout.write(text + "\n")
+        self.stdout.flush()
 
     def progress(self, text: str, *, mark: str = "·", style: str = "dim") -> None:
         """Print one line of progress on stderr."""
@@ -157,8 +161,13 @@ def console(stream: TextIO) -> Console:
     """Return a console that writes to ``stream`` and never interprets markup."""
     from rich.console import Console
 
+    class QuietConsole(Console):
+        def on_broken_pipe(self) -> None:
+            # rich calls this while it handles the error, and would end the process.
+            raise
+
     is_terminal = stream.isatty()
-    return Console(
+    return QuietConsole(
         file=stream,
         markup=False,
         highlight=False,

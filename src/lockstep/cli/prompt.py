@@ -10,11 +10,12 @@ prompt with exit code 1, so a script stops where it broke.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sqlite3
 import sys
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from lockstep.cli.failures import EXIT_FAILED, Failure, Finished, tell
 from lockstep.cli.output import Page, console
@@ -98,7 +99,7 @@ def run_prompt(run: Run, database: Database) -> None:
     Raises:
         Finished: A statement from a pipe failed; exit code 1.
     """
-    page = Page(console(sys.stdout))
+    page = Page(console(run.output.stdout))
     interactive = sys.stdin.isatty()
     if interactive:
         _greet(run, database)
@@ -111,7 +112,7 @@ def run_prompt(run: Run, database: Database) -> None:
         else:
             driver.isolation_level = None
             reader = StatementReader(sqlite3.complete_statement)
-        for statement in _statements(reader, interactive):
+        for statement in _statements(reader, interactive, run.output.stdout):
             _try(run, page, database, driver, statement, interactive)
     finally:
         pooled.close()
@@ -126,17 +127,20 @@ def _greet(run: Run, database: Database) -> None:
     run.output.progress(f"{database.url}   {HELP}")
 
 
-def _statements(reader: StatementReader, interactive: bool) -> Generator[str]:
+def _statements(
+    reader: StatementReader, interactive: bool, stdout: TextIO
+) -> Generator[str]:
     while True:
         prompt = "lockstep> " if reader.is_empty else "     ...> "
         try:
-            line = input(prompt if interactive else "")
+            with contextlib.redirect_stdout(stdout):  # input() edits lines only there
+                line = input(prompt if interactive else "")
         except EOFError:
             break
         except KeyboardInterrupt:
             if not interactive:
                 raise
-            sys.stdout.write("\n")
+            stdout.write("\n")
             reader.clear()
             continue
         if reader.is_empty and line.strip().startswith("."):
@@ -172,7 +176,7 @@ def _try(
         tell(run.output, failure, error=error, secrets=run.secrets())
         if not interactive:
             raise Finished(EXIT_FAILED) from error
-    sys.stdout.flush()
+    run.output.stdout.flush()
 
 
 def _execute(page: Page, database: Database, driver: Any, statement: str) -> None:

@@ -62,8 +62,8 @@ With `--json` it is the document on stdout, and stderr has no error block:
 ```
 
 `code` is one of the codes in the list of errors (`LS-…`), or `usage`, `interrupted`,
-`unexpected`. `retryable` says whether the same command may succeed later. `--debug`
-adds the traceback on stderr.
+`system` (a file, a disk), `unexpected`. `retryable` says whether the same command may
+succeed later. `--debug` adds the traceback on stderr.
 """
 
 

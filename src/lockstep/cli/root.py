@@ -59,6 +59,7 @@ class Root(LazyGroup):
         run = Run.for_arguments(arguments)
         with _termination_unwinds():
             code = self._run(run, name, arguments)
+        _let_go_of_stdout()
         sys.exit(code)
 
     def _run(self, run: Run, name: str, arguments: list[str]) -> int:
@@ -71,7 +72,7 @@ class Root(LazyGroup):
         except failures.Finished as finished:
             return finished.exit_code
         except BrokenPipeError:
-            return _leave_broken_pipe()
+            return failures.EXIT_BROKEN_PIPE
         except (KeyboardInterrupt, Abort, EOFError) as interrupt:
             return _tell_interrupt(run, interrupt)
         except ClickException as error:
@@ -113,12 +114,16 @@ def _tell(run: Run, failure: Failure, error: BaseException | None = None) -> Non
     failures.tell(run.output, failure, error=error, secrets=run.secrets())
 
 
-def _leave_broken_pipe() -> int:
-    # What is still buffered can go nowhere; without this Python would complain
-    # about it once more while it shuts down.
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
-    return failures.EXIT_BROKEN_PIPE
+def _let_go_of_stdout() -> None:
+    """Give up what stdout holds and cannot write: no reader, or a full disk.
+
+    Python would complain about it once more while it shuts down.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 @contextmanager
@@ -126,6 +131,9 @@ def _termination_unwinds() -> Generator[None]:
     """Let SIGTERM and SIGHUP unwind like Ctrl-C, so that nothing stays half done."""
 
     def unwind(number: int, frame: FrameType | None) -> None:
+        # Once is enough: a second signal must not interrupt the cleaning up.
+        for other in chosen:
+            signal.signal(other, signal.SIG_IGN)
         raise failures.Terminated(number)
 
     chosen = (signal.SIGTERM, signal.SIGHUP)

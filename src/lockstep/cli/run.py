@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from lockstep.cli.failures import EXIT_FAILED, Finished, secrets_of
 from lockstep.cli.output import Output, Page
+from lockstep.errors import ConfigError
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -48,7 +49,7 @@ class Run:
         self.output = Output(as_json=as_json, debug=debug)
         self.yes = False
         self._url: str | None = None
-        self._start = Path.cwd
+        self._start: Path | None = None
         self._settings: Settings | None = None
         self._kept: Callable[[], str] = lambda: NOTHING_CHANGED
 
@@ -79,8 +80,7 @@ class Run:
         self.output.debug = debug
         self.yes = yes
         self._url = url
-        if project is not None:
-            self._start = lambda: project
+        self._start = project
         if url is not None and secrets_of([url]):
             self.output.warning(
                 "the password in --url can be read by every user of this machine; "
@@ -98,7 +98,9 @@ class Run:
             from lockstep.config import load_settings
 
             # None means "not given" to load_settings.
-            self._settings = load_settings(start=self._start(), url=self._url)
+            self._settings = load_settings(
+                start=self._start or _working_directory(), url=self._url
+            )
         return self._settings
 
     @contextmanager
@@ -168,6 +170,13 @@ class Run:
         found = secrets_of(urls)
         password = os.environ.get("PGPASSWORD", "")
         return found | ({password} if password else set())
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise ConfigError("the folder you are in does not exist any more") from error
 
 
 def _index_of(word: str, words: Sequence[str]) -> int:

@@ -10,7 +10,7 @@ from lockstep.cli.options import command
 from lockstep.cli.output import Page
 from lockstep.cli.project import load_function
 from lockstep.cli.run import Run
-from lockstep.errors import ConfigError
+from lockstep.errors import ConfigError, InvalidStatement
 
 
 @command(
@@ -41,7 +41,11 @@ def seed(run: Run) -> None:
 
     run.keeps("the seed is one transaction and was taken back; nothing was changed")
     with run.database() as database:
-        report = run_seed(database, function)
+        try:
+            report = run_seed(database, function)
+        except InvalidStatement as error:
+            error.hint = error.hint or "are the tables there? lockstep migrate upgrade"
+            raise
     run.keeps("the seed was written")
 
     def draw(page: Page) -> None:
