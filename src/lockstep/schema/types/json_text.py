@@ -3,8 +3,8 @@
 Owns which Python values are JSON documents and how they are written. It knows
 neither SQLAlchemy nor a database.
 
-Invariants: equal documents have equal texts (sorted keys, no spaces, no escape
-that is not needed); what one of the engines cannot hold is refused; and a float
+Invariants: equal documents have equal texts (keys in jsonb's order, no spaces, no
+escape that is not needed); what one of the engines cannot hold is refused; and a float
 is written so that it comes back as a float from ``jsonb`` too, which stores
 numbers as ``numeric`` and would give 1e23 back as an integer.
 """
@@ -76,13 +76,19 @@ def _object(
         if not isinstance(key, str):
             raise NotJson(f"the key {key!r} is no string")
     separator = "{"
-    for key in sorted(document):
+    for key in sorted(document, key=_jsonb_order):
         yield separator
         yield _string(key)
         yield ":"
         yield from _parts(document[key], expand_floats, depth)
         separator = ","
     yield "}" if document else "{}"
+
+
+def _jsonb_order(key: str) -> tuple[int, bytes]:
+    """Sort keys as ``jsonb`` does, so that they are read in one order everywhere."""
+    encoded = key.encode("utf-8", errors="surrogatepass")
+    return len(encoded), encoded
 
 
 def _array(
