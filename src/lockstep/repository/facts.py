@@ -135,7 +135,7 @@ def facts_of(model: type[M]) -> ModelFacts[M]:
     Raises:
         SchemaError: ``model`` is not a class that SQLAlchemy maps.
     """
-    known = _KNOWN.get(model)
+    known = _KNOWN.get(model) if isinstance(cast("object", model), type) else None
     if known is None:
         known = _KNOWN[model] = _read(model)
     return cast("ModelFacts[M]", known)

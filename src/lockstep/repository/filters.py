@@ -76,8 +76,9 @@ def hiding_options(*, with_deleted: bool) -> Sequence[ORMOption]:
     return () if with_deleted else (_HIDE_DELETED,)
 
 
-_HIDE_DELETED = orm.with_loader_criteria(
-    SoftDelete,
-    lambda model: model.deleted_at.is_(None),  # pyright: ignore[reportUnknownLambdaType, reportUnknownMemberType]
-    include_aliases=True,
-)
+def _is_visible(model: type[SoftDelete]) -> sa.ColumnElement[bool]:
+    # A function with a name, because instances carry it and may be pickled.
+    return model.deleted_at.is_(None)
+
+
+_HIDE_DELETED = orm.with_loader_criteria(SoftDelete, _is_visible, include_aliases=True)

@@ -37,6 +37,10 @@ Load: TypeAlias = (
 )
 
 
+#: Names of attributes that a read loads, each with the tree below it.
+Tree: TypeAlias = dict[str, Any]
+
+
 @dataclass(frozen=True)
 class LoadPlan:
     """How a query loads more than the rows' own columns.
@@ -48,7 +52,7 @@ class LoadPlan:
     """
 
     options: tuple[ORMOption, ...] = ()
-    tree: dict[str, Any] = field(default_factory=dict[str, Any])
+    tree: Tree = field(default_factory=dict[str, Any])
     follows_all: bool = False
 
 
@@ -74,7 +78,7 @@ def load_plan(facts: ModelFacts[Any], load: Iterable[Load]) -> LoadPlan:
             paths.append(tuple(_attribute(facts, step) for step in item))
         else:
             paths.append(_placed(facts, _attribute(facts, item), paths))
-    tree: dict[str, Any] = {}
+    tree: Tree = {}
     for path in paths:
         branch = tree
         for step in path:
@@ -212,11 +216,13 @@ def seal(instances: Iterable[object], plan: LoadPlan | None = None) -> None:
         if used.follows_all:
             follow = sealable.relationships
         for key in follow:
+            if key not in sealable.relationships:
+                continue
             below = tree.get(key, _NOTHING)
-            waiting.extend((each, below) for each in _members(state.dict.get(key)))
+            waiting.extend((each, below) for each in members_of(state.dict.get(key)))
 
 
-_NOTHING: dict[str, Any] = {}
+_NOTHING: Tree = {}
 
 
 def _seal_one(state: orm.InstanceState[Any], sealable: _Sealable) -> None:
@@ -228,7 +234,13 @@ def _seal_one(state: orm.InstanceState[Any], sealable: _Sealable) -> None:
             state.callables[key] = refusal
 
 
-def _members(value: object) -> Iterable[object]:
+def eager_names(mapper: orm.Mapper[Any]) -> tuple[str, ...]:
+    """Return the relationships that the mapping itself always loads."""
+    return _sealable(mapper).eager
+
+
+def members_of(value: object) -> Iterable[object]:
+    """Return the instances in a relationship's value: none, one or many."""
     if value is None:
         return ()
     adapter = getattr(value, "_sa_adapter", None)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from lockstep.errors import InvalidValue, LimitExceeded
 from lockstep.repository.filters import conditions_of, hiding_options
+from lockstep.repository.freshening import Freshening, noting_loads
 from lockstep.repository.keys import conditions, identity_of, matches
 from lockstep.repository.loading import LoadPlan, load_plan, seal
 from lockstep.repository.transaction import translated
@@ -58,17 +59,12 @@ class Reading(Generic[M]):
         self, session: Session, statement: sa.Select[*tuple[Any, ...]]
     ) -> Sequence[sa.Row[*tuple[Any, ...]]]:
         """Run the statement; return its rows, instances refreshed and sealed."""
-        with translated():
-            # Without autoflush, refreshing would drop what the caller has changed.
-            fresh = session.autoflush or not session.dirty
-            rows = (
-                session.execute(
-                    statement, execution_options={"populate_existing": fresh}
-                )
-                .unique()
-                .all()
-            )
-        seal((row[0] for row in rows), self.plan)
+        with translated(), noting_loads(session) as noted:
+            rows = session.execute(statement).unique().all()
+            found = [row[0] for row in rows]
+            options = hiding_options(with_deleted=self.with_deleted)
+            Freshening(session, noted, options).freshen(found, self.plan.tree)
+        seal(found, self.plan)
         return rows
 
     def instances(

@@ -95,10 +95,7 @@ def locked(
             .options(*plan.options)
             .with_for_update(**lock)
         )
-        result = session.execute(
-            statement, execution_options={"populate_existing": True}
-        )
-        found = result.unique().scalar_one_or_none()
+        found = session.execute(statement).unique().scalar_one_or_none()
     if found is None or (
         not with_deleted
         and facts.deleted_name is not None
@@ -140,25 +137,36 @@ def _names(
     return [*facts.column_names, *deferred]
 
 
-def refresh_many(session: Session, instances: Sequence[Any]) -> None:
+def refresh_many(
+    session: Session, instances: Sequence[Any], with_columns: Sequence[str] = ()
+) -> None:
     """Read the columns of many instances again, one query per class and batch.
 
-    Rows that are gone keep what the instance held.
+    Args:
+        session: The instances' session.
+        instances: Persistent instances.
+        with_columns: Deferred columns to read as well.
+
+    Instances whose row is gone keep what they held.
     """
     groups: dict[type[Any], list[Any]] = {}
     for instance in instances:
         groups.setdefault(cast("type[Any]", type(instance)), []).append(instance)
     for model, members in groups.items():
-        _refresh_class(session, facts_of(model), members)
+        _refresh_class(session, facts_of(model), members, with_columns)
     seal(instances)
 
 
 def _refresh_class(
-    session: Session, facts: ModelFacts[Any], members: Sequence[Any]
+    session: Session,
+    facts: ModelFacts[Any],
+    members: Sequence[Any],
+    with_columns: Sequence[str],
 ) -> None:
     states = [cast("orm.InstanceState[Any]", sa.inspect(each)) for each in members]
     by_key = {tuple(state.identity or ()): state for state in states}
-    names = list(facts.column_names)
+    names = [*facts.column_names]
+    names += [name for name in facts.deferred_names if name in with_columns]
     wanted = [getattr(facts.model, name) for name in names]
     statement = sa.select(*wanted, *facts.key_attributes)
     for condition in conditions(session, facts.key_attributes, list(by_key)):

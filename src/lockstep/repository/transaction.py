@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from lockstep.clock import SYSTEM_CLOCK
 from lockstep.engine import classify
 from lockstep.errors import InvalidValue, LockstepError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
     from datetime import datetime
 
+    from sqlalchemy import orm
     from sqlalchemy.orm import Session
 
 #: What SQLite allowed before 3.32; assumed where a connection cannot be asked.
@@ -78,7 +79,22 @@ def translated() -> Generator[None]:
 
 
 @contextmanager
-def atomic(session: Session) -> Generator[None]:
-    """Do all of the block or nothing, and keep the transaction usable either way."""
-    with translated(), session.begin_nested():
-        yield
+def atomic(
+    session: Session, held_back: Iterable[orm.InstanceState[Any]] = ()
+) -> Generator[None]:
+    """Do all of the block or nothing, and keep the transaction usable either way.
+
+    Args:
+        session: Whose pending changes are written first, outside of the block.
+        held_back: Instances whose pending changes belong into the block.
+    """
+    modified: set[orm.InstanceState[Any]] = cast("Any", session.identity_map)._modified
+    held = [state for state in held_back if state in modified]
+    with translated():
+        modified.difference_update(held)
+        try:
+            savepoint = session.begin_nested()
+        finally:
+            modified.update(held)
+        with savepoint:
+            yield

@@ -10,6 +10,7 @@ SQLAlchemy, and the UPDATE carries the version in its WHERE clause.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import sqlalchemy as sa
@@ -32,7 +33,7 @@ from lockstep.repository.transaction import atomic
 from lockstep.repository.versions import check_expected, check_version, stale
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from sqlalchemy.orm import Session
 
@@ -91,13 +92,43 @@ def _refuse_known(session: Session, instances: Iterable[object]) -> None:
 def add(session: Session, facts: ModelFacts[M], item: M | Mapping[str, Any]) -> M:
     """Store one new row and return it as the database holds it."""
     instance = new_instance(facts, item)
-    with atomic(session):
+    with _together(session, [instance]):
         _refuse_known(session, [instance])
         session.add(instance)
         with recorded(session, instance):
             session.flush()
             refresh(session, instance)
     return instance
+
+
+@contextmanager
+def _together(session: Session, items: Iterable[object]) -> Generator[None]:
+    """Do all of the block or nothing, links from stored rows to these included.
+
+    ``Part(bin=a)`` has changed the collection ``a.parts``. Flushed before the part
+    is in the session, ``a`` would be found to hold a stranger.
+    """
+    linked = list(_linked_only(session, items))
+    try:
+        with atomic(session, linked):
+            yield
+    except BaseException:
+        for state in linked:
+            _recover(session, state.obj())
+        raise
+
+
+def _linked_only(
+    session: Session, items: Iterable[object]
+) -> Iterator[orm.InstanceState[Any]]:
+    for item in items:
+        start = cast("orm.InstanceState[Any] | None", sa.inspect(item, raiseerr=False))
+        if not isinstance(start, orm.InstanceState) or start.session is session:
+            continue
+        for _, mapper, state, _ in start.mapper.cascade_iterator("save-update", start):
+            columns = {prop.key for prop in mapper.column_attrs}
+            if state.session is session and not columns & {*state.committed_state}:
+                yield state
 
 
 def add_many(
@@ -117,7 +148,7 @@ def add_all(
 ) -> list[M]:
     """Store new rows, all or none, and return them as the database holds them."""
     added: list[M] = []
-    with atomic(session):
+    with _together(session, _given(items)):
         for instances in add_many(session, facts, items):
             refresh_many(session, instances)
             added.extend(instances)
@@ -129,11 +160,16 @@ def add_counted(
 ) -> int:
     """Store new rows, all or none, holding one batch at a time; return how many."""
     count = 0
-    with atomic(session):
+    with _together(session, _given(items)):
         for instances in add_many(session, facts, items):
             count += len(instances)
             seal(instances)
     return count
+
+
+def _given(items: Iterable[object]) -> Iterable[object]:
+    # What is made on the way is linked on the way, inside the savepoint.
+    return items if isinstance(items, list | tuple) else ()
 
 
 def batches(items: Iterable[M]) -> Iterator[list[M]]:
