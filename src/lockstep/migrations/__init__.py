@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         SeedReport,
         VerifyReport,
     )
-    from lockstep.migrations.scaffold import scaffold
+    from lockstep.migrations.folder import scaffold
     from lockstep.migrations.seed import run_seed, upsert_seed
 
 __all__ = [
@@ -56,7 +56,7 @@ _HOME = {
     "Migrations": "api",
     "light_table": "batches",
     "per_engine": "expressions",
-    "scaffold": "scaffold",
+    "scaffold": "folder",
     "run_seed": "seed",
     "upsert_seed": "seed",
 }

@@ -97,6 +97,9 @@ class Migrations:
             MigrationError: The database is not at the head.
         """
         request = self._request()
+        request.drops_empty = True
+        if autogenerate:
+            self._refuse_behind()
         written: list[Script] = []
         with self._calling(request) as config:
             made = command.revision(
@@ -116,6 +119,18 @@ class Migrations:
             tuple(request.operations),
             tuple(request.warnings),
         )
+
+    def _refuse_behind(self) -> None:
+        scripts, applied = self.scripts(), self.current_heads()
+        with _alembic_errors():
+            heads = scripts.get_heads()
+        if set(applied) != set(heads):
+            raise MigrationError(
+                "the database is not at the head of the history, so the models cannot "
+                "be compared with it",
+                hint="lockstep migrate upgrade",
+                detail={"current": list(applied), "heads": list(heads)},
+            )
 
     def _prove(self, script: Script) -> None:
         from lockstep.migrations.proof import prove
@@ -366,15 +381,9 @@ def _alembic_errors() -> Generator[None]:
     try:
         yield
     except CommandError as exc:
-        if isinstance(exc.__cause__, SeveralHeads) or "Multiple head" in str(exc):
+        if isinstance(exc.__cause__, SeveralHeads):
             raise MultipleHeads("the history has more than one head") from exc
-        raise MigrationError(_plain(str(exc))) from exc
-
-
-def _plain(message: str) -> str:
-    if message == "Target database is not up to date.":
-        return "the database is not at the head of the history; upgrade it first"
-    return message
+        raise MigrationError(str(exc)) from exc
 
 
 @contextmanager

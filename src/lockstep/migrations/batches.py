@@ -183,7 +183,9 @@ def fill_column(
         )
     types = {item["name"]: item["type"] for item in found.get_columns(table_name)}
     keyed = light_table(
-        table_name, **{name: types[name] for name in names}, **{column.name: column.type}
+        table_name,
+        **{name: types[name] for name in names},
+        **{column.name: column.type},
     )
 
     def give(rows: Sequence[Any]) -> list[dict[str, Any]]:

@@ -48,7 +48,7 @@ def lone_column(
     table_name: str,
     name: str,
     type_: sa.types.TypeEngine[Any],
-    *,
+    *arguments: Any,
     metadata: sa.MetaData | None = None,
     **options: Any,
 ) -> sa.Table:
@@ -60,12 +60,13 @@ def lone_column(
         table_name: Constraints are named after it.
         name: The column.
         type_: Its type; it is copied.
+        arguments: Such as ``sa.Computed``.
         metadata: Whose naming convention counts.
         options: Further arguments of ``sa.Column``.
     """
     naming = None if metadata is None else metadata.naming_convention
     own = sa.MetaData(naming_convention=naming)
-    column: sa.Column[Any] = sa.Column(name, type_.copy(), **options)
+    column: sa.Column[Any] = sa.Column(name, type_.copy(), *arguments, **options)
     return sa.Table(table_name, own, column)
 
 

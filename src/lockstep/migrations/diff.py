@@ -138,9 +138,7 @@ def _in_table(
         [] if wanted.primary_key is None else [wanted.primary_key],
     )
     yield from _unpaired("unique", name, actual.uniques, wanted.uniques)
-    yield from _unpaired(
-        "foreign key", name, actual.foreign_keys, wanted.foreign_keys
-    )
+    yield from _unpaired("foreign key", name, actual.foreign_keys, wanted.foreign_keys)
     yield from _unpaired("check", name, actual.checks, wanted.checks)
     yield from _unpaired("index", name, actual.indexes, wanted.indexes)
     yield from _in_triggers(actual, wanted, triggers)
@@ -206,6 +204,12 @@ def _unpaired(
             if partner is not None:
                 extra.remove(partner)
                 missing.remove(one)
+    for one in list(missing):
+        old = next((o for o in extra if _only_renamed(o, one)), None)
+        if old is not None:
+            extra.remove(old)
+            missing.remove(one)
+            yield Difference(kind, table, one.name, old.name, one.name, one)
     for one in extra:
         yield Difference(kind, table, one.name, in_words(one), None, one)
     for one in missing:
@@ -220,6 +224,10 @@ def _same_meaning_unnamed(table: str, one: C, two: C) -> bool:
     if isinstance(one, IndexState) or one.meaning != two.meaning:
         return False
     return not is_own_name(table, one.name) or not is_own_name(table, two.name)
+
+
+def _only_renamed(one: ConstraintState, two: ConstraintState) -> bool:
+    return not isinstance(one, IndexState) and one.meaning == two.meaning
 
 
 def is_own_name(table: str, name: str | None) -> bool:

@@ -72,7 +72,11 @@ def _request_from_settings(config: Config) -> MigrationRequest:
     extra = getattr(config.cmd_opts, "x", None) or []
     urls = [item.removeprefix("url=") for item in extra if item.startswith("url=")]
     url = urls[-1] if urls else None
-    return MigrationRequest(Database(url, settings=settings), on_progress=_tell)
+    verb: Any = getattr(config.cmd_opts, "cmd", None)
+    writes = bool(verb) and verb[0].__name__ == "revision"
+    return MigrationRequest(
+        Database(url, settings=settings), on_progress=_tell, drops_empty=writes
+    )
 
 
 def _settings(config: Config) -> Settings:

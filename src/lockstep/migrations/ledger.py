@@ -47,6 +47,7 @@ class LedgerTable:
     options: dict[str, Any] = field(default_factory=dict[str, Any])
     comment: str | None = None
     touch_key: list[str] | None = None
+    touch_column: str = "updated_at"
 
 
 class Ledger:
@@ -179,9 +180,7 @@ class Ledger:
                         item.local_cols = _renamed(item.local_cols, old, new)
                     if item.referent_table == entry.name:
                         item.remote_cols = _renamed(item.remote_cols, old, new)
-                elif table is entry and isinstance(
-                    item, ops.CreateUniqueConstraintOp
-                ):
+                elif table is entry and isinstance(item, ops.CreateUniqueConstraintOp):
                     item.columns = _renamed(item.columns, old, new)
         if entry.primary_key is not None:
             entry.primary_key.columns = _renamed(entry.primary_key.columns, old, new)
@@ -241,7 +240,8 @@ class Ledger:
 
     def _touch(self, op: CreateTouchTriggerOp) -> None:
         if op.table_name in self.tables:
-            self.tables[op.table_name].touch_key = list(op.key)
+            entry = self.tables[op.table_name]
+            entry.touch_key, entry.touch_column = list(op.key), op.column
 
     def _no_touch(self, op: DropTouchTriggerOp) -> None:
         if op.table_name in self.tables:

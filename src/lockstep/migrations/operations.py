@@ -19,7 +19,9 @@ import sqlalchemy as sa
 from alembic.operations import BatchOperations, Operations, ops
 from alembic.operations.batch import BatchOperationsImpl
 
+from lockstep.errors import MigrationError
 from lockstep.migrations.batches import BATCH_ROWS, Change, fill_column, run_batches
+from lockstep.migrations.results import ProgressCallback, silent
 
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
@@ -31,26 +33,35 @@ Listener = Callable[[ops.MigrateOperation], None]
 class CreateTouchTriggerOp(ops.MigrateOperation):
     """Keep ``updated_at`` of a table also for raw SQL."""
 
-    def __init__(self, table_name: str, key: Sequence[str]) -> None:
+    def __init__(
+        self, table_name: str, key: Sequence[str], *, column: str = "updated_at"
+    ) -> None:
         self.table_name = table_name
         self.key = list(key)
+        self.column = column
 
     @classmethod
     def create_touch_trigger(
-        cls, operations: Operations, table_name: str, key: Sequence[str]
+        cls,
+        operations: Operations,
+        table_name: str,
+        key: Sequence[str],
+        *,
+        column: str = "updated_at",
     ) -> None:
         """Create the trigger that keeps a table's ``updated_at``.
 
         Args:
             operations: Given by Alembic.
-            table_name: The table; it has a column ``updated_at``.
+            table_name: The table.
             key: Its primary key columns.
+            column: The column to keep.
         """
-        operations.invoke(cls(table_name, key))
+        operations.invoke(cls(table_name, key, column=column))
 
     def reverse(self) -> DropTouchTriggerOp:
         """Return the operation that takes this one back."""
-        return DropTouchTriggerOp(self.table_name, self.key)
+        return DropTouchTriggerOp(self.table_name, self.key, column=self.column)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """Return the difference as ``alembic check`` prints it."""
@@ -61,13 +72,21 @@ class CreateTouchTriggerOp(ops.MigrateOperation):
 class DropTouchTriggerOp(ops.MigrateOperation):
     """Stop keeping ``updated_at`` for raw SQL."""
 
-    def __init__(self, table_name: str, key: Sequence[str]) -> None:
+    def __init__(
+        self, table_name: str, key: Sequence[str], *, column: str = "updated_at"
+    ) -> None:
         self.table_name = table_name
         self.key = list(key)
+        self.column = column
 
     @classmethod
     def drop_touch_trigger(
-        cls, operations: Operations, table_name: str, key: Sequence[str]
+        cls,
+        operations: Operations,
+        table_name: str,
+        key: Sequence[str],
+        *,
+        column: str = "updated_at",
     ) -> None:
         """Drop the trigger that keeps a table's ``updated_at``.
 
@@ -75,12 +94,13 @@ class DropTouchTriggerOp(ops.MigrateOperation):
             operations: Given by Alembic.
             table_name: The table.
             key: Its primary key columns, for the way back.
+            column: The column that was kept.
         """
-        operations.invoke(cls(table_name, key))
+        operations.invoke(cls(table_name, key, column=column))
 
     def reverse(self) -> CreateTouchTriggerOp:
         """Return the operation that takes this one back."""
-        return CreateTouchTriggerOp(self.table_name, self.key)
+        return CreateTouchTriggerOp(self.table_name, self.key, column=self.column)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """Return the difference as ``alembic check`` prints it."""
@@ -88,6 +108,7 @@ class DropTouchTriggerOp(ops.MigrateOperation):
 
 
 @Operations.register_operation("alter_enum")
+@BatchOperations.register_operation("alter_enum", "batch_alter_enum")
 class AlterEnumOp(ops.MigrateOperation):
     """Change the values that an enum column may hold."""
 
@@ -140,6 +161,22 @@ class AlterEnumOp(ops.MigrateOperation):
             )
         )
 
+    @classmethod
+    def batch_alter_enum(
+        cls,
+        operations: BatchOperations,
+        column_name: str,
+        type_: sa.types.TypeEngine[Any],
+        *,
+        existing_type: sa.types.TypeEngine[Any],
+        rename: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """Change an enum's values within a block; see ``op.alter_enum``."""
+        table = operations.impl.table_name
+        operations.invoke(
+            cls(table, column_name, type_, existing_type=existing_type, rename=rename)
+        )
+
     def reverse(self) -> AlterEnumOp:
         """Return the operation that takes this one back."""
         back = {new: old for old, new in self.rename.items() if new is not None}
@@ -154,6 +191,115 @@ class AlterEnumOp(ops.MigrateOperation):
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """Return the difference as ``alembic check`` prints it."""
         return ("modify_enum", self.table_name, self.column_name, self.type_)
+
+
+@Operations.register_operation("rename_constraint")
+@BatchOperations.register_operation("rename_constraint", "batch_rename_constraint")
+class RenameConstraintOp(ops.MigrateOperation):
+    """Give a constraint another name."""
+
+    def __init__(
+        self,
+        table_name: str,
+        old_name: str,
+        new_name: str,
+        *,
+        if_exists: bool = False,
+    ) -> None:
+        self.table_name = table_name
+        self.old_name = old_name
+        self.new_name = new_name
+        self.if_exists = if_exists
+
+    @classmethod
+    def rename_constraint(
+        cls,
+        operations: Operations,
+        table_name: str,
+        old_name: str,
+        new_name: str,
+        *,
+        if_exists: bool = False,
+    ) -> None:
+        """Give a constraint another name.
+
+        Args:
+            operations: Given by Alembic.
+            table_name: The table.
+            old_name: Its name so far.
+            new_name: Its name from now on.
+            if_exists: Do nothing where there is no such constraint, as with the
+                check of a boolean, which only SQLite has.
+        """
+        operations.invoke(cls(table_name, old_name, new_name, if_exists=if_exists))
+
+    @classmethod
+    def batch_rename_constraint(
+        cls,
+        operations: BatchOperations,
+        old_name: str,
+        new_name: str,
+        *,
+        if_exists: bool = False,
+    ) -> None:
+        """Rename a constraint within a block; see ``op.rename_constraint``."""
+        table = operations.impl.table_name
+        operations.invoke(cls(table, old_name, new_name, if_exists=if_exists))
+
+    def reverse(self) -> RenameConstraintOp:
+        """Return the operation that takes this one back."""
+        return RenameConstraintOp(
+            self.table_name, self.new_name, self.old_name, if_exists=self.if_exists
+        )
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        """Return the difference as ``alembic check`` prints it."""
+        return ("rename_constraint", self.table_name, self.old_name, self.new_name)
+
+
+@Operations.register_operation("alter_sqlite_options")
+class AlterSqliteOptionsOp(ops.MigrateOperation):
+    """Change what only SQLite's CREATE TABLE states."""
+
+    def __init__(self, table_name: str, **options: bool) -> None:
+        self.table_name = table_name
+        self.options = options
+
+    @classmethod
+    def alter_sqlite_options(
+        cls,
+        operations: Operations,
+        table_name: str,
+        *,
+        strict: bool | None = None,
+        without_rowid: bool | None = None,
+        autoincrement: bool | None = None,
+    ) -> None:
+        """Change a table's options on SQLite; nothing happens elsewhere.
+
+        Args:
+            operations: Given by Alembic.
+            table_name: The table.
+            strict: Whether SQLite checks the type of every value.
+            without_rowid: Whether the primary key is the storage order.
+            autoincrement: Whether a key is never used twice.
+        """
+        given = {
+            "strict": strict,
+            "without_rowid": without_rowid,
+            "autoincrement": autoincrement,
+        }
+        chosen = {key: value for key, value in given.items() if value is not None}
+        operations.invoke(cls(table_name, **chosen))
+
+    def reverse(self) -> AlterSqliteOptionsOp:
+        """Return the operation that takes this one back."""
+        back = {key: not value for key, value in self.options.items()}
+        return AlterSqliteOptionsOp(self.table_name, **back)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        """Return the difference as ``alembic check`` prints it."""
+        return ("modify_sqlite_options", self.table_name, self.options)
 
 
 @Operations.register_operation("fill_column")
@@ -179,6 +325,14 @@ class FillColumnOp(ops.MigrateOperation):
                 function that is called for each row.
         """
         operations.invoke(cls(table_name, column, value))
+
+    def reverse(self) -> ops.ModifyTableOps:
+        """Return nothing to do: what was NULL before is not remembered."""
+        return ops.ModifyTableOps(self.table_name, [])
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        """Return the difference as ``alembic check`` prints it."""
+        return ("fill_column", self.table_name, self.column.name)
 
 
 @Operations.register_operation("run_batches")
@@ -228,6 +382,14 @@ class RunBatchesOp(ops.MigrateOperation):
 
 class PortableBatchImpl(BatchOperationsImpl):
     """A ``batch_alter_table`` block: on SQLite one rebuild, elsewhere ALTERs."""
+
+    def alter_enum(self, *arguments: Any, **options: Any) -> None:
+        """Collect the change of an enum."""
+        self.batch.append(("alter_enum", arguments, options))
+
+    def rename_constraint(self, *arguments: Any, **options: Any) -> None:
+        """Collect the rename of a constraint."""
+        self.batch.append(("rename_constraint", arguments, options))
 
     def flush(self) -> None:
         """Carry out what the block collected."""
@@ -336,3 +498,117 @@ class PortableBatchOperations(BatchOperations):
         for listener in self.listeners:
             listener(operation)
         return super().invoke(operation)
+
+
+Implementation = PortableOperations._to_impl.dispatch_for  # pyright: ignore[reportPrivateUsage]
+
+
+@Implementation(ops.AlterColumnOp, replace=True)
+def _alter_column(operations: Any, op: ops.AlterColumnOp) -> None:
+    # Alembic's own also drops and adds the checks of the types beside it; our
+    # implementations know how a type's checks are named and where they stand.
+    operations.impl.alter_column(
+        op.table_name,
+        op.column_name,
+        nullable=op.modify_nullable,
+        server_default=op.modify_server_default,
+        name=op.modify_name,
+        type_=op.modify_type,
+        schema=op.schema,
+        existing_type=op.existing_type,
+        existing_server_default=op.existing_server_default,
+        existing_nullable=op.existing_nullable,
+        comment=op.modify_comment,
+        existing_comment=op.existing_comment,
+        **op.kw,
+    )
+
+
+@Implementation(AlterEnumOp)
+def _alter_enum(operations: Any, op: AlterEnumOp) -> None:
+    operations.impl.alter_enum(
+        op.table_name,
+        op.column_name,
+        op.type_,
+        existing_type=op.existing_type,
+        rename=op.rename,
+    )
+
+
+@Implementation(RenameConstraintOp)
+def _rename_constraint(operations: Any, op: RenameConstraintOp) -> None:
+    operations.impl.rename_constraint(
+        op.table_name, op.old_name, op.new_name, if_exists=op.if_exists
+    )
+
+
+@Implementation(AlterSqliteOptionsOp)
+def _alter_sqlite_options(operations: Any, op: AlterSqliteOptionsOp) -> None:
+    operations.impl.alter_sqlite_options(op.table_name, **op.options)
+
+
+@Implementation(CreateTouchTriggerOp)
+def _create_touch_trigger(operations: Any, op: CreateTouchTriggerOp) -> None:
+    from lockstep.schema import create_touch_trigger_sql
+
+    _run_statements(
+        operations,
+        create_touch_trigger_sql(
+            op.table_name, op.key, operations.impl.dialect.name, column=op.column
+        ),
+    )
+
+
+@Implementation(DropTouchTriggerOp)
+def _drop_touch_trigger(operations: Any, op: DropTouchTriggerOp) -> None:
+    from lockstep.schema import drop_touch_trigger_sql
+
+    name = operations.impl.dialect.name
+    _run_statements(operations, drop_touch_trigger_sql(op.table_name, name))
+
+
+def _run_statements(operations: Any, statements: Sequence[str]) -> None:
+    for statement in statements:
+        # DDL formats its text with %, and strftime has some of its own.
+        operations.impl.execute(sa.DDL(statement.replace("%", "%%")))
+
+
+@Implementation(FillColumnOp)
+def _fill_column(operations: Any, op: FillColumnOp) -> int:
+    context = operations.migration_context
+    if context.as_sql:
+        target = sa.table(op.table_name, sa.column(op.column.name, op.column.type))
+        own = target.c[op.column.name]
+        value = op.value() if callable(op.value) else op.value
+        operations.impl.execute(
+            sa.update(target).where(own.is_(None)).values({op.column.name: value})
+        )
+        return 0
+    return fill_column(
+        context.connection,
+        op.table_name,
+        op.column,
+        op.value,
+        on_progress=_on_progress(context),
+    )
+
+
+@Implementation(RunBatchesOp)
+def _run_batches(operations: Any, op: RunBatchesOp) -> int:
+    context = operations.migration_context
+    if context.as_sql:
+        raise MigrationError(
+            f"rows of {op.table.name!r} are changed with Python; that is no SQL text"
+        )
+    return run_batches(
+        context.connection,
+        op.table,
+        op.change,
+        on_progress=_on_progress(context),
+        **op.options,
+    )
+
+
+def _on_progress(context: MigrationContext) -> ProgressCallback:
+    request = context.opts.get("lockstep_request")
+    return silent if request is None else request.on_progress

@@ -33,6 +33,10 @@ class MigrationRequest:
         after: The heads at the end.
         reached: ``env.py`` called ``env.run``.
         warnings: What the author of a new revision should look at.
+        operations: What a new revision does, one line each.
+        downgrade_ops: Set by autogenerate: the way back, from the history.
+        differences: Set by autogenerate.
+        drops_empty: Whether a revision without changes is not written.
     """
 
     database: Database
@@ -46,4 +50,6 @@ class MigrationRequest:
     reached: bool = False
     warnings: list[str] = field(default_factory=list[str])
     operations: list[str] = field(default_factory=list[str])
-    sections: dict[str, Any] = field(default_factory=dict[str, Any])
+    downgrade_ops: list[Any] | None = None
+    differences: list[Any] = field(default_factory=list[Any])
+    drops_empty: bool = False

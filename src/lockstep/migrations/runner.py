@@ -31,6 +31,7 @@ from lockstep.errors import (
     MigrationLocked,
     PartialMigration,
 )
+from lockstep.engine.sqlite import ACCESS_OPTION, READ
 from lockstep.migrations.describe import describe
 from lockstep.migrations.lock import advisory_key, migrators_turn
 from lockstep.migrations.operations import PortableOperations
@@ -76,7 +77,7 @@ class Runner:
             PartialMigration: It failed after it had committed a part of itself.
             MigrationLocked: Another migrator was not done in time.
         """
-        with self._transaction():
+        with self._looking():
             heads = self._heads()
             steps = list(self._steps(heads))
         self._request.before = self._request.after = heads
@@ -89,7 +90,7 @@ class Runner:
             on_progress=self._request.on_progress,
         ) as waited_s:
             self._request.waited_s = waited_s
-            with self._transaction():
+            with self._looking():
                 heads = self._heads()
                 steps = list(self._steps(heads))
             self._request.before = self._request.after = heads
@@ -207,6 +208,22 @@ class Runner:
         run("SET LOCAL idle_in_transaction_session_timeout = 0")
         schema = run("SELECT current_schema()").scalar()
         run("SELECT pg_advisory_xact_lock(%s)", (advisory_key(f"step {schema}"),))
+
+    @contextmanager
+    def _looking(self) -> Generator[None]:
+        """Let the context look without writing; SQLite's writers need not wait."""
+        if self._connection.dialect.name != "sqlite":
+            with self._transaction():
+                yield
+            return
+        context, own = self._context, self._connection
+        engine = own.engine.execution_options(**{ACCESS_OPTION: READ})
+        with engine.connect() as reading, reading.begin():
+            context.connection = context.impl.connection = reading
+            try:
+                yield
+            finally:
+                context.connection = context.impl.connection = own
 
     @contextmanager
     def _transaction(self, *, write: bool = False) -> Generator[None]:

@@ -47,6 +47,8 @@ def model_state(connection: Connection, metadata: sa.MetaData) -> SchemaState:
     Raises:
         NotPortable: The engine cannot create what the models state.
     """
+    # Creating tables marks constraints that were added late; a copy forgets it.
+    metadata = copied(metadata)
     tables = own_tables(metadata)
     try:
         if connection.dialect.name == "sqlite":
@@ -63,6 +65,16 @@ def model_state(connection: Connection, metadata: sa.MetaData) -> SchemaState:
         raise NotPortable(
             f"the models cannot be written for {connection.dialect.name}: {exc}"
         ) from exc
+
+
+def copied(metadata: sa.MetaData) -> sa.MetaData:
+    """Return a metadata with the same tables."""
+    made = sa.MetaData(
+        naming_convention=metadata.naming_convention, info=dict(metadata.info)
+    )
+    for table in metadata.tables.values():
+        table.to_metadata(made)
+    return made
 
 
 def own_tables(metadata: sa.MetaData) -> list[sa.Table]:

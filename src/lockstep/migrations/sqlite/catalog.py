@@ -78,15 +78,16 @@ class Catalog:
 
     def tables(self) -> list[StoredObject]:
         """Return the ordinary tables, not SQLite's own, by name."""
-        return [
-            StoredObject(*row)
-            for row in self.rows(
-                "SELECT type, name, tbl_name, sql FROM sqlite_master "  # noqa: S608
-                f"WHERE type = 'table' AND {_INTERNAL} AND name NOT IN "
-                "(SELECT name FROM pragma_table_list "
-                "WHERE type IN ('shadow', 'virtual')) ORDER BY name"
-            )
-        ]
+        special = {
+            row[1]
+            for row in self.rows("PRAGMA main.table_list")
+            if row[2] in ("shadow", "virtual")
+        }
+        stored = self.rows(
+            "SELECT type, name, tbl_name, sql FROM sqlite_master "  # noqa: S608
+            f"WHERE type = 'table' AND {_INTERNAL} ORDER BY name"
+        )
+        return [StoredObject(*row) for row in stored if row[1] not in special]
 
     def objects_on(self, table: str) -> list[StoredObject]:
         """Return a table's indexes and triggers that have a statement."""

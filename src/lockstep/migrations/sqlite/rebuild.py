@@ -16,7 +16,8 @@ See: https://www.sqlite.org/lang_altertable.html#otheralter
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from lockstep.errors import MigrationError, RowsLostInRebuild
 from lockstep.migrations.pace import Pace
 from lockstep.migrations.results import ProgressCallback, silent
 from lockstep.migrations.sqlite.catalog import Catalog, StoredObject
+from lockstep.migrations.sqlite.conversion import Conversion
 from lockstep.migrations.sqlite.table_text import TableText, parse_table
 from lockstep.migrations.sqlite.tokens import joined, names_in, quote, tokens
 
@@ -44,6 +46,7 @@ class Rebuild:
         expressions: SQL over the old columns for new columns that are not a
             plain copy; a new column that is neither here nor in the old table
             gets its default.
+        conversions: Columns whose values change their type.
         dropped_columns: Old columns that go; their indexes go with them.
         afterwards: Called when the new table stands, in order.
     """
@@ -53,6 +56,7 @@ class Rebuild:
     on_progress: ProgressCallback = silent
     table: TableText = field(init=False)
     expressions: dict[str, str] = field(default_factory=dict[str, str])
+    conversions: dict[str, Conversion] = field(default_factory=dict[str, Conversion])
     dropped_columns: set[str] = field(default_factory=set[str])
     afterwards: list[Callable[[], None]] = field(
         default_factory=list[Callable[[], None]]
@@ -71,6 +75,10 @@ class Rebuild:
                 hint="change a virtual table by hand: create, copy, drop",
             ) from exc
         self.name = stored.name
+
+    def old_columns(self) -> set[str]:
+        """Return the names of the columns that are there now, in lower case."""
+        return {column.name.lower() for column in self._old.columns}
 
     def run(self) -> None:
         """Replace the table, carrying everything over.
@@ -102,7 +110,8 @@ class Rebuild:
         statistics = self.catalog.statistics(self.name)
         interim = self._interim_name()
         self.connection.exec_driver_sql(self.table.sql(interim))
-        self._copy(interim, rows_before)
+        with self._converting():
+            self._copy(interim, rows_before)
         self._compare(interim, rows_before)
         self._swap(interim)
         for stored in kept:
@@ -132,6 +141,23 @@ class Rebuild:
                 hint=f"look at it and drop it: DROP TABLE {quote(name)}",
             )
         return name
+
+    @contextmanager
+    def _converting(self) -> Generator[None]:
+        """Let SQLite call the type conversions, and explain one that fails."""
+        conversions = list(self.conversions.values())
+        for conversion in conversions:
+            conversion.install(self.connection)
+        try:
+            yield
+        except Exception as exc:
+            for conversion in conversions:
+                if conversion.failure is not None:
+                    raise conversion.explain() from exc
+            raise
+        finally:
+            for conversion in conversions:
+                conversion.remove(self.connection)
 
     def _copy(self, interim: str, total: int) -> None:
         pairs = list(self._column_pairs())
@@ -171,8 +197,12 @@ class Rebuild:
             if column.is_generated:
                 continue
             expression = self.expressions.get(column.name.lower())
+            conversion = self.conversions.get(column.name.lower())
             if expression is not None:
                 pairs.append((column.name, expression))
+            elif conversion is not None:
+                call = f"{conversion.sql}({quote(column.name)})"
+                pairs.append((column.name, call))
             elif column.name.lower() in old:
                 pairs.append((column.name, quote(column.name)))
         return pairs

@@ -91,9 +91,7 @@ class Clause:
         if start is None:
             return ()
         inside = self._parts[start + 1 : closing(self._parts, start)]
-        return tuple(
-            group[0].name or "" for group in split_top(inside, ",") if group
-        )
+        return tuple(group[0].name or "" for group in split_top(inside, ",") if group)
 
     @property
     def target(self) -> str | None:
@@ -286,8 +284,7 @@ def _column(group: Sequence[Token]) -> ColumnText:
         name = group[solid[0]].text[1:-1].replace("''", "'")
     type_end = starts[0] if starts else len(group)
     clauses = tuple(
-        _clause(group[start:end])
-        for start, end in pairwise([*starts, len(group)])
+        _clause(group[start:end]) for start, end in pairwise([*starts, len(group)])
     )
     return ColumnText(name, joined(group[solid[0] + 1 : type_end]), clauses)
 
@@ -295,10 +292,7 @@ def _column(group: Sequence[Token]) -> ColumnText:
 def _table_constraints(group: Sequence[Token]) -> list[Clause]:
     # SQLite allows table constraints to follow each other without a comma.
     starts = _clause_starts(group, skip=0, words=list(_TABLE_WORDS))
-    return [
-        _clause(group[start:end])
-        for start, end in pairwise([*starts, len(group)])
-    ]
+    return [_clause(group[start:end]) for start, end in pairwise([*starts, len(group)])]
 
 
 def _clause_starts(group: Sequence[Token], *, skip: int, words: list[str]) -> list[int]:

@@ -1,0 +1,43 @@
+"""The models as the history writes them: with portable server defaults.
+
+Owns the copy of a metadata that is compared and rendered. The application's own
+metadata is never changed. Must not know: Alembic, databases.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from lockstep.migrations.portable_default import portable_default
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def effective_metadata(metadata: sa.MetaData | Sequence[sa.MetaData]) -> sa.MetaData:
+    """Return a copy whose server defaults mean the same on every engine.
+
+    Raises:
+        NotPortable: A default cannot be said on every engine.
+    """
+    several = [metadata] if isinstance(metadata, sa.MetaData) else list(metadata)
+    naming = several[0].naming_convention if several else None
+    info = dict(several[0].info) if several else {}
+    made = sa.MetaData(naming_convention=naming, info=info)
+    for one in several:
+        for table in one.tables.values():
+            copy = table.to_metadata(made)
+            for column in copy.columns:
+                _translate(column)
+    return made
+
+
+def _translate(column: sa.Column[object]) -> None:
+    default = portable_default(column)
+    if default is column.server_default or default is None:
+        if default is None:
+            column.server_default = None
+        return
+    column.server_default = sa.DefaultClause(default)

@@ -1,0 +1,266 @@
+"""Alembic's operations on PostgreSQL, with exact type changes.
+
+Owns what plain ALTER statements leave to the author: the USING of a type change,
+the default that stands in its way, the checks a type brings along, enum values,
+and native enum types that nothing uses any more.
+Must not know: transactions (the runner's), autogenerate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.ddl.postgresql import PostgresqlImpl
+
+from lockstep.errors import MigrationError
+from lockstep.migrations.ddl import lone_column, own_checks
+from lockstep.migrations.postgresql.conversion import using_for
+from lockstep.migrations.sqlite.conversion import refuse_change
+from lockstep.migrations.sqlite.table_text import Clause
+from lockstep.migrations.sqlite.tokens import quote
+from lockstep.schema.types.portable import quoted
+
+_ENUMS_OF_TABLE = """
+SELECT t.oid::bigint, quote_ident(n.nspname) || '.' || quote_ident(t.typname)
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid AND t.typtype = 'e'
+JOIN pg_namespace n ON n.oid = t.typnamespace
+WHERE a.attrelid = to_regclass(:table) AND NOT a.attisdropped
+  AND (CAST(:column AS text) IS NULL OR a.attname = :column)
+"""
+_ENUM_IS_USED = (
+    "SELECT EXISTS (SELECT FROM pg_attribute WHERE atttypid = :oid "
+    "AND NOT attisdropped)"
+)
+
+
+class SafePostgresqlImpl(PostgresqlImpl):
+    """The operations of a revision on PostgreSQL."""
+
+    @property
+    def _metadata(self) -> sa.MetaData | None:
+        found = self.context_opts.get("target_metadata")
+        return found if isinstance(found, sa.MetaData) else None
+
+    def alter_column(self, table_name: str, column_name: str, **options: Any) -> None:
+        """Change a column; a new type carries its values over exactly."""
+        type_ = options.get("type_")
+        options.pop("sqlite_using", None)
+        if type_ is None:
+            super().alter_column(table_name, column_name, **options)
+            return
+        new = sa.types.to_instance(type_)
+        old = options.get("existing_type")
+        old = None if old is None else sa.types.to_instance(old)
+        given = options.pop("postgresql_using", None)
+        if old is not None:
+            if given is None:
+                refuse_change(table_name, column_name, old, new)
+            self._drop_own_checks(table_name, column_name, old)
+        using = using_for(quote(column_name), old, new, self.dialect)
+        if given is None and using.condition is not None:
+            self._refuse_inexact(table_name, column_name, using.condition, new)
+        default = options.get("server_default", False)
+        if default is not False or self._has_default(table_name, column_name):
+            self._sql(
+                f"ALTER TABLE {quote(table_name)} ALTER COLUMN {quote(column_name)} "
+                "DROP DEFAULT"
+            )
+        super().alter_column(
+            table_name,
+            column_name,
+            postgresql_using=given or using.expression,
+            **options,
+        )
+        self._add_own_checks(table_name, options.get("name") or column_name, new)
+
+    def _refuse_inexact(
+        self,
+        table: str,
+        column: str,
+        condition: str,
+        new: sa.types.TypeEngine[Any],
+    ) -> None:
+        if self.as_sql or self.connection is None:
+            return
+        rows = self.connection.exec_driver_sql(
+            f"SELECT count(*) FROM {quote(table)} "  # noqa: S608 - quoted
+            f"WHERE {quote(column)} IS NOT NULL AND NOT ({condition})"
+        ).scalar()
+        if rows:
+            raise MigrationError(
+                f"{rows} rows of {table}.{column} cannot be carried to {new!r} "
+                "without losing something",
+                hint="correct those rows first, or give postgresql_using=",
+                detail={"table": table, "column": column, "rows": rows},
+            )
+
+    def _has_default(self, table: str, column: str) -> bool:
+        if self.as_sql or self.connection is None:
+            return False
+        query = sa.text(
+            "SELECT EXISTS (SELECT FROM pg_attribute WHERE attname = :column "
+            "AND attrelid = to_regclass(:table) AND atthasdef AND attgenerated = '')"
+        )
+        found = self.connection.execute(
+            query, {"table": quote(table), "column": column}
+        )
+        return bool(found.scalar())
+
+    def _own_checks(
+        self, table: str, column: str, type_: sa.types.TypeEngine[Any]
+    ) -> list[Clause]:
+        lone = lone_column(table, column, type_, metadata=self._metadata)
+        return own_checks(self.dialect, lone)
+
+    def _drop_own_checks(
+        self, table: str, column: str, type_: sa.types.TypeEngine[Any]
+    ) -> None:
+        for check in self._own_checks(table, column, type_):
+            if check.name is not None:
+                self._sql(
+                    f"ALTER TABLE {quote(table)} "
+                    f"DROP CONSTRAINT IF EXISTS {quote(check.name)}"
+                )
+
+    def _add_own_checks(
+        self, table: str, column: str, type_: sa.types.TypeEngine[Any]
+    ) -> None:
+        for check in self._own_checks(table, column, type_):
+            self._sql(f"ALTER TABLE {quote(table)} ADD {check.text}")
+
+    def _sql(self, statement: str) -> None:
+        self._exec(sa.DDL(statement.replace("%", "%%")))
+
+    def alter_enum(
+        self,
+        table_name: str,
+        column_name: str,
+        type_: sa.types.TypeEngine[Any],
+        *,
+        existing_type: sa.types.TypeEngine[Any],
+        rename: Mapping[str, str | None],
+    ) -> None:
+        """Change the values an enum column may hold."""
+        column = quote(column_name)
+        using = enum_mapping(f"{column}::text", rename)
+        if isinstance(type_, sa.Enum) and type_.native_enum:
+            self._replace_native_enum(table_name, column_name, type_, using)
+            return
+        self._drop_own_checks(table_name, column_name, existing_type)
+        words = self.dialect.type_compiler_instance.process(type_)
+        self._sql(
+            f"ALTER TABLE {quote(table_name)} ALTER COLUMN {column} TYPE {words} "
+            f"USING {using}"
+        )
+        self._add_own_checks(table_name, column_name, type_)
+
+    def _replace_native_enum(
+        self, table: str, column: str, type_: sa.Enum, using: str
+    ) -> None:
+        """Make the type anew: a value cannot be taken out of one, nor used in the
+        transaction that added it."""
+        name = str(type_.name)
+        old = f"{name[:54]}_replaced"
+        self._sql(f"ALTER TYPE {quote(name)} RENAME TO {quote(old)}")
+        labels = ", ".join(quoted(label) for label in type_.enums)
+        self._sql(f"CREATE TYPE {quote(name)} AS ENUM ({labels})")
+        default = self._default_text(table, column)
+        prefix = f"ALTER TABLE {quote(table)} ALTER COLUMN {quote(column)}"
+        if default is not None:
+            self._sql(f"{prefix} DROP DEFAULT")
+        self._sql(f"{prefix} TYPE {quote(name)} USING ({using})::{quote(name)}")
+        if default is not None:
+            literal = default.partition("::")[0]
+            self._sql(f"{prefix} SET DEFAULT {literal}::{quote(name)}")
+        self._move_other_columns(name, old)
+        self._sql(f"DROP TYPE {quote(old)}")
+
+    def _default_text(self, table: str, column: str) -> str | None:
+        if self.as_sql or self.connection is None:
+            return None
+        query = sa.text(
+            "SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d "
+            "JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum "
+            "WHERE d.adrelid = to_regclass(:table) AND a.attname = :column"
+        )
+        found = self.connection.execute(
+            query, {"table": quote(table), "column": column}
+        )
+        return found.scalar()
+
+    def _move_other_columns(self, name: str, old: str) -> None:
+        if self.as_sql or self.connection is None:
+            return
+        query = sa.text(
+            "SELECT a.attrelid::regclass::text, quote_ident(a.attname) "
+            "FROM pg_attribute a WHERE a.atttypid = to_regtype(:old) "
+            "AND NOT a.attisdropped"
+        )
+        for table, column in self.connection.execute(query, {"old": quote(old)}).all():
+            self._sql(
+                f"ALTER TABLE {table} ALTER COLUMN {column} TYPE {quote(name)} "
+                f"USING {column}::text::{quote(name)}"
+            )
+
+    def rename_constraint(
+        self, table_name: str, old: str, new: str, *, if_exists: bool
+    ) -> None:
+        """Give a constraint another name."""
+        if if_exists and not self._has_constraint(table_name, old):
+            return
+        self._sql(
+            f"ALTER TABLE {quote(table_name)} "
+            f"RENAME CONSTRAINT {quote(old)} TO {quote(new)}"
+        )
+
+    def _has_constraint(self, table: str, name: str) -> bool:
+        if self.as_sql or self.connection is None:
+            return True
+        query = sa.text(
+            "SELECT EXISTS (SELECT FROM pg_constraint WHERE conname = :name "
+            "AND conrelid = to_regclass(:table))"
+        )
+        found = self.connection.execute(query, {"table": quote(table), "name": name})
+        return bool(found.scalar())
+
+    def alter_sqlite_options(self, table_name: str, **_: bool) -> None:
+        """Do nothing: these are SQLite's."""
+
+    def drop_table(self, table: sa.Table, **kw: Any) -> None:
+        """Drop a table, and the enum types that only it used."""
+        enums = self._enums(table.name, None)
+        super().drop_table(table, **kw)
+        self._drop_unused(enums)
+
+    def drop_column(self, table_name: str, column: Any, **kw: Any) -> None:
+        """Drop a column, and the enum type that only it used."""
+        enums = self._enums(table_name, str(column.name))
+        super().drop_column(table_name, column, **kw)
+        self._drop_unused(enums)
+
+    def _enums(self, table: str, column: str | None) -> list[tuple[int, str]]:
+        if self.as_sql or self.connection is None:
+            return []
+        values = {"table": quote(table), "column": column}
+        found = self.connection.execute(sa.text(_ENUMS_OF_TABLE), values)
+        return [(int(oid), str(name)) for oid, name in found.all()]
+
+    def _drop_unused(self, enums: list[tuple[int, str]]) -> None:
+        for oid, name in dict(enums).items():
+            assert self.connection is not None, "enums were read from it"
+            used = self.connection.execute(sa.text(_ENUM_IS_USED), {"oid": oid})
+            if not used.scalar():
+                self._sql(f"DROP TYPE {name}")
+
+
+def enum_mapping(column: str, rename: Mapping[str, str | None]) -> str:
+    """Return SQL that gives each old value its new one."""
+    if not rename:
+        return column
+    cases = " ".join(
+        f"WHEN {quoted(old)} THEN {'NULL' if new is None else quoted(new)}"
+        for old, new in rename.items()
+    )
+    return f"CASE {column} {cases} ELSE {column} END"
