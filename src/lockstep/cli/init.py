@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -29,6 +30,9 @@ from lockstep.cli.options import argument, command, option
 from lockstep.cli.output import Page
 from lockstep.cli.run import Run
 from lockstep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lockstep.config import Settings
 
 TEMPLATE_SUFFIX = ".template"
 NAME_CHARACTERS_MAX = 60
@@ -68,13 +72,17 @@ def init(run: Run, *, directory: Path, name: str | None) -> None:
     DIR is made when it is not there. In a folder that exists the new files are put
     beside what it holds; if one of them is there already, nothing is written.
     """
+    from lockstep.migrations import scaffold
+
     target = Path(os.path.abspath(directory))
     chosen = project_name(target, name)
     run.keeps(f"nothing was written to {target}")
     with _staging(target) as staging:
         write_template(staging, chosen)
+        settings = _settings_of(staging)
+        scaffold(staging / settings.migrations, models=settings.models)
         _refuse_collisions(staging, target)
-        revision = _first_revision(staging)
+        revision = _first_revision(staging, settings)
         written = sorted(
             str(path.relative_to(staging))
             for path in staging.rglob("*")
@@ -168,17 +176,13 @@ def _refuse_collisions(staging: Path, target: Path) -> None:
         )
 
 
-def _first_revision(staging: Path) -> str:
-    """Write the migrations folder and its first revision, from the models."""
+def _first_revision(staging: Path, settings: Settings) -> str:
+    """Write the first revision, from the models."""
     from lockstep.cli.project import load_metadata
-    from lockstep.config import load_settings
     from lockstep.engine import Database
-    from lockstep.migrations import Migrations, scaffold
+    from lockstep.migrations import Migrations
 
-    scratch = staging.parent / "scratch.db"
-    settings = load_settings(start=staging, env={}, url=f"sqlite:///{scratch}")
     directory = staging / settings.migrations
-    scaffold(directory, models=str(settings.models))
     with _own_modules_only(), Database(settings=settings) as database:
         metadata = load_metadata(settings)
         migrations = Migrations(database, metadata=metadata, directory=directory)
@@ -187,6 +191,14 @@ def _first_revision(staging: Path) -> str:
         shutil.rmtree(cache)
     assert written.revision is not None, "the template's models have tables"
     return written.revision
+
+
+def _settings_of(staging: Path) -> Settings:
+    """Return the new project's settings, on a database that is thrown away."""
+    from lockstep.config import load_settings
+
+    scratch = staging.parent / "scratch.db"
+    return load_settings(start=staging, env={}, url=f"sqlite:///{scratch}")
 
 
 @contextmanager
