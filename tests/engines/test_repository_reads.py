@@ -89,8 +89,9 @@ def test_a_key_of_unknown_parts_names_the_right_one(shop: Database) -> None:
 def test_text_is_not_taken_for_a_uuid_but_the_hint_says_how(shop: Database) -> None:
     key = str(key_of(shop, "part 1"))
     with shop.read_session() as session:
+        parts = Repository(Part, session)
         with pytest.raises(InvalidValue, match=r"uuid\.UUID\(text\)"):
-            Repository(Part, session).get(key)
+            parts.get(key)
 
 
 def test_many_rows_come_in_the_order_of_their_keys(shop: Database) -> None:
@@ -118,8 +119,9 @@ def test_conditions_are_expressions_mappings_and_keywords(shop: Database) -> Non
 @pytest.mark.parametrize("condition", [True, "name = 'x'", 7, None])
 def test_what_is_no_condition_is_refused(shop: Database, condition: object) -> None:
     with shop.read_session() as session:
+        parts = Repository(Part, session)
         with pytest.raises(InvalidValue, match="condition"):
-            Repository(Part, session).list(condition)  # type: ignore[arg-type]
+            parts.list(condition)  # type: ignore[arg-type]
 
 
 def test_a_misspelt_attribute_is_named(shop: Database) -> None:
@@ -241,9 +243,7 @@ def test_a_read_shows_the_row_as_it_is_now(shop: Database) -> None:
     with shop.write_session() as session:
         parts = Repository(Part, session)
         part = parts.get(key)
-        session.execute(
-            sa.text("UPDATE part SET quantity = 77 WHERE name = 'part 3'")
-        )
+        session.execute(sa.text("UPDATE part SET quantity = 77 WHERE name = 'part 3'"))
         assert part.quantity == 3
         assert parts.get(key) is part
         assert part.quantity == 77

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from lockstep.errors import InvalidValue, NotEnough, NotPortable
 from lockstep.repository.audit.images import Change, fetch_images, key_text, shape_of
 from lockstep.repository.audit.trail import trail_of, write
-from lockstep.repository.keys import INTEGER_MAX, identity_of, matches
+from lockstep.repository.keys import INTEGER_MAX, identity_of, lookup_type, matches
 from lockstep.repository.kinds import is_integer, python_type_of
 from lockstep.repository.refreshing import locked, present, refresh
 from lockstep.repository.stamps import changed_values
@@ -126,8 +126,9 @@ def _statement(job: _Adjustment[Any]) -> ReturningUpdate[*tuple[Any, ...]]:
     elif is_integer(column.type) and isinstance(job.by, int):
         # SQLite would turn the sum into a float; PostgreSQL would refuse it.
         room = INTEGER_MAX - abs(job.by)
-        near = column <= sa.literal(room, column.type)
-        where.append(near if job.by >= 0 else column >= sa.literal(-room, column.type))
+        wide = lookup_type(column)
+        near = column <= sa.literal(room, wide)
+        where.append(near if job.by >= 0 else column >= sa.literal(-room, wide))
     values: dict[Any, Any] = {**changed_values(job.session, facts), column: added}
     return sa.update(facts.key_table).where(*where).values(values).returning(column)
 

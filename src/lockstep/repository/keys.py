@@ -194,5 +194,5 @@ def _in_arrays(
     if len(columns) == 1:
         return columns[0] == sa.any_(arrays[0])
     names = [f"k{position}" for position in range(len(columns))]
-    wanted = sa.func.unnest(*arrays).table_valued(*names)
+    wanted = sa.func.unnest(*arrays).table_valued(*names).render_derived()
     return sa.tuple_(*columns).in_(sa.select(*(wanted.c[name] for name in names)))
