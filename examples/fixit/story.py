@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -75,7 +75,7 @@ class Day:
     marker: int = 0
 
     @contextmanager
-    def acting(self, employee_id: str) -> Iterator[tuple[Session, Identity]]:
+    def acting(self, employee_id: str) -> Generator[tuple[Session, Identity]]:
         """Open a write session for somebody."""
         with self.db.write_session(actor=employee_id) as session:
             yield session, self.who[employee_id]
@@ -103,7 +103,7 @@ class Day:
 
 
 @contextmanager
-def refused(kind: type[ErrorT]) -> Iterator[list[ErrorT]]:
+def refused(kind: type[ErrorT]) -> Generator[list[ErrorT]]:
     """Expect what is inside to be refused with ``kind``; yields the error."""
     caught: list[ErrorT] = []
     try:

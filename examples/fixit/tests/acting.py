@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +43,7 @@ def demo_people(db: Database) -> People:
 
 
 @contextmanager
-def acting(db: Database, who: Identity) -> Iterator[Session]:
+def acting(db: Database, who: Identity) -> Generator[Session]:
     """Open a write session in the name of ``who``."""
     with db.write_session(actor=who.employee_id) as session:
         yield session

@@ -8,10 +8,9 @@ until a test moves it.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
-from typing import Protocol
 
 import pytest
 import sqlalchemy as sa
@@ -20,18 +19,32 @@ from acting import People, demo_people
 from fixit.project import prepare
 from lockstep import Database
 from lockstep.clock import ManualClock
-from lockstep.contrib.pytest.databases import MakeDatabase
+from lockstep.contrib.pytest.databases import MakeDatabase, PostgresServer
 from lockstep.engine.scratch import postgresql_database, scratch_database
 
 START = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
 
 
-class CopyOf(Protocol):
-    """What the fixture ``copy_of`` is."""
+class Prepared:
+    """Databases of one engine that were made ready in this run, to copy from."""
 
-    def __call__(self, empty: Database, *, demo: bool) -> None:
+    def __init__(self, new_database: Callable[[], AbstractContextManager[str]]) -> None:
+        self._new_database = new_database
+        self._kept = ExitStack()
+        self._ready: dict[bool, Database] = {}
+
+    def copy_to(self, empty: Database, *, demo: bool) -> None:
         """Fill an empty database with FixIt's schema and first rows."""
-        ...
+        if demo not in self._ready:
+            url = self._kept.enter_context(self._new_database())
+            with Database(url, clock=ManualClock(START)) as db:
+                prepare(db, demo=demo)
+            self._ready[demo] = db
+        _copy(self._ready[demo], empty)
+
+    def drop(self) -> None:
+        """Remove them."""
+        self._kept.close()
 
 
 @pytest.fixture
@@ -41,29 +54,23 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture(scope="session")
-def copy_of(request: pytest.FixtureRequest) -> Iterator[CopyOf]:
-    """Fill databases from ones that are prepared at most once each."""
-    with ExitStack() as stack:
-        prepared: dict[tuple[str, bool], Database] = {}
-
-        def copy(empty: Database, *, demo: bool) -> None:
-            key = (empty.dialect_name, demo)
-            if key not in prepared:
-                url = stack.enter_context(_scratch(request, empty.dialect_name))
-                prepared[key] = Database(url, clock=ManualClock(START))
-                prepare(prepared[key], demo=demo)
-                prepared[key].close()
-            _copy(prepared[key], empty)
-
-        yield copy
+def prepared_sqlite() -> Iterator[Prepared]:
+    prepared = Prepared(lambda: scratch_database("sqlite"))
+    yield prepared
+    prepared.drop()
 
 
-def _scratch(
-    request: pytest.FixtureRequest, dialect_name: str
-) -> AbstractContextManager[str]:
-    if dialect_name == "sqlite":
-        return scratch_database("sqlite")
-    return postgresql_database(request.getfixturevalue("postgres_server").url)
+@pytest.fixture(scope="session")
+def prepared_postgresql(postgres_server: PostgresServer) -> Iterator[Prepared]:
+    prepared = Prepared(lambda: postgresql_database(postgres_server.url))
+    yield prepared
+    prepared.drop()
+
+
+@pytest.fixture
+def prepared(lockstep_engine: str, request: pytest.FixtureRequest) -> Prepared:
+    """What this test's database is copied from."""
+    return request.getfixturevalue(f"prepared_{lockstep_engine}")
 
 
 def _copy(prepared: Database, empty: Database) -> None:
@@ -92,17 +99,19 @@ def blank(lockstep_engine: str, make_database: MakeDatabase) -> Database:
 
 
 @pytest.fixture
-def empty(blank: Database, copy_of: CopyOf, clock: ManualClock) -> Iterator[Database]:
+def empty(
+    blank: Database, prepared: Prepared, clock: ManualClock
+) -> Iterator[Database]:
     """FixIt as it is installed, without the demo: nobody can sign in."""
-    copy_of(blank, demo=False)
+    prepared.copy_to(blank, demo=False)
     with Database(blank.url.unmasked(), settings=blank.settings, clock=clock) as db:
         yield db
 
 
 @pytest.fixture
-def db(blank: Database, copy_of: CopyOf, clock: ManualClock) -> Iterator[Database]:
+def db(blank: Database, prepared: Prepared, clock: ManualClock) -> Iterator[Database]:
     """The demo factory."""
-    copy_of(blank, demo=True)
+    prepared.copy_to(blank, demo=True)
     with Database(blank.url.unmasked(), settings=blank.settings, clock=clock) as db:
         yield db
 

@@ -86,6 +86,4 @@ class Counter(Base):
 
 
 class AuditEntry(AuditTrail, Base):
-    """Who changed what, from what to what; written by Lockstep."""
-
-    __tablename__ = "audit_log"
+    """Who changed what, from what to what; Lockstep writes it as ``audit_log``."""

@@ -54,7 +54,7 @@ def safe_cell(value: Any) -> str | int | Decimal | None:
     return "'" + cell if cell.lstrip(" ").startswith(_FORMULA_STARTS) else cell
 
 
-def _chunks(db: Database, query: Select[Any]) -> Iterator[bytes]:
+def _chunks(db: Database, query: Select[*tuple[Any, ...]]) -> Iterator[bytes]:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     # The byte-order mark tells spreadsheets that this is UTF-8.
@@ -75,7 +75,7 @@ def _drain(buffer: io.StringIO) -> bytes:
     return written.encode()
 
 
-def _work_orders() -> Select[Any]:
+def _work_orders() -> Select[*tuple[Any, ...]]:
     reporter, assignee = aliased(User), aliased(User)
     return (
         select(
@@ -101,7 +101,7 @@ def _work_orders() -> Select[Any]:
     )
 
 
-def _equipment() -> Select[Any]:
+def _equipment() -> Select[*tuple[Any, ...]]:
     return (
         select(
             Equipment.code,
@@ -120,7 +120,7 @@ def _equipment() -> Select[Any]:
     )
 
 
-def _stock() -> Select[Any]:
+def _stock() -> Select[*tuple[Any, ...]]:
     return (
         select(
             SparePart.sku,
