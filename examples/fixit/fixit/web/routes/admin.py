@@ -1,0 +1,137 @@
+"""The administrator's pages: numbers, users, the audit trail."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.orm import Session
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from fixit.models import Base
+from fixit.permissions import Identity
+from fixit.services import audit, dashboard, people
+from fixit.web.forms import Form, query, row_key
+from fixit.web.pages import render
+from fixit.web.session import action, page, see
+
+
+@page
+def overview(session: Session, who: Identity, request: Request) -> Response:
+    """Show how the factory is doing."""
+    numbers = dashboard.numbers(session, who)
+    return render(session, request, "overview.html", numbers=numbers)
+
+
+@page
+def users(session: Session, who: Identity, request: Request) -> Response:
+    """List the users."""
+    found = people.list_users(session, who, after=query(request, "after") or None)
+    roles = people.list_roles(session)
+    return render(session, request, "users.html", found=found, roles=roles)
+
+
+@page
+def user(session: Session, who: Identity, request: Request) -> Response:
+    """Show one user."""
+    found = people.get_user(session, who, row_key(request))
+    roles = people.list_roles(session)
+    return render(session, request, "user.html", user=found, roles=roles)
+
+
+@action(shows=users)
+def create(session: Session, who: Identity, request: Request, form: Form) -> Response:
+    """Add a user and tell the PIN, once."""
+    made = people.create_user(
+        session,
+        who,
+        employee_id=form.text("employee_id"),
+        name=form.text("name"),
+        role=form.text("role"),
+    )
+    return render(session, request, "new_pin.html", user=made.user, pin=made.pin)
+
+
+@action(shows=user)
+def change(session: Session, who: Identity, request: Request, form: Form) -> Response:
+    """Rename a user or give another role."""
+    key = row_key(request)
+    people.change_user(
+        session,
+        who,
+        key,
+        name=form.text("name"),
+        role=form.text("role"),
+        expected_version=form.number("version"),
+    )
+    return see(f"/admin/users/{key}")
+
+
+@action(shows=user)
+def activate(session: Session, who: Identity, request: Request, form: Form) -> Response:
+    """Let a user in, or keep one out."""
+    key = row_key(request)
+    people.set_active(
+        session,
+        who,
+        key,
+        is_active=form.flag("is_active"),
+        expected_version=form.number("version"),
+    )
+    return see(f"/admin/users/{key}")
+
+
+@action(shows=user)
+def reset_pin(
+    session: Session, who: Identity, request: Request, form: Form
+) -> Response:
+    """Give a new PIN and tell it, once."""
+    made = people.reset_pin(session, who, row_key(request))
+    return render(session, request, "new_pin.html", user=made.user, pin=made.pin)
+
+
+@page
+def trail(session: Session, who: Identity, request: Request) -> Response:
+    """Show who changed what."""
+    wanted = audit.AuditFilter(
+        actor=query(request, "actor", most=80),
+        table=query(request, "table", most=80),
+        since=_day(query(request, "since", most=10)),
+        until=_day(query(request, "until", most=10), days=1),
+    )
+    found = audit.list_entries(
+        session, who, wanted, after=query(request, "after") or None
+    )
+    return render(
+        session,
+        request,
+        "audit.html",
+        found=found,
+        changes={entry.id: audit.changed_fields(entry) for entry in found.items},
+        actors=audit.list_actors(session, who),
+        tables=sorted(Base.metadata.tables),
+        wanted=wanted,
+        since=query(request, "since", most=10),
+        until=query(request, "until", most=10),
+    )
+
+
+def _day(typed: str, days: int = 0) -> datetime | None:
+    try:
+        day = datetime.strptime(typed, "%Y-%m-%d").replace(tzinfo=UTC)
+        return day + timedelta(days=days)
+    except (ValueError, OverflowError):
+        return None
+
+
+routes: list[BaseRoute] = [
+    Route("/admin", overview, methods=["GET"]),
+    Route("/admin/users", users, methods=["GET"]),
+    Route("/admin/users", create, methods=["POST"]),
+    Route("/admin/users/{id}", user, methods=["GET"]),
+    Route("/admin/users/{id}", change, methods=["POST"]),
+    Route("/admin/users/{id}/active", activate, methods=["POST"]),
+    Route("/admin/users/{id}/pin", reset_pin, methods=["POST"]),
+    Route("/admin/audit", trail, methods=["GET"]),
+]

@@ -1,0 +1,88 @@
+"""The operator's pages: scan or pick a machine, say what is wrong, see the number."""
+
+from __future__ import annotations
+
+import secrets
+
+from sqlalchemy.orm import Session
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from fixit.permissions import Identity
+from fixit.services import equipment, orders, reporting
+from fixit.web.forms import Form, query, row_key
+from fixit.web.pages import render
+from fixit.web.session import action, page, see
+
+PRIORITIES = [
+    ("critical", "Stands still", "Production stops, or somebody may get hurt"),
+    ("high", "Runs badly", "It works, but it will stop soon"),
+    ("medium", "Not as usual", "Noise, heat, a leak"),
+    ("low", "When there is time", "A wish, a small thing"),
+]
+
+
+@page
+def pick(session: Session, who: Identity, request: Request) -> Response:
+    """List the machines."""
+    search = query(request, "search", most=100)
+    found = equipment.list_equipment(
+        session, who, search=search, after=query(request, "after") or None
+    )
+    return render(session, request, "report_pick.html", found=found, search=search)
+
+
+@page
+def form(session: Session, who: Identity, request: Request) -> Response:
+    """Show the three fields, and what is known about the machine already."""
+    machine = reporting.find_machine(session, who, str(request.path_params["code"]))
+    return render(
+        session,
+        request,
+        "report.html",
+        machine=machine,
+        priorities=PRIORITIES,
+        request_key=secrets.token_urlsafe(16),
+    )
+
+
+@action(shows=form)
+def report(session: Session, who: Identity, request: Request, form: Form) -> Response:
+    """Make the work order; the same form sent twice makes one."""
+    order = reporting.report(
+        session,
+        who,
+        machine=str(request.path_params["code"]),
+        problem=form.text("problem"),
+        priority=form.text("priority"),
+        machine_down=form.flag("machine_down") or form.text("priority") == "critical",
+        request=form.text("request_key"),
+    )
+    return see(f"/reported/{order.id}")
+
+
+@page
+def reported(session: Session, who: Identity, request: Request) -> Response:
+    """Say the number."""
+    detail = orders.get_order(session, who, row_key(request))
+    return render(session, request, "reported.html", detail=detail)
+
+
+@page
+def my_reports(session: Session, who: Identity, request: Request) -> Response:
+    """List what one has reported, newest first."""
+    wanted = orders.OrderFilter(scope="reported", statuses=(), newest_first=True)
+    found = orders.list_orders(
+        session, who, wanted, after=query(request, "after") or None
+    )
+    return render(session, request, "my_reports.html", found=found)
+
+
+routes: list[BaseRoute] = [
+    Route("/report", pick, methods=["GET"]),
+    Route("/report/{code}", form, methods=["GET"]),
+    Route("/report/{code}", report, methods=["POST"]),
+    Route("/reported/{id}", reported, methods=["GET"]),
+    Route("/my-reports", my_reports, methods=["GET"]),
+]
