@@ -80,9 +80,7 @@ def unsigned(value: Any) -> Any:
     return value
 
 
-def test_values_are_found_by_equality_and_in_lists(
-    db: ls.Database, case: Case
-) -> None:
+def test_values_are_found_by_equality_and_in_lists(db: ls.Database, case: Case) -> None:
     table = table_of(db, case.kind)
     column = table.c.value
 
@@ -102,7 +100,9 @@ def test_values_are_found_by_equality_and_in_lists(
             assert ids(connection, column == wanted) == same
             others = [n for n in range(len(values)) if n not in same]
             assert ids(connection, column != wanted) == others
-            inside = [n for n, v in enumerate(values) if any(alike(v, s) for s in several)]
+            inside = [
+                n for n, v in enumerate(values) if any(alike(v, s) for s in several)
+            ]
             assert ids(connection, column.in_(several)) == inside
             if several:
                 outside = [n for n in range(len(values)) if n not in inside]

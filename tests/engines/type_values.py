@@ -74,7 +74,9 @@ json_documents = st.recursive(
     | st.integers(-(2**200), 2**200)
     | st.floats(allow_nan=False, allow_infinity=False)
     | text,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -128,7 +130,9 @@ CASES: dict[str, Case] = {
         ls.Array(ls.Text()), st.lists(text, max_size=3), None, has_extremes=False
     ),
     "Array(BigInteger)": Case(
-        ls.Array(ls.BigInteger()), st.lists(integers, max_size=3), None,
+        ls.Array(ls.BigInteger()),
+        st.lists(integers, max_size=3),
+        None,
         has_extremes=False,
     ),
     "Array(Float)": Case(
@@ -138,20 +142,28 @@ CASES: dict[str, Case] = {
         has_extremes=False,
     ),
     "Array(Boolean)": Case(
-        ls.Array(ls.Boolean()), st.lists(st.booleans(), max_size=3), None,
+        ls.Array(ls.Boolean()),
+        st.lists(st.booleans(), max_size=3),
+        None,
         has_extremes=False,
     ),
     "Array(Date)": Case(
-        ls.Array(ls.Date()), st.lists(st.dates(), max_size=3), None,
+        ls.Array(ls.Date()),
+        st.lists(st.dates(), max_size=3),
+        None,
         has_extremes=False,
     ),
     "Array(Money)": Case(
-        ls.Array(ls.Money()), st.lists(decimals(18, 2), max_size=3), None,
+        ls.Array(ls.Money()),
+        st.lists(decimals(18, 2), max_size=3),
+        None,
         has_extremes=False,
     ),
     "Array(UtcDateTime)": Case(
         ls.Array(ls.UtcDateTime()),
-        st.lists(moments.map(lambda m: m.astimezone(dt.UTC).replace(fold=0)), max_size=3),
+        st.lists(
+            moments.map(lambda m: m.astimezone(dt.UTC).replace(fold=0)), max_size=3
+        ),
         None,
         has_extremes=False,
     ),

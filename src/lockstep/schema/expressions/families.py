@@ -44,6 +44,7 @@ _ARITHMETIC = frozenset(
     }
 )
 _HINTS = {
+    "plain Numeric": "SQLite calculates it as a float: use lockstep.Decimal",
     "plain DateTime": "use lockstep.utc_now() instead of func.now()",
     "moment": "calculate the bound in Python: column > now - timedelta(days=1)",
     "date": "calculate in Python and bind the result",
@@ -107,6 +108,8 @@ def _check_order(element: BinaryExpression[Any]) -> None:
 def _check_arithmetic(element: BinaryExpression[Any]) -> None:
     for side in (element.left, element.right):
         family = family_of(side)
+        if family == "plain Numeric":
+            not_portable("arithmetic with SQLAlchemy's Numeric", _HINTS[family])
         if portable(side) is not None and family not in ("number", None):
             hint = _HINTS.get(family or "", "calculate in Python")
             not_portable(f"arithmetic with {side.type!r}", hint)

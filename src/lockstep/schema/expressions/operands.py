@@ -23,7 +23,7 @@ from sqlalchemy.sql.elements import (
 from sqlalchemy.types import TypeEngine
 
 from lockstep.errors import NotPortable
-from lockstep.schema.types.decimals import Decimal
+from lockstep.schema.types.decimals import Decimal, is_integer
 from lockstep.schema.types.portable import PortableType
 
 Expression = ColumnElement[Any]
@@ -49,8 +49,8 @@ BETWEENS = frozenset({operators.between_op, operators.not_between_op})
 _PLAIN_FAMILIES: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
     (sa.Boolean, "boolean"),
     (sa.Integer, "number"),
-    (sa.Numeric, "number"),
     (sa.Float, "number"),
+    (sa.Numeric, "plain Numeric"),
     (sa.DateTime, "plain DateTime"),
     (sa.Date, "date"),
     (sa.Time, "plain Time"),
@@ -110,8 +110,7 @@ def scale_of(expression: Any) -> int | None:
     kind = decimal_type(expression)
     if kind is not None:
         return kind.scale if kind.is_scaled else None
-    affinity = expression.type._type_affinity
-    return 0 if affinity is not None and issubclass(affinity, sa.Integer) else None
+    return 0 if is_integer(expression.type) else None
 
 
 def bound_as(expression: Any, kind: TypeEngine[Any]) -> Any:

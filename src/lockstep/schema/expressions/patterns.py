@@ -29,7 +29,7 @@ from lockstep.schema.expressions.operands import (
     unwrapped,
 )
 from lockstep.schema.types.portable import PortableType
-from lockstep.schema.types.text import text_fault
+from lockstep.schema.types.text import Text, text_fault
 
 _LIKE = {operators.like_op: False, operators.not_like_op: True}
 _ILIKE = {operators.ilike_op: False, operators.not_ilike_op: True}
@@ -132,9 +132,14 @@ class Pattern(PortableType[str]):
 def postgresql(element: BinaryExpression[Any]) -> BinaryExpression[Any]:
     """Return the match without PostgreSQL's silent escape character."""
     _check_text(element)
-    if element.modifiers.get("escape") is not None:
-        return element
-    return copy_of(element, modifiers={**element.modifiers, "escape": ""})
+    modifiers = dict(element.modifiers)
+    if modifiers.get("escape") is None:
+        modifiers["escape"] = ""
+    right = element.right
+    if isinstance(unwrapped(right), BindParameter):
+        # A pattern is any text, also where the column allows only some.
+        right = bound_as(unwrapped(right), Text())
+    return copy_of(element, right=right, modifiers=modifiers)
 
 
 def sqlite(element: BinaryExpression[Any], compiler: SQLCompiler, **kw: Any) -> str:

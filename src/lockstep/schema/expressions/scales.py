@@ -80,7 +80,9 @@ def at_scale(operand: Any, scale: int, what: str) -> Any:
         not_portable(f"{what} with {operand.type!r} beside a Decimal", IN_PYTHON)
     if own > scale:
         not_portable(f"{what} of Decimals with {own} and {scale} places", SAME_SCALE)
-    return operand if own == scale else Rescaled(operand, scale, 10 ** (scale - own))
+    if own == scale:
+        return operand
+    return Rescaled(operand.self_group(operators.mul), scale, 10 ** (scale - own))
 
 
 def _bound_at_scale(bound: BindParameter[Any], scale: int) -> Any:

@@ -40,6 +40,12 @@ def places_of(number: decimal.Decimal | int) -> int:
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
+def is_integer(kind: TypeEngine[Any]) -> bool:
+    """Tell whether a type, portable or not, holds whole numbers."""
+    affinity = cast("Any", kind)._type_affinity
+    return affinity is not None and issubclass(affinity, sa.Integer)
+
+
 class DecimalComparator(TypeDecorator.Comparator[Any]):
     """Types the result of an operator on a ``Decimal``."""
 
@@ -48,17 +54,18 @@ class DecimalComparator(TypeDecorator.Comparator[Any]):
     ) -> tuple[Any, TypeEngine[Any]]:
         mine = self.type
         assert isinstance(mine, Decimal)
-        other = cast("Any", other_comparator).type
-        is_integer = isinstance(other, PortableType | sa.Integer) and not isinstance(
-            other, Decimal
-        )
-        other_scale = other.scale if isinstance(other, Decimal) else 0
-        if not isinstance(other, Decimal) and not is_integer:
+        other = other_comparator.type
+        if isinstance(other, Decimal):
+            number: TypeEngine[Any] | None = other
+            places = other.scale
+        else:
+            number, places = (other if is_integer(other) else None), 0
+        if number is None:
             return op, mine if op in _ADDITIVE else sa.Numeric()
         if op in _ADDITIVE:
-            return op, mine.result(other, max(mine.scale, other_scale))
+            return op, mine.result(number, max(mine.scale, places))
         if op is operators.mul:
-            return op, mine.result(other, mine.scale + other_scale)
+            return op, mine.result(number, mine.scale + places)
         # A quotient has as many places as PostgreSQL gives it; SQLite refuses it.
         return op, sa.Numeric()
 

@@ -77,7 +77,7 @@ class JsonComparator(TypeDecorator.Comparator[Any]):
         if not other:
             return super().operate(op, **kwargs)
         if op in _EQUALITIES and other[0] is not None:
-            return op(JsonText(self.expr, Text()), self._text_of(other[0]))
+            return op(JsonText(self.expr), self._text_of(other[0]))
         if op in _EQUALITIES or op in _NULL_TESTS:
             return super().operate(op, *other, **kwargs)
         if op in _MEMBERSHIPS and isinstance(other[0], list | tuple | set):
@@ -93,15 +93,15 @@ class JsonComparator(TypeDecorator.Comparator[Any]):
     def _equals(self, item: Any) -> ColumnElement[bool]:
         if item is None:
             return self.expr == sa.null()
-        return JsonText(self.expr, Text()) == self._text_of(item)
+        return JsonText(self.expr) == self._text_of(item)
 
     def _text_of(self, other: Any) -> JsonText:
         if hasattr(other, "__clause_element__"):
             other = other.__clause_element__()
         if isinstance(other, ColumnElement):
-            return JsonText(cast("ColumnElement[Any]", other), Text())
+            return JsonText(cast("ColumnElement[Any]", other))
         bound = BindParameter(None, other, type_=self.type, unique=True)
-        return JsonText(bound, Text())
+        return JsonText(bound)
 
 
 def _refuse(op: Any) -> NoReturn:

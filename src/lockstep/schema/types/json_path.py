@@ -19,12 +19,14 @@ from typing import Any, Literal, cast
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeEngine
 
 from lockstep.schema.types.json_text import NotJson, canonical_json
 from lockstep.schema.types.numbers import INTEGER_MAX, INTEGER_MIN
 from lockstep.schema.types.portable import quoted
+from lockstep.schema.types.text import Text
 
 Step = str | int
 Reading = Literal["json", "string", "integer", "float", "boolean", "exists"]
@@ -32,7 +34,7 @@ Reading = Literal["json", "string", "integer", "float", "boolean", "exists"]
 _DOUBLE_MAX = "1.7976931348623157e308"
 
 
-class JsonPath(ColumnElement[Any]):
+class JsonPath(FunctionElement[Any]):
     """The value at a path, read as one JSON type.
 
     Args:
@@ -42,10 +44,10 @@ class JsonPath(ColumnElement[Any]):
         kind: The type of the result.
     """
 
-    __visit_name__ = "lockstep_json_path"
+    name = "json_path"
     inherit_cache = False
     _traverse_internals = [  # noqa: RUF012 (SQLAlchemy's own protocol)
-        ("document", InternalTraversal.dp_clauseelement),
+        *FunctionElement._traverse_internals,
         ("steps", InternalTraversal.dp_plain_obj),
         ("reading", InternalTraversal.dp_string),
         ("type", InternalTraversal.dp_type),
@@ -58,33 +60,23 @@ class JsonPath(ColumnElement[Any]):
         reading: Reading,
         kind: TypeEngine[Any],
     ) -> None:
-        self.document = document
+        super().__init__(document)
         self.steps = steps
         self.reading: Reading = reading
         self.type = kind
 
-    def self_group(self, against: Any = None) -> JsonPath:
-        """Return itself: the compiled text brings its own brackets."""
-        return self
+    @property
+    def document(self) -> ColumnElement[Any]:
+        """The expression that holds the document."""
+        return next(iter(self.clauses))
 
 
-class JsonText(ColumnElement[Any]):
+class JsonText(FunctionElement[str]):
     """A document as text that is equal when the documents are equal."""
 
-    __visit_name__ = "lockstep_json_text"
-    inherit_cache = False
-    _traverse_internals = [  # noqa: RUF012 (SQLAlchemy's own protocol)
-        ("document", InternalTraversal.dp_clauseelement),
-        ("type", InternalTraversal.dp_type),
-    ]
-
-    def __init__(self, document: ColumnElement[Any], kind: TypeEngine[Any]) -> None:
-        self.document = document
-        self.type = kind
-
-    def self_group(self, against: Any = None) -> JsonText:
-        """Return itself: the compiled text brings its own brackets."""
-        return self
+    name = "json_text"
+    type = Text()
+    inherit_cache = True
 
 
 def checked_step(step: object) -> Step:
@@ -108,7 +100,7 @@ def _literal(compiler: SQLCompiler, text: str) -> str:
 
 @compiles(JsonText)
 def _write_text(element: JsonText, compiler: SQLCompiler, **kw: Any) -> str:
-    document = compiler.process(element.document, **kw)
+    (document,) = (compiler.process(argument, **kw) for argument in element.clauses)
     if compiler.dialect.name == "sqlite":
         return document
     # jsonb calls 1 and 1.0 equal; its text, like SQLite's, tells them apart.
@@ -117,10 +109,14 @@ def _write_text(element: JsonText, compiler: SQLCompiler, **kw: Any) -> str:
 
 @compiles(JsonPath)
 def _write_postgresql(element: JsonPath, compiler: SQLCompiler, **kw: Any) -> str:
-    value = compiler.process(element.document.self_group(), **kw)
+    value = compiler.process(element.document, **kw)
     for step in element.steps:
-        written = _literal(compiler, step) if isinstance(step, str) else str(step)
-        value = f"({value} -> {written})"
+        if isinstance(step, str):
+            value = f"({value} -> {_literal(compiler, step)})"
+        else:
+            # jsonb calls a scalar an array of one: '5'::jsonb -> 0 is 5.
+            item = f"{value} -> {step}"
+            value = f"(CASE jsonb_typeof({value}) WHEN 'array' THEN {item} END)"
     text = f"({value} #>> '{{}}')"
     number = f"CAST({text} AS NUMERIC)"
 
@@ -149,7 +145,7 @@ def _write_postgresql(element: JsonPath, compiler: SQLCompiler, **kw: Any) -> st
 
 @compiles(JsonPath, "sqlite")
 def _write_sqlite(element: JsonPath, compiler: SQLCompiler, **kw: Any) -> str:
-    document = compiler.process(element.document.self_group(), **kw)
+    document = compiler.process(element.document, **kw)
     document, path = _sqlite_place(document, element.steps)
     at = f"({document}, {quoted(path)})"
     readings: dict[Reading, str] = {

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import decimal
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import sqlalchemy as sa
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.sql import operators
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from lockstep.schema.types.decimals import (
     SCALED_DIGITS_MAX,
@@ -23,6 +24,35 @@ from lockstep.schema.types.portable import PortableType
 INTEGER_MIN = -(2**63)
 INTEGER_MAX = 2**63 - 1
 
+_ARITHMETIC = frozenset(
+    {
+        operators.add,
+        operators.sub,
+        operators.mul,
+        operators.floordiv,
+        operators.mod,
+    }
+)
+
+
+class NumberComparator(TypeDecorator.Comparator[Any]):
+    """Types the result of an operator on a whole number or a float."""
+
+    def _adapt_expression(
+        self, op: Any, other_comparator: Any
+    ) -> tuple[Any, TypeEngine[Any]]:
+        mine = self.type
+        other = cast("TypeEngine[Any]", other_comparator.type)
+        if isinstance(mine, Float) or isinstance(other, Float | sa.Float):
+            return op, Float()
+        if isinstance(other, Decimal) and op in _ARITHMETIC:
+            return op, other.result(mine, other.scale)
+        if op in _ARITHMETIC and isinstance(other, BigInteger | sa.Integer):
+            return op, BigInteger()
+        if op is operators.truediv:
+            return op, sa.Numeric()
+        return super()._adapt_expression(op, other_comparator)
+
 
 class BigInteger(PortableType[int]):
     """A signed integer of 64 bits, on every engine.
@@ -33,6 +63,7 @@ class BigInteger(PortableType[int]):
 
     impl = sa.BigInteger
     family: ClassVar[str] = "number"
+    comparator_factory = NumberComparator  # pyright: ignore[reportAssignmentType]
 
     def postgresql_type(self) -> TypeEngine[Any]:
         """Return ``bigint``."""
@@ -85,6 +116,7 @@ class Float(PortableType[float]):
 
     impl = sa.Double
     family: ClassVar[str] = "number"
+    comparator_factory = NumberComparator  # pyright: ignore[reportAssignmentType]
 
     def postgresql_type(self) -> TypeEngine[Any]:
         """Return ``double precision``."""
@@ -130,6 +162,7 @@ class Boolean(PortableType[bool]):
 
     impl = sa.Boolean
     family: ClassVar[str] = "boolean"
+    coerce_to_is_types = (type(None), bool)
     check_kind: ClassVar[str] = "boolean"
 
     def postgresql_type(self) -> TypeEngine[Any]:
