@@ -29,8 +29,6 @@ from lockstep.errors import InvalidValue
 from lockstep.schema import Array, Json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from sqlalchemy.engine import Dialect
 
     from lockstep.repository.facts import ModelFacts
@@ -70,6 +68,10 @@ class Term:
         return Term(
             self.expression, not self.descending, self.nullable, not self.nulls_first
         )
+
+    def without_nulls(self) -> Term:
+        """Return the same key among rows where it is not NULL."""
+        return Term(self.expression, self.descending, nullable=False, nulls_first=False)
 
     def raw(self) -> sa.ColumnElement[Any]:
         """Return the expression as the driver sees it, without conversion."""
@@ -111,6 +113,19 @@ class Term:
 
 
 @dataclass(frozen=True, eq=False)
+class Segment:
+    """A stretch of the order that one query can read.
+
+    Attributes:
+        condition: Which rows lie in it.
+        clauses: The elements of ORDER BY within it.
+    """
+
+    condition: sa.ColumnElement[bool]
+    clauses: list[sa.ColumnElement[Any]]
+
+
+@dataclass(frozen=True, eq=False)
 class Ordering:
     """A total order: the caller's sort keys, then the primary key."""
 
@@ -131,23 +146,43 @@ class Ordering:
         """Return the exactly opposite order, NULLs included."""
         return Ordering(tuple(term.reversed() for term in self.terms))
 
-    def after(
-        self, position: Position, *, inclusive: bool = False
-    ) -> sa.ColumnElement[bool]:
+    def after(self, position: Position, *, inclusive: bool = False) -> list[Segment]:
+        """Return where to look for the rows after ``position``, in order.
+
+        One segment, or two where the first key may be NULL: values and NULLs are
+        asked for apart, so that an index on the key serves either question.
+        """
+        first, rest = self.terms[0], Ordering(self.terms[1:])
+        if not first.nullable:
+            return [Segment(self._beyond(position, inclusive), self.clauses())]
+        solid = Ordering((first.without_nulls(), *rest.terms))
+        values = first.expression.is_not(None)
+        nulls = first.expression.is_(None)
+        if position[0] is None:
+            among = sa.and_(nulls, rest._beyond(position[1:], inclusive))
+            found = [Segment(among, rest.clauses())]
+            if first.nulls_first:
+                found.append(Segment(values, solid.clauses()))
+            return found
+        found = [Segment(solid._beyond(position, inclusive), solid.clauses())]
+        if not first.nulls_first:
+            found.append(Segment(nulls, rest.clauses()))
+        return found
+
+    def _beyond(self, position: Position, inclusive: bool) -> sa.ColumnElement[bool]:
         """Return the condition that a row comes after ``position``.
 
-        Uses one row-value comparison where all keys go one way and hold no NULL;
-        else the expanded form, led by a condition on the first key alone so that
-        an index on it is used.
+        One row-value comparison where all keys go one way and hold no NULL; else
+        the expanded form, led by a condition on the first key alone so that an
+        index on it is used.
         """
         if self._is_uniform():
             columns = sa.tuple_(*(term.raw() for term in self.terms))
-            values = sa.tuple_(
-                *(
-                    term.bound(value)
-                    for term, value in zip(self.terms, position, strict=True)
-                )
-            )
+            bound = [
+                term.bound(value)
+                for term, value in zip(self.terms, position, strict=True)
+            ]
+            values = sa.tuple_(*bound)
             if self.terms[0].descending:
                 return columns <= values if inclusive else columns < values
             return columns >= values if inclusive else columns > values
@@ -247,10 +282,3 @@ def _expression(element: Any) -> sa.ColumnElement[Any]:
             hint="for example order_by=(Part.name, Part.id.desc())",
         )
     return cast("sa.ColumnElement[Any]", element)
-
-
-def clauses_of(
-    facts: ModelFacts[Any], order_by: OrderBy | Sequence[OrderBy] | None
-) -> Iterable[sa.ColumnElement[Any]]:
-    """Return ORDER BY elements for a read that needs no positions."""
-    return ordering_of(facts, order_by).clauses()

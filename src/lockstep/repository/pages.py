@@ -21,14 +21,14 @@ import sqlalchemy as sa
 
 from lockstep.errors import DataError, EngineError, InvalidCursor, InvalidValue
 from lockstep.repository import cursor as cursors
-from lockstep.repository.transaction import atomic
+from lockstep.repository.transaction import atomic, translated
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from sqlalchemy.orm import Session
 
-    from lockstep.repository.ordering import Ordering, Position, Term
+    from lockstep.repository.ordering import Ordering, Position, Segment, Term
     from lockstep.repository.reads import Reading
 
 M = TypeVar("M")
@@ -120,28 +120,24 @@ class _Walk(Generic[M]):
         has_next, has_previous = has_more, has_others
         if backward:
             has_next, has_previous = has_others, has_more
-        ends = self._ends(rows, edge)
         return Page(
             items=[cast("M", row[0]) for row in rows],
-            next_cursor=ends[1] if has_next else None,
-            previous_cursor=ends[0] if has_previous else None,
+            next_cursor=self._end(rows, edge) if has_next else None,
+            previous_cursor=self._start(rows, edge) if has_previous else None,
             has_next=has_next,
             has_previous=has_previous,
         )
 
     def _rows(self, length: int, edge: _Edge | None) -> Sequence[sa.Row[Any]]:
-        order = self.ordering.reversed() if edge and edge.backward else self.ordering
-        statement = self.asked.select(*order.raw_columns())
-        if edge is not None:
-            statement = statement.where(
-                order.after(edge.position, inclusive=edge.inclusive)
-            )
-        statement = statement.order_by(*order.clauses()).limit(length)
-        if edge is None or not _may_be_refused(self.session, self.ordering):
-            return self.asked.rows(self.session, statement)
+        if edge is None:
+            return _first_rows(self.session, self.asked, self.ordering, length)
+        order = self.ordering.reversed() if edge.backward else self.ordering
+        segments = order.after(edge.position, inclusive=edge.inclusive)
+        if not _may_be_refused(self.session, order):
+            return _next_rows(self.session, self.asked, order, segments, length)
         try:
             with atomic(self.session):
-                return self.asked.rows(self.session, statement)
+                return _next_rows(self.session, self.asked, order, segments, length)
         except (DataError, EngineError) as exc:
             if exc.retryable:
                 raise
@@ -151,22 +147,35 @@ class _Walk(Generic[M]):
         """Return whether rows lie on the side that the page was entered from."""
         away = self.ordering if edge.backward else self.ordering.reversed()
         if rows:
-            condition = away.after(tuple(rows[0][1:]))
+            segments = away.after(tuple(rows[0][1:]))
         else:
-            condition = away.after(edge.position, inclusive=not edge.inclusive)
-        statement = self.asked.select_only(sa.literal(1)).where(condition).limit(1)
-        return self.session.execute(statement).first() is not None
+            segments = away.after(edge.position, inclusive=not edge.inclusive)
+        with translated():
+            return any(
+                self.session.execute(
+                    self.asked.select_only(sa.literal(1))
+                    .where(segment.condition)
+                    .limit(1)
+                ).first()
+                is not None
+                for segment in segments
+            )
 
-    def _ends(
-        self, rows: Sequence[sa.Row[Any]], edge: _Edge | None
-    ) -> tuple[str | None, str | None]:
+    def _start(self, rows: Sequence[sa.Row[Any]], edge: _Edge | None) -> str | None:
         if rows:
-            return self._cursor(rows[0][1:]), self._cursor(rows[-1][1:])
-        if edge is None:
-            return None, None
+            return self._cursor(rows[0][1:])
+        return self._same(edge)
+
+    def _end(self, rows: Sequence[sa.Row[Any]], edge: _Edge | None) -> str | None:
+        if rows:
+            return self._cursor(rows[-1][1:])
+        return self._same(edge)
+
+    def _same(self, edge: _Edge | None) -> str | None:
         # An empty page lies between two rows: its own edge leads back.
-        same = self._cursor(edge.position, inclusive=not edge.inclusive)
-        return same, same
+        if edge is None:
+            return None
+        return self._cursor(edge.position, inclusive=not edge.inclusive)
 
     def _cursor(self, position: Sequence[Any], *, inclusive: bool = False) -> str:
         return cursors.encode(
@@ -174,28 +183,50 @@ class _Walk(Generic[M]):
         )
 
 
+def _first_rows(
+    session: Session, asked: Reading[Any], ordering: Ordering, length: int
+) -> Sequence[sa.Row[Any]]:
+    statement = asked.select(*ordering.raw_columns())
+    return asked.rows(session, statement.order_by(*ordering.clauses()).limit(length))
+
+
+def _next_rows(
+    session: Session,
+    asked: Reading[Any],
+    ordering: Ordering,
+    segments: Sequence[Segment],
+    length: int,
+) -> Sequence[sa.Row[Any]]:
+    rows: list[sa.Row[Any]] = []
+    for segment in segments:
+        statement = (
+            asked.select(*ordering.raw_columns())
+            .where(segment.condition)
+            .order_by(*segment.clauses)
+            .limit(length - len(rows))
+        )
+        rows += asked.rows(session, statement)
+        if len(rows) == length:
+            break
+    return rows
+
+
 def batches_of(
     session: Session, asked: Reading[M], ordering: Ordering, size: int
 ) -> Generator[list[M]]:
     """Yield all matching rows in order, ``size`` at a time, nothing held between."""
     check_size("batch_size", size, STREAM_BATCH_MAX)
-    columns, clauses = ordering.raw_columns(), ordering.clauses()
-    position: Position | None = None
-    while True:
-        statement = asked.select(*columns).order_by(*clauses).limit(size)
-        if position is not None:
-            statement = statement.where(ordering.after(position))
-        rows = asked.rows(session, statement)
-        count = len(rows)
-        if count:
-            position = tuple(rows[-1][1:])
-            items = [cast("M", row[0]) for row in rows]
-            # Nothing here may keep the instances alive while the caller works.
-            del rows
-            yield items
-            del items
+    rows = _first_rows(session, asked, ordering, size)
+    while rows:
+        count, position = len(rows), tuple(rows[-1][1:])
+        items = [cast("M", row[0]) for row in rows]
+        # Nothing here may keep the instances alive while the caller works.
+        del rows
+        yield items
+        del items
         if count < size:
             return
+        rows = _next_rows(session, asked, ordering, ordering.after(position), size)
 
 
 def check_size(name: str, size: int, most: int) -> None:
