@@ -9,6 +9,7 @@ One verb runs at a time in a process: Alembic's ``op`` and ``context`` are globa
 
 from __future__ import annotations
 
+import argparse
 import io
 import threading
 from collections.abc import Generator, Iterable, Sequence
@@ -302,6 +303,7 @@ class Migrations:
             stdout=io.StringIO(),
             output_buffer=io.StringIO(),
             attributes={} if request is None else {ATTRIBUTE: request},
+            cmd_opts=argparse.Namespace(quiet=True, x=None),
         )
         for option, path in (
             ("script_location", self.directory),

@@ -135,7 +135,7 @@ def _once(found: list[Difference]) -> list[Difference]:
     return list(kept.values())
 
 
-def _autogenerate(
+def autogenerate(
     context: AutogenContext, upgrade_ops: UpgradeOps
 ) -> PriorityDispatchResult:
     """Take the place of Alembic's comparators."""
@@ -161,7 +161,7 @@ def _autogenerate(
     if request is not None:
         request.warnings += [*comparison.warnings, *planner.warnings]
         request.downgrade_ops = down
-        request.differences = comparison.differences
+        request.differences = planner.found
     return PriorityDispatchResult.STOP
 
 
@@ -203,4 +203,4 @@ def directives_hook(
     return finish
 
 
-Plugin(PLUGIN).add_autogenerate_comparator(_autogenerate, "autogenerate")
+Plugin(PLUGIN).add_autogenerate_comparator(autogenerate, "autogenerate")

@@ -78,6 +78,7 @@ class ChangePlanner:
         self._ledger = ledger
         self._keeps = keeps
         self._found = [item for item in found if self._is_wanted(item)]
+        self.found = list(self._found)
 
     def plan(self) -> tuple[list[Operation], list[Operation]]:
         """Return the operations of ``upgrade()`` and of ``downgrade()``."""

@@ -193,7 +193,7 @@ class Plan(Result):
     def is_destructive(self) -> bool:
         """Whether a person should be asked first."""
         return any(step.direction == "downgrade" for step in self.steps) or any(
-            loss.rows != 0 for loss in self.losses
+            loss.rows for loss in self.losses
         )
 
 

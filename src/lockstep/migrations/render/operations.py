@@ -245,7 +245,11 @@ class OperationRenderer:
 
     def rename_constraint(self, op: RenameConstraintOp) -> str:
         """Write the rename of a constraint."""
-        arguments = [*self._table(op.table_name), literal(op.old_name), literal(op.new_name)]
+        arguments = [
+            *self._table(op.table_name),
+            literal(op.old_name),
+            literal(op.new_name),
+        ]
         if op.if_exists:
             arguments.append("if_exists=True")
         return call(self._operation("rename_constraint"), arguments)
