@@ -141,9 +141,11 @@ def _tell(run: Run, applied: Applied) -> None:
 
 
 def _require_yes(run: Run, plan: Plan) -> None:
-    rows = sum(loss.rows or 0 for loss in plan.losses)
-    why = "this drops tables or columns" + (f" with {rows:,} values" if rows else "")
-    run.require_yes(plan.to_json(), lambda page: draw_plan(page, plan), why=why)
+    run.require_yes(
+        plan.to_json(),
+        lambda page: draw_plan(page, plan),
+        why="this destroys what is named above",
+    )
 
 
 def draw_plan(page: Page, plan: Plan) -> None:

@@ -68,13 +68,13 @@ class MigrationProgress:
                 self._say(
                     f"waiting for another migrator "
                     f"({event.waited_s:.0f} s of {event.deadline_s:.0f} s)",
-                    passing=True,
+                    is_passing=True,
                 )
             case results.RevisionStarted():
                 self._running = f"{event.revision} {event.message}"
-                self._say(
-                    f"{event.position}/{event.total} {self._running}", passing=True
-                )
+                # A pipe gets the line that says it is done.
+                if self._status is not None:
+                    self._say(f"{event.position}/{event.total} {self._running}")
             case results.RevisionFinished():
                 self._running = None
                 self._finished.append(event)
@@ -85,14 +85,14 @@ class MigrationProgress:
                     style="green",
                 )
             case results.RowsDone():
-                self._say(rows_text(event), passing=True)
+                self._say(rows_text(event), is_passing=True)
             case results.VerifyStep():
-                self._say(f"{event.dialect}: {event.text}", passing=False)
+                self._say(f"{event.dialect}: {event.text}")
             case _:
                 pass
 
-    def _say(self, text: str, *, passing: bool) -> None:
-        """Move the status line; in a pipe print it, ``passing`` news seldom."""
+    def _say(self, text: str, *, is_passing: bool = False) -> None:
+        """Move the status line; in a pipe print it, passing news seldom."""
         if self._status is not None:
             from rich.text import Text
 
@@ -101,7 +101,7 @@ class MigrationProgress:
             self._status.update(Text(printable(text)))
             return
         now = self._clock.monotonic_s()
-        if passing and now < self._line_due_s:
+        if is_passing and now < self._line_due_s:
             return
         self._line_due_s = now + LINE_INTERVAL_S
         self._output.progress(text)
