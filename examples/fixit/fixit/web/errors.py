@@ -23,7 +23,9 @@ from lockstep.errors import (
     InvalidCursor,
     InvalidValue,
     LockstepError,
+    NotEnough,
     NotFound,
+    StaleVersion,
 )
 
 log = logging.getLogger("fixit")
@@ -68,6 +70,10 @@ def words_of(error: Exception) -> str:
     """Return what to tell the user about a refusal."""
     if isinstance(error, FixitError | BadForm):
         return str(error)
+    if isinstance(error, NotEnough):
+        return f"There are only {error.available} left."
+    if isinstance(error, StaleVersion):
+        return WORDS[409][1]
     if isinstance(error, DataError):
         return error.message
     return WORDS[status_of(error)][1]

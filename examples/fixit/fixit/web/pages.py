@@ -55,6 +55,10 @@ def _spoken(word: object) -> str:
     return str(word).replace("_", " ").replace(":", " ")
 
 
+def _query_of(**parameters: str) -> str:
+    return urlencode({name: value for name, value in parameters.items() if value})
+
+
 _environment = Environment(
     loader=FileSystemLoader(_FOLDER),
     autoescape=True,
@@ -62,10 +66,10 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters.update(moment=_moment, distance=_distance, spoken=_spoken)
-_environment.globals.update(
-    query_of=lambda **q: urlencode({k: v for k, v in q.items() if v})
-)
+_filters: dict[str, Any] = _environment.filters
+_filters |= {"moment": _moment, "distance": _distance, "spoken": _spoken}
+_globals: dict[str, Any] = _environment.globals
+_globals["query_of"] = _query_of
 
 
 def render(

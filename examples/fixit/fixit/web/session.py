@@ -1,10 +1,10 @@
 """Who asks, and one transaction for each request.
 
-Owns the cookie and the two decorators every page is made with:
+Owns the cookie and the two ways a function becomes an endpoint:
 
-    @page      GET:  one read session; the page is rendered inside it
-    @action    POST: one write session, the form's CSRF token checked in it; a refusal
-               takes everything back and shows the page again with what was typed
+    page      GET:  one read session; the page is rendered inside it
+    action    POST: one write session, the form's CSRF token checked in it; a refusal
+              takes everything back and shows the page again with what was typed
 
 The token is looked up inside the request's own transaction, so a session that was
 ended a moment ago changes nothing any more. All of it runs in a thread.
@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable
-from typing import Any
 
-import anyio
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -50,9 +48,8 @@ class CsrfMismatch(FixitError):
 
 
 def page(function: Page) -> Endpoint:
-    """Make a GET endpoint of ``function``."""
+    """Make the GET endpoint of a page."""
 
-    @functools.wraps(function)
     async def endpoint(request: Request) -> Response:
         response = await run_in_threadpool(_show, function, request)
         active: auth.ActiveSession = request.state.active
@@ -60,20 +57,17 @@ def page(function: Page) -> Endpoint:
             await run_in_threadpool(_touch, request.app.state.db, active)
         return response
 
-    return endpoint
+    return functools.update_wrapper(endpoint, function)
 
 
-def action(function: Action | None = None, *, shows: Page | None = None) -> Any:
-    """Make a POST endpoint of ``function``.
+def action(function: Action, *, shows: Page | None = None) -> Endpoint:
+    """Make the POST endpoint of something that can be done.
 
     Args:
         function: What to do; returns where to go next.
         shows: The page to show again when it is refused; the error page if None.
     """
-    if function is None:
-        return functools.partial(action, shows=shows)
 
-    @functools.wraps(function)
     async def endpoint(request: Request) -> Response:
         form = await read_form(request)
         try:
@@ -85,7 +79,7 @@ def action(function: Action | None = None, *, shows: Page | None = None) -> Any:
             request.state.typed = form
             return await run_in_threadpool(_show, shows, request)
 
-    return endpoint
+    return functools.update_wrapper(endpoint, function)
 
 
 def signed_in(request: Request) -> Identity:
@@ -154,8 +148,3 @@ def _touch(db: Database, active: auth.ActiveSession) -> None:
 
 def _db(request: Request) -> Database:
     return request.app.state.db
-
-
-async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Run blocking work that opens its own sessions off the event loop."""
-    return await anyio.to_thread.run_sync(functools.partial(function, *arguments))

@@ -17,14 +17,12 @@ from fixit.web.pages import render
 from fixit.web.session import action, page, see
 
 
-@page
 def overview(session: Session, who: Identity, request: Request) -> Response:
     """Show how the factory is doing."""
     numbers = dashboard.numbers(session, who)
     return render(session, request, "overview.html", numbers=numbers)
 
 
-@page
 def users(session: Session, who: Identity, request: Request) -> Response:
     """List the users."""
     found = people.list_users(session, who, after=query(request, "after") or None)
@@ -32,7 +30,6 @@ def users(session: Session, who: Identity, request: Request) -> Response:
     return render(session, request, "users.html", found=found, roles=roles)
 
 
-@page
 def user(session: Session, who: Identity, request: Request) -> Response:
     """Show one user."""
     found = people.get_user(session, who, row_key(request))
@@ -40,7 +37,6 @@ def user(session: Session, who: Identity, request: Request) -> Response:
     return render(session, request, "user.html", user=found, roles=roles)
 
 
-@action(shows=users)
 def create(session: Session, who: Identity, request: Request, form: Form) -> Response:
     """Add a user and tell the PIN, once."""
     made = people.create_user(
@@ -53,7 +49,6 @@ def create(session: Session, who: Identity, request: Request, form: Form) -> Res
     return render(session, request, "new_pin.html", user=made.user, pin=made.pin)
 
 
-@action(shows=user)
 def change(session: Session, who: Identity, request: Request, form: Form) -> Response:
     """Rename a user or give another role."""
     key = row_key(request)
@@ -68,7 +63,6 @@ def change(session: Session, who: Identity, request: Request, form: Form) -> Res
     return see(f"/admin/users/{key}")
 
 
-@action(shows=user)
 def activate(session: Session, who: Identity, request: Request, form: Form) -> Response:
     """Let a user in, or keep one out."""
     key = row_key(request)
@@ -82,7 +76,6 @@ def activate(session: Session, who: Identity, request: Request, form: Form) -> R
     return see(f"/admin/users/{key}")
 
 
-@action(shows=user)
 def reset_pin(
     session: Session, who: Identity, request: Request, form: Form
 ) -> Response:
@@ -91,7 +84,6 @@ def reset_pin(
     return render(session, request, "new_pin.html", user=made.user, pin=made.pin)
 
 
-@page
 def trail(session: Session, who: Identity, request: Request) -> Response:
     """Show who changed what."""
     wanted = audit.AuditFilter(
@@ -126,12 +118,12 @@ def _day(typed: str, days: int = 0) -> datetime | None:
 
 
 routes: list[BaseRoute] = [
-    Route("/admin", overview, methods=["GET"]),
-    Route("/admin/users", users, methods=["GET"]),
-    Route("/admin/users", create, methods=["POST"]),
-    Route("/admin/users/{id}", user, methods=["GET"]),
-    Route("/admin/users/{id}", change, methods=["POST"]),
-    Route("/admin/users/{id}/active", activate, methods=["POST"]),
-    Route("/admin/users/{id}/pin", reset_pin, methods=["POST"]),
-    Route("/admin/audit", trail, methods=["GET"]),
+    Route("/admin", page(overview), methods=["GET"]),
+    Route("/admin/users", page(users), methods=["GET"]),
+    Route("/admin/users", action(create, shows=users), methods=["POST"]),
+    Route("/admin/users/{id}", page(user), methods=["GET"]),
+    Route("/admin/users/{id}", action(change, shows=user), methods=["POST"]),
+    Route("/admin/users/{id}/active", action(activate, shows=user), methods=["POST"]),
+    Route("/admin/users/{id}/pin", action(reset_pin, shows=user), methods=["POST"]),
+    Route("/admin/audit", page(trail), methods=["GET"]),
 ]

@@ -35,7 +35,6 @@ DEMO = [
 ]
 
 
-@page
 def home(session: Session, who: Identity, request: Request) -> Response:
     """Lead everybody to the page they work with."""
     if who.may("work_orders:work"):
@@ -68,7 +67,6 @@ async def login(request: Request) -> Response:
     return response
 
 
-@action
 def logout(session: Session, who: Identity, request: Request, form: Form) -> Response:
     """End this session."""
     auth.logout(session, request.state.active.id)
@@ -77,14 +75,12 @@ def logout(session: Session, who: Identity, request: Request, form: Form) -> Res
     return response
 
 
-@page
 def me(session: Session, who: Identity, request: Request) -> Response:
     """Show who one is, one's messages, and the form for a new PIN."""
     messages = notifications.list_notifications(session, who)
     return render(session, request, "me.html", messages=messages.items, refused="")
 
 
-@action
 def read_messages(
     session: Session, who: Identity, request: Request, form: Form
 ) -> Response:
@@ -156,11 +152,11 @@ def _login_form(
 
 
 routes: list[BaseRoute] = [
-    Route("/", home, methods=["GET"]),
+    Route("/", page(home), methods=["GET"]),
     Route("/login", login_page, methods=["GET"]),
     Route("/login", login, methods=["POST"]),
-    Route("/logout", logout, methods=["POST"]),
-    Route("/me", me, methods=["GET"]),
-    Route("/me/messages", read_messages, methods=["POST"]),
+    Route("/logout", action(logout), methods=["POST"]),
+    Route("/me", page(me), methods=["GET"]),
+    Route("/me/messages", action(read_messages), methods=["POST"]),
     Route("/me/pin", change_pin, methods=["POST"]),
 ]

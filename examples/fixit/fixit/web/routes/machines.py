@@ -16,7 +16,6 @@ from fixit.web.pages import render
 from fixit.web.session import page
 
 
-@page
 def listed(session: Session, who: Identity, request: Request) -> Response:
     """List the machines by code."""
     search = query(request, "search", most=100)
@@ -26,7 +25,6 @@ def listed(session: Session, who: Identity, request: Request) -> Response:
     return render(session, request, "machines.html", found=found, search=search)
 
 
-@page
 def machine(session: Session, who: Identity, request: Request) -> Response:
     """Show one machine and its label."""
     found = equipment.get_equipment(session, who, row_key(request))
@@ -35,12 +33,11 @@ def machine(session: Session, who: Identity, request: Request) -> Response:
         request,
         "machine.html",
         machine=found,
-        path=equipment.location_path(session, found.location_id),
+        places=equipment.location_path(session, found.location_id),
         code=qr_svg(_report_url(request, found.qr_code)),
     )
 
 
-@page
 def labels(session: Session, who: Identity, request: Request) -> Response:
     """Show a sheet of labels to print."""
     found = equipment.list_equipment(
@@ -68,7 +65,7 @@ def _report_url(request: Request, qr_code: str) -> str:
 
 
 routes: list[BaseRoute] = [
-    Route("/machines", listed, methods=["GET"]),
-    Route("/machines/labels", labels, methods=["GET"]),
-    Route("/machines/{id}", machine, methods=["GET"]),
+    Route("/machines", page(listed), methods=["GET"]),
+    Route("/machines/labels", page(labels), methods=["GET"]),
+    Route("/machines/{id}", page(machine), methods=["GET"]),
 ]

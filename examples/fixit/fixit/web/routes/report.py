@@ -23,7 +23,6 @@ PRIORITIES = [
 ]
 
 
-@page
 def pick(session: Session, who: Identity, request: Request) -> Response:
     """List the machines."""
     search = query(request, "search", most=100)
@@ -33,7 +32,6 @@ def pick(session: Session, who: Identity, request: Request) -> Response:
     return render(session, request, "report_pick.html", found=found, search=search)
 
 
-@page
 def form(session: Session, who: Identity, request: Request) -> Response:
     """Show the three fields, and what is known about the machine already."""
     machine = reporting.find_machine(session, who, str(request.path_params["code"]))
@@ -47,7 +45,6 @@ def form(session: Session, who: Identity, request: Request) -> Response:
     )
 
 
-@action(shows=form)
 def report(session: Session, who: Identity, request: Request, form: Form) -> Response:
     """Make the work order; the same form sent twice makes one."""
     order = reporting.report(
@@ -62,14 +59,12 @@ def report(session: Session, who: Identity, request: Request, form: Form) -> Res
     return see(f"/reported/{order.id}")
 
 
-@page
 def reported(session: Session, who: Identity, request: Request) -> Response:
     """Say the number."""
     detail = orders.get_order(session, who, row_key(request))
     return render(session, request, "reported.html", detail=detail)
 
 
-@page
 def my_reports(session: Session, who: Identity, request: Request) -> Response:
     """List what one has reported, newest first."""
     wanted = orders.OrderFilter(scope="reported", statuses=(), newest_first=True)
@@ -80,9 +75,9 @@ def my_reports(session: Session, who: Identity, request: Request) -> Response:
 
 
 routes: list[BaseRoute] = [
-    Route("/report", pick, methods=["GET"]),
-    Route("/report/{code}", form, methods=["GET"]),
-    Route("/report/{code}", report, methods=["POST"]),
-    Route("/reported/{id}", reported, methods=["GET"]),
-    Route("/my-reports", my_reports, methods=["GET"]),
+    Route("/report", page(pick), methods=["GET"]),
+    Route("/report/{code}", page(form), methods=["GET"]),
+    Route("/report/{code}", action(report, shows=form), methods=["POST"]),
+    Route("/reported/{id}", page(reported), methods=["GET"]),
+    Route("/my-reports", page(my_reports), methods=["GET"]),
 ]

@@ -16,7 +16,6 @@ from fixit.web.pages import render
 from fixit.web.session import action, page, see
 
 
-@page
 def listed(session: Session, who: Identity, request: Request) -> Response:
     """List the parts; those to order come first."""
     search = query(request, "search", most=100)
@@ -26,7 +25,6 @@ def listed(session: Session, who: Identity, request: Request) -> Response:
     return render(session, request, "stock.html", found=found, low=low, search=search)
 
 
-@page
 def part(session: Session, who: Identity, request: Request) -> Response:
     """Show one part, its bins and every movement."""
     found = stock.get_part(session, who, row_key(request))
@@ -43,7 +41,6 @@ def part(session: Session, who: Identity, request: Request) -> Response:
     )
 
 
-@action(shows=part)
 def receive(session: Session, who: Identity, request: Request, form: Form) -> Response:
     """Put delivered parts into a bin."""
     key = row_key(request)
@@ -60,7 +57,6 @@ def receive(session: Session, who: Identity, request: Request, form: Form) -> Re
     return see(f"/stock/{key}")
 
 
-@action(shows=part)
 def count(session: Session, who: Identity, request: Request, form: Form) -> Response:
     """Correct a bin to what was counted."""
     stock.count(
@@ -74,8 +70,8 @@ def count(session: Session, who: Identity, request: Request, form: Form) -> Resp
 
 
 routes: list[BaseRoute] = [
-    Route("/stock", listed, methods=["GET"]),
-    Route("/stock/{id}", part, methods=["GET"]),
-    Route("/stock/{id}/receive", receive, methods=["POST"]),
-    Route("/stock/{id}/count", count, methods=["POST"]),
+    Route("/stock", page(listed), methods=["GET"]),
+    Route("/stock/{id}", page(part), methods=["GET"]),
+    Route("/stock/{id}/receive", action(receive, shows=part), methods=["POST"]),
+    Route("/stock/{id}/count", action(count, shows=part), methods=["POST"]),
 ]

@@ -22,7 +22,6 @@ TABS = {"mine": "Mine", "unassigned": "Free", "all": "All", "finished": "Finishe
 _FINISHED = (WorkStatus.RESOLVED, WorkStatus.CLOSED, WorkStatus.CANCELLED)
 
 
-@page
 def listed(session: Session, who: Identity, request: Request) -> Response:
     """List work orders, the most urgent first; a fragment of it for htmx."""
     require(who, "work_orders:view")
@@ -48,7 +47,6 @@ def listed(session: Session, who: Identity, request: Request) -> Response:
     )
 
 
-@page
 def order(session: Session, who: Identity, request: Request) -> Response:
     """Show one work order and what this user may do with it now."""
     detail = orders.get_order(session, who, row_key(request))
@@ -128,7 +126,7 @@ _STEPS: dict[str, Step] = {
 }
 
 routes: list[BaseRoute] = [
-    Route("/work", listed, methods=["GET"]),
-    Route("/work/{id}", order, methods=["GET"]),
+    Route("/work", page(listed), methods=["GET"]),
+    Route("/work/{id}", page(order), methods=["GET"]),
     *(_step(name, step) for name, step in _STEPS.items()),
 ]
