@@ -20,6 +20,7 @@ from lockstep.engine.sqlite_errors import classify_sqlite
 from lockstep.errors import (
     ConnectionLost,
     DataError,
+    EngineError,
     InvalidStatement,
     InvalidValue,
     LockstepError,
@@ -39,6 +40,8 @@ def classify(exc: BaseException) -> LockstepError | None:
     (an ``InvalidValue`` raised while a value was bound). The caller raises the
     result ``from exc``.
     """
+    if isinstance(exc, sa_exc.DBAPIError) and _ended_without_code(exc):
+        return ConnectionLost("the connection is closed", hint="open a new session")
     error: BaseException = exc
     for _ in range(_WRAPPED_DEPTH_MAX):
         if isinstance(error, LockstepError):
@@ -48,6 +51,10 @@ def classify(exc: BaseException) -> LockstepError | None:
             continue
         break
     return _from_driver(error) or _from_sqlalchemy(error) or _from_bind(exc, error)
+
+
+def _ended_without_code(exc: sa_exc.DBAPIError) -> bool:
+    return exc.connection_invalidated and isinstance(exc.orig, sqlite3.Error)
 
 
 def _from_driver(error: BaseException) -> LockstepError | None:
@@ -78,17 +85,39 @@ def _from_sqlalchemy(error: BaseException) -> LockstepError | None:
             hint="close sessions sooner, or raise LOCKSTEP_POOL__SIZE",
             detail=statistics.to_json() if statistics else {},
         )
+    if isinstance(error, sa_exc.PendingRollbackError):
+        return EngineError(
+            "an earlier statement of this session failed",
+            hint="roll back, or let the error leave the session's block",
+        )
+    if isinstance(error, orm_exc.ObjectDeletedError):
+        return NotFound("the row was removed meanwhile")
     if isinstance(error, sa_exc.NoResultFound):
         return NotFound("no row was found where one was required")
     if isinstance(error, sa_exc.MultipleResultsFound):
         return DataError("several rows were found where one was required")
-    if isinstance(error, orm_exc.DetachedInstanceError | sa_exc.MissingGreenlet):
+    if isinstance(
+        error, orm_exc.DetachedInstanceError | sa_exc.MissingGreenlet
+    ) or _raised_by_raiseload(error):
         return NotLoaded("an attribute was read that the query did not load")
     if isinstance(error, sa_exc.ResourceClosedError):
         return ConnectionLost("the connection is closed", hint="open a new session")
     if isinstance(error, sa_exc.CompileError | sa_exc.NoSuchTableError):
         return InvalidStatement(f"the statement cannot be built: {error}")
     return None
+
+
+def _raised_by_raiseload(error: BaseException) -> bool:
+    """Say whether ``lazy="raise"`` refused to load.
+
+    SQLAlchemy has no class for it, so the place that raised it decides.
+    """
+    traceback = error.__traceback__
+    if not isinstance(error, sa_exc.InvalidRequestError) or traceback is None:
+        return False
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback.tb_frame.f_code.co_name == "_invoke_raise_load"
 
 
 def _from_bind(exc: BaseException, inner: BaseException) -> LockstepError | None:

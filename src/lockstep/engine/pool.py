@@ -72,12 +72,24 @@ class PoolExhausted(sa_exc.TimeoutError):
 
 
 class _Counted(_Mixed):
-    """Counts who waits, and puts the numbers into the timeout."""
+    """Counts who waits, puts the numbers into the timeout, ends for good."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._waiting = 0
         self._waiting_lock = threading.Lock()
+        self._disposed = False
+
+    def dispose(self) -> None:
+        """Close what is idle; what is in use closes when it comes back."""
+        self._disposed = True
+        super().dispose()
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        if self._disposed:
+            record.close()
+        else:
+            super()._do_return_conn(record)
 
     def _do_get(self) -> ConnectionPoolEntry:
         with self._waiting_lock:

@@ -29,6 +29,7 @@ from lockstep.errors import (
     Timeout,
     UnsupportedCapability,
 )
+from lockstep.redaction import redact
 
 _Meaning = tuple[type[LockstepError], str]
 
@@ -85,6 +86,11 @@ CLASSES: dict[str, _Meaning] = {
     "XX": (StorageFailed, "the server reports internal damage"),
 }
 
+_SAY_POOLER = (
+    "a pooler gives the server's connections to others: say so with "
+    "LOCKSTEP_POSTGRESQL__POOLER=transaction, or use the server's direct address"
+)
+
 _HINTS = {
     "42501": "grant it; since PostgreSQL 15 also: GRANT CREATE, USAGE ON SCHEMA public",
     "57014": "make it faster, or raise LOCKSTEP_POSTGRESQL__STATEMENT_TIMEOUT_S",
@@ -92,8 +98,12 @@ _HINTS = {
     "25P03": "do the work before the transaction, or raise "
     "LOCKSTEP_POSTGRESQL__IDLE_IN_TRANSACTION_TIMEOUT_S",
     "28P01": "check user and password of the URL",
+    "26000": _SAY_POOLER,
+    "42P05": _SAY_POOLER,
     "3D000": "create the database, or correct the URL",
 }
+
+_WORDS_MAX = 300
 
 # Statements, not data, are quoted in these messages: they help and leak nothing.
 _QUOTED_CLASSES = {"42", "3D", "3F", "0A", "55", "28"}
@@ -129,7 +139,13 @@ def _without_state(error: Any) -> LockstepError:
     import psycopg
 
     if isinstance(error, psycopg.OperationalError):
-        return ConnectionLost("the server cannot be reached, or ended the connection")
+        words = redact(" ".join(str(error).split()))[:_WORDS_MAX]
+        if _login_refused(error):
+            return AccessDenied(
+                f"the server refuses the login: {words}",
+                hint="check user, password and database of the URL",
+            )
+        return ConnectionLost(f"no connection to the server: {words}")
     if isinstance(error, psycopg.DataError):
         return InvalidValue("psycopg cannot send a value to the server")
     if isinstance(error, psycopg.NotSupportedError):
@@ -137,3 +153,14 @@ def _without_state(error: Any) -> LockstepError:
     if isinstance(error, psycopg.ProgrammingError):
         return InvalidStatement("psycopg refuses the statement")
     return EngineError("psycopg reports an error")
+
+
+def _login_refused(error: Any) -> bool:
+    """Say whether the server came to the point of asking for a password.
+
+    libpq reports no SQLSTATE before a connection stands, but this it does.
+    """
+    connection = error.pgconn
+    return connection is not None and bool(
+        connection.needs_password or connection.used_password
+    )

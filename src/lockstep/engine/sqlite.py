@@ -29,7 +29,7 @@ from lockstep.engine.sqlite_files import (
     check_folder,
     check_second_library,
     note_closed,
-    note_opened,
+    note_opening,
 )
 from lockstep.engine.write_turns import turns_of
 from lockstep.errors import UnsupportedCapability
@@ -54,7 +54,7 @@ SYNCHRONOUS_LEVELS = ("off", "normal", "full", "extra")
 
 _READING = "lockstep.reading"
 _TURN = "lockstep.turn"
-_INODE = "lockstep.inode"
+_COUNTED = "lockstep.counted"
 _RETRY_S = 0.005
 _WAIT_COUNTS_FROM_S = 0.05
 
@@ -101,7 +101,7 @@ class SqliteBackend:
 
     def install(self, engine: sa.Engine) -> None:
         """Attach the hooks that every connection goes through."""
-        event.listen(engine, "do_connect", self._before_connect)
+        event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "connect", self._after_connect)
         event.listen(engine, "begin", self._begin)
         event.listen(engine, "commit", self._end_turn_of)
@@ -154,9 +154,9 @@ class SqliteBackend:
             "busy_timeout_s": pragma("busy_timeout") / 1000,
         }
 
-    def _before_connect(
+    def _connect(
         self, dialect: Any, record: Any, cargs: list[Any], cparams: dict[str, Any]
-    ) -> None:
+    ) -> Any:
         if sqlite3.sqlite_version_info < VERSION_MIN:
             raise UnsupportedCapability(
                 f"SQLite {sqlite3.sqlite_version} has no STRICT tables",
@@ -165,19 +165,28 @@ class SqliteBackend:
         # One spelling for both drivers; SQLAlchemy's own would not encode it.
         cargs[0] = self._url.sqlite_uri
         path = self._url.path
-        if path is not None:
-            check_folder(path, read_only=self._url.read_only)
-            check_filesystem(path, self._settings)
-            check_second_library(path, self._settings)
-        elif self._anchor is None:
+        if path is None:
+            self._hold_memory()
+            return dialect.connect(*cargs, **cparams)
+        check_folder(path, read_only=self._url.read_only)
+        check_filesystem(path, self._settings)
+        check_second_library(path, self._settings)
+        note_opening(path)
+        try:
+            return dialect.connect(*cargs, **cparams)
+        except BaseException:
+            note_closed(path)
+            raise
+
+    def _hold_memory(self) -> None:
+        if self._anchor is None:
             self._anchor = sqlite3.connect(
                 self._url.sqlite_uri, uri=True, check_same_thread=False
             )
 
     def _after_connect(self, dbapi_connection: Any, record: Any) -> None:
+        record.record_info[_COUNTED] = self._url.path
         on_driver(dbapi_connection, self._configure)
-        if self._url.path is not None:
-            record.record_info[_INODE] = note_opened(self._url.path)
 
     def _configure(self, raw: sqlite3.Connection) -> None:
         """Set the pragmas: the only place where one is spelled.
@@ -207,8 +216,9 @@ class SqliteBackend:
             # AUTOCOMMIT connection; ours begin below.
             dbapi.isolation_level = None
         if options.get(ACCESS_OPTION) == READ:
-            connection.info[_READING] = True
-            on_driver(dbapi, _forbid_writing)
+            if not connection.info.get(_READING):  # else it is forbidden already
+                connection.info[_READING] = True
+                on_driver(dbapi, _forbid_writing)
             connection.exec_driver_sql("BEGIN")
             return
         if connection.info.pop(_READING, False):
@@ -266,9 +276,9 @@ class SqliteBackend:
     def _closed(self, dbapi_connection: Any, record: Any = None, *_: Any) -> None:
         if record is not None:
             self._end_turn(record.info)
-            inode = record.record_info.pop(_INODE, None)
-            if inode is not None:
-                note_closed(inode)
+            path = record.record_info.pop(_COUNTED, None)
+            if path is not None:
+                note_closed(path)
 
 
 def on_driver(dbapi_connection: Any, function: Callable[[sqlite3.Connection], T]) -> T:

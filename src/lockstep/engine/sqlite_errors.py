@@ -32,6 +32,9 @@ from lockstep.errors import (
 
 _Meaning = tuple[type[LockstepError], str]
 
+CONSTRAINT_DATATYPE = 3091
+"""SQLITE_CONSTRAINT_DATATYPE of STRICT tables; Python has no name for it."""
+
 # Extended codes first; a code that is not here means what its low byte means.
 EXTENDED: dict[int, _Meaning] = {
     sqlite3.SQLITE_CONSTRAINT_UNIQUE: (Duplicate, "the unique values exist already"),
@@ -43,7 +46,7 @@ EXTENDED: dict[int, _Meaning] = {
     ),
     sqlite3.SQLITE_CONSTRAINT_CHECK: (CheckFailed, "a CHECK refused the row"),
     sqlite3.SQLITE_CONSTRAINT_NOTNULL: (CheckFailed, "a required column is empty"),
-    3091: (InvalidValue, "a value has the wrong type for its column"),  # DATATYPE
+    CONSTRAINT_DATATYPE: (InvalidValue, "a value has the wrong type for its column"),
     sqlite3.SQLITE_CONSTRAINT_TRIGGER: (CheckFailed, "a trigger refused the row"),
     sqlite3.SQLITE_BUSY_SNAPSHOT: (
         Busy,
@@ -78,6 +81,9 @@ PRIMARY: dict[int, _Meaning] = {
     sqlite3.SQLITE_ERROR: (InvalidStatement, "SQLite refuses the statement"),
 }
 
+# Their messages name a column and a type, or are a trigger's own words.
+_TOLD_IN_WORDS = {CONSTRAINT_DATATYPE, sqlite3.SQLITE_CONSTRAINT_TRIGGER}
+
 _CONSTRAINT_TAIL = re.compile(r"constraint failed: (.+)$", re.DOTALL)
 
 
@@ -96,7 +102,9 @@ def classify_sqlite(error: sqlite3.Error) -> LockstepError:
     if code & 0xFF == sqlite3.SQLITE_CONSTRAINT:
         detail |= _names(code, str(error))
         named = detail.get("constraint") or ", ".join(detail.get("columns", ()))
-        if named:
+        if code in _TOLD_IN_WORDS:
+            sentence = f"{sentence}: {error}"
+        elif named:
             sentence = f"{sentence}: {named}"
     elif kind in (InvalidStatement, InvalidValue, EngineError):
         sentence = f"{sentence}: {error}"

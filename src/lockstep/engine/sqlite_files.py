@@ -17,6 +17,7 @@ import os
 import re
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +56,8 @@ SQLITE_LIBRARIES = (
 """Python modules that bring a SQLite of their own, or another program that
 writes its files."""
 
+_LOOKS = 3
+_LOOK_AGAIN_S = 0.01
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -135,7 +138,7 @@ def check_filesystem(path: Path, settings: SqliteSettings) -> None:
 
 @dataclass(slots=True)
 class _Count:
-    """Our connections to one inode: now, and the most since there was none.
+    """Our connections to one file: now, and the most since there was none.
 
     SQLite keeps the descriptor of a closed connection while others hold locks
     and gives it to the next one, so ``highest`` bounds its descriptors.
@@ -145,30 +148,27 @@ class _Count:
     highest: int = 0
 
 
-Inode = tuple[int, int]
 _open_lock = threading.Lock()
-_open: dict[Inode, _Count] = {}
+_open: dict[str, _Count] = {}
 
 
-def note_opened(path: Path) -> Inode | None:
-    """Count a connection to ``path``; give the result to ``note_closed``."""
-    inode = _inode_of(path)
-    if inode is not None:
-        with _open_lock:
-            count = _open.setdefault(inode, _Count())
-            count.now += 1
-            count.highest = max(count.highest, count.now)
-    return inode
-
-
-def note_closed(inode: Inode) -> None:
-    """Count a connection less."""
+def note_opening(path: Path) -> None:
+    """Count a connection to ``path``, before its descriptor exists."""
     with _open_lock:
-        count = _open.get(inode)
+        count = _open.setdefault(os.path.realpath(path), _Count())
+        count.now += 1
+        count.highest = max(count.highest, count.now)
+
+
+def note_closed(path: Path) -> None:
+    """Count a connection less."""
+    name = os.path.realpath(path)
+    with _open_lock:
+        count = _open.get(name)
         if count is not None:
             count.now -= 1
             if count.now <= 0:
-                del _open[inode]
+                del _open[name]
 
 
 def forget_connections() -> None:
@@ -192,33 +192,31 @@ def check_second_library(path: Path, settings: SqliteSettings) -> None:
     if settings.allow_second_library:
         return
     foreign = foreign_libraries()
-    inode = _inode_of(path) if foreign else None
-    if inode is None:
+    if not foreign:
         return
+    looks = 1
+    while (found := _descriptors_of(path)) > _ours(path):
+        if looks == _LOOKS:
+            raise SecondSqliteLibrary(
+                f"{path} is open in this process by another library "
+                f"(imported: {', '.join(foreign)})",
+                detail={"path": str(path), "libraries": foreign, "descriptors": found},
+            )
+        # One of our own may be between its last use and its close.
+        time.sleep(_LOOK_AGAIN_S)
+        looks += 1
+
+
+def _ours(path: Path) -> int:
     with _open_lock:
-        count = _open.get(inode)
-        ours = count.highest if count else 0
-    found = _descriptors_of(inode)
-    if found > ours:
-        raise SecondSqliteLibrary(
-            f"{path} is open in this process by another library "
-            f"(imported: {', '.join(foreign)})",
-            detail={"path": str(path), "libraries": foreign, "descriptors": found},
-        )
+        count = _open.get(os.path.realpath(path))
+        return count.highest if count else 0
 
 
-def _inode_of(path: Path) -> Inode | None:
+def _descriptors_of(path: Path) -> int:
     try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _descriptors_of(inode: Inode) -> int:
-    folder = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
-    try:
-        names = os.listdir(folder)
+        file = path.stat()
+        names = os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")
     except OSError:
         return 0
     found = 0
@@ -227,5 +225,5 @@ def _descriptors_of(inode: Inode) -> int:
             status = os.fstat(int(name))
         except (OSError, ValueError):
             continue  # closed meanwhile, as the listing's own descriptor is
-        found += (status.st_dev, status.st_ino) == inode
+        found += (status.st_dev, status.st_ino) == (file.st_dev, file.st_ino)
     return found

@@ -102,8 +102,8 @@ def start(
     """Make a cluster in ``home``, start it and wait until it answers."""
     identity = unprivileged_identity()
     installation = Path(request["installation"])
+    give_to(identity, home)
     if identity:
-        os.chown(home, identity["user"], identity["group"])
         installation = reachable(installation, request["parts"], home)
     binaries = installation / request["bin"]
     data = home / "data"
@@ -111,8 +111,7 @@ def start(
     password = home / "password"
     password.touch(mode=0o600)
     password.write_text(request["password"], encoding="utf-8")
-    if identity:
-        os.chown(password, identity["user"], identity["group"])
+    give_to(identity, password)
     made = subprocess.run(  # noqa: S603 - the installation's own binary
         [
             *(str(binaries / "initdb"), "-D", str(data), "-U", "postgres", *locale),
@@ -200,6 +199,12 @@ def unprivileged_identity() -> Identity:
     raise StartFailed(
         "running as root, and none of these users exists: " + ", ".join(UNPRIVILEGED)
     )
+
+
+def give_to(identity: Identity, path: Path) -> None:
+    """Make ``path`` belong to the server's user, if that is another one."""
+    if "user" in identity and "group" in identity:
+        os.chown(path, identity["user"], identity["group"])
 
 
 def reachable(installation: Path, parts: list[str], home: Path) -> Path:

@@ -50,7 +50,9 @@ class WriteTurns:
         if turn is None:
             return True
         try:
-            await asyncio.wait_for(asyncio.wrap_future(turn), timeout_s)
+            # Not wait_for: that of Python 3.11 can swallow a cancellation.
+            async with asyncio.timeout(timeout_s):
+                await asyncio.wrap_future(turn)
         except TimeoutError:
             return self._leave_queue(turn)
         except BaseException:
