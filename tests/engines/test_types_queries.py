@@ -164,9 +164,7 @@ PLACES: list[tuple[str | int, ...]] = [
 def reached(document: Any, place: tuple[str | int, ...]) -> list[Any]:
     """Return the value at a place in a list, or an empty list."""
     for step in place:
-        if isinstance(step, str) and isinstance(document, dict) and step in document:
-            document = document[step]
-        elif (
+        if (isinstance(step, str) and isinstance(document, dict) and step in document) or (
             isinstance(step, int)
             and isinstance(document, list)
             and -len(document) <= step < len(document)

@@ -55,6 +55,11 @@ def constraint_name(kind: ConstraintKind, table: str, *parts: str) -> str:
     return shorten("_".join((kind, table, *parts)))
 
 
+def quote_identifier(name: str) -> str:
+    """Return a name as a quoted SQL identifier; both engines quote alike."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def _text_digest(expression: Any) -> str:
     """Name an expression that has no name, by the text it compiles to."""
     try:

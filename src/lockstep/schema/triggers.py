@@ -13,26 +13,21 @@ Invariant: running the statements twice leaves one trigger.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.dialects import postgresql, sqlite
 
-from lockstep.schema.names import constraint_name
+from lockstep.schema.names import constraint_name, shorten
+from lockstep.schema.names import quote_identifier as quote
 from lockstep.schema.server_time import NOW_SQL
+from lockstep.schema.types.portable import quoted
 
 TOUCHED = "lockstep.touch"
 """Key in ``Column.info`` that marks the column a touch trigger keeps."""
 
 TOUCH_FUNCTION = "lockstep_touch"
-
-DialectName = Literal["sqlite", "postgresql"]
-
-_QUOTE = {
-    "sqlite": sqlite.dialect().identifier_preparer.quote_identifier,
-    "postgresql": postgresql.dialect().identifier_preparer.quote_identifier,
-}
+UPDATED_AT = "updated_at"
 
 
 def touch_trigger_name(table: str) -> str:
@@ -45,7 +40,7 @@ def create_touch_trigger_sql(
     pk_columns: Sequence[str],
     dialect_name: str,
     *,
-    column: str = "updated_at",
+    column: str = UPDATED_AT,
     schema: str | None = None,
 ) -> list[str]:
     """Return the statements that give a table its touch trigger.
@@ -63,28 +58,51 @@ def create_touch_trigger_sql(
 
 
 def drop_touch_trigger_sql(
-    table_name: str, dialect_name: str, *, schema: str | None = None
+    table_name: str,
+    dialect_name: str,
+    *,
+    column: str = UPDATED_AT,
+    schema: str | None = None,
 ) -> list[str]:
-    """Return the statements that take a table's touch trigger away."""
-    quote = _QUOTE[dialect_name]
-    name = quote(touch_trigger_name(table_name))
+    """Return the statements that take a table's touch trigger away.
+
+    PostgreSQL: with the last trigger of a schema its function goes too.
+    """
     if dialect_name == "postgresql":
-        table = _qualified(table_name, dialect_name, schema)
-        return [f"DROP TRIGGER IF EXISTS {name} ON {table}"]
-    prefix = "" if schema is None else quote(schema) + "."
-    return [f"DROP TRIGGER IF EXISTS {prefix}{name}"]
+        return [
+            _postgresql_drop(table_name, schema),
+            drop_touch_function_sql(column=column, schema=schema),
+        ]
+    name = _qualified(touch_trigger_name(table_name), schema)
+    return [f"DROP TRIGGER IF EXISTS {name}"]
 
 
-def _qualified(name: str, dialect_name: str, schema: str | None) -> str:
-    quote = _QUOTE[dialect_name]
+def drop_touch_function_sql(
+    *, column: str = UPDATED_AT, schema: str | None = None
+) -> str:
+    """Return PostgreSQL's statement that drops the function no trigger uses."""
+    function = _function(column, schema)
+    used = f"SELECT FROM pg_trigger WHERE tgfoid = to_regprocedure({quoted(function)})"
+    return (
+        f"DO $$ BEGIN IF NOT EXISTS ({used}) "
+        f"THEN DROP FUNCTION IF EXISTS {function}; END IF; END $$"
+    )
+
+
+def _function(column: str, schema: str | None) -> str:
+    """Return the call of the trigger function that keeps a column of this name."""
+    name = TOUCH_FUNCTION if column == UPDATED_AT else f"{TOUCH_FUNCTION}_{column}"
+    return f"{_qualified(shorten(name), schema)}()"
+
+
+def _qualified(name: str, schema: str | None) -> str:
     return quote(name) if schema is None else f"{quote(schema)}.{quote(name)}"
 
 
 def _sqlite_statement(
     table_name: str, pk_columns: Sequence[str], column: str, schema: str | None
 ) -> str:
-    quote = _QUOTE["sqlite"]
-    name = _qualified(touch_trigger_name(table_name), "sqlite", schema)
+    name = _qualified(touch_trigger_name(table_name), schema)
     table, touched, now = quote(table_name), quote(column), NOW_SQL["sqlite"]
     same_row = " AND ".join(f"{quote(key)} IS NEW.{quote(key)}" for key in pk_columns)
     # The second condition ends the recursion when recursive_triggers is on and
@@ -98,21 +116,25 @@ def _sqlite_statement(
     )
 
 
+def _postgresql_drop(table_name: str, schema: str | None) -> str:
+    name, table = quote(touch_trigger_name(table_name)), _qualified(table_name, schema)
+    return f"DROP TRIGGER IF EXISTS {name} ON {table}"
+
+
 def _postgresql_statements(
     table_name: str, column: str, schema: str | None
 ) -> list[str]:
-    quote = _QUOTE["postgresql"]
-    function = _qualified(TOUCH_FUNCTION, "postgresql", schema)
-    table = _qualified(table_name, "postgresql", schema)
+    function = _function(column, schema)
+    table = _qualified(table_name, schema)
     touched = quote(column)
     return [
-        f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql "
+        f"CREATE OR REPLACE FUNCTION {function} RETURNS trigger LANGUAGE plpgsql "
         f"AS $$ BEGIN NEW.{touched} := {NOW_SQL['postgresql']}; RETURN NEW; END $$",
-        *drop_touch_trigger_sql(table_name, "postgresql", schema=schema),
+        _postgresql_drop(table_name, schema),
         f"CREATE TRIGGER {quote(touch_trigger_name(table_name))} "
         f"BEFORE UPDATE ON {table} FOR EACH ROW "
         f"WHEN (NEW.{touched} IS NOT DISTINCT FROM OLD.{touched}) "
-        f"EXECUTE FUNCTION {function}()",
+        f"EXECUTE FUNCTION {function}",
     ]
 
 
@@ -121,17 +143,31 @@ def touched_column(table: sa.Table) -> sa.Column[Any] | None:
     return next((c for c in table.columns if c.info.get(TOUCHED)), None)
 
 
+def _execute(connection: sa.Connection, statements: Sequence[str]) -> None:
+    for statement in statements:
+        # DDL formats its text with %; the statements hold strftime's own.
+        connection.execute(sa.DDL(statement.replace("%", "%%")))
+
+
 @event.listens_for(sa.Table, "after_create")
 def _create_touch_trigger(table: sa.Table, connection: sa.Connection, **_: Any) -> None:
     column = touched_column(table)
     if column is None:
         return
-    for statement in create_touch_trigger_sql(
+    keys = [key.name for key in table.primary_key.columns]
+    statements = create_touch_trigger_sql(
         table.name,
-        [key.name for key in table.primary_key.columns],
+        keys,
         connection.dialect.name,
         column=column.name,
         schema=table.schema,
-    ):
-        # DDL formats its text with %; the statements hold strftime's own.
-        connection.execute(sa.DDL(statement.replace("%", "%%")))
+    )
+    _execute(connection, statements)
+
+
+@event.listens_for(sa.Table, "after_drop")
+def _drop_touch_function(table: sa.Table, connection: sa.Connection, **_: Any) -> None:
+    column = touched_column(table)
+    if column is not None and connection.dialect.name == "postgresql":
+        statement = drop_touch_function_sql(column=column.name, schema=table.schema)
+        _execute(connection, [statement])
