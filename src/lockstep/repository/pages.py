@@ -11,9 +11,6 @@ step, and rows may be changed while it runs.
 
 from __future__ import annotations
 
-import datetime as dt
-import decimal
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
@@ -21,6 +18,7 @@ import sqlalchemy as sa
 
 from lockstep.errors import DataError, EngineError, InvalidCursor, InvalidValue
 from lockstep.repository import cursor as cursors
+from lockstep.repository.positions import check_position, may_be_refused
 from lockstep.repository.transaction import atomic, translated
 
 if TYPE_CHECKING:
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from lockstep.repository.ordering import Ordering, Position, Segment, Term
+    from lockstep.repository.ordering import Ordering, Position, Segment
     from lockstep.repository.reads import Reading
 
 M = TypeVar("M")
@@ -97,7 +95,7 @@ def page_of(
         position, inclusive = cursors.decode(
             given, count=len(ordering.terms), signature=signature
         )
-        _check_position(session, ordering, position)
+        check_position(session, ordering, position)
         edge = _Edge(position, inclusive, backward=before is not None)
     return _Walk(session, asked, ordering, signature).page(size, edge)
 
@@ -133,7 +131,7 @@ class _Walk(Generic[M]):
             return _first_rows(self.session, self.asked, self.ordering, length)
         order = self.ordering.reversed() if edge.backward else self.ordering
         segments = order.after(edge.position, inclusive=edge.inclusive)
-        if not _may_be_refused(self.session, order):
+        if not may_be_refused(self.session, order):
             return _next_rows(self.session, self.asked, order, segments, length)
         try:
             with atomic(self.session):
@@ -236,74 +234,3 @@ def check_size(name: str, size: int, most: int) -> None:
             f"{name} must be between 1 and {most}, not {size!r}",
             detail={"least": 1, "most": most},
         )
-
-
-#: What PostgreSQL's driver gives for a column, by the name of its type.
-_POSTGRESQL_KINDS: Final[dict[str, tuple[type[Any], ...]]] = {
-    "SMALLINT": (int,),
-    "INTEGER": (int,),
-    "BIGINT": (int,),
-    "SMALLSERIAL": (int,),
-    "SERIAL": (int,),
-    "BIGSERIAL": (int,),
-    "NUMERIC": (decimal.Decimal, int),
-    "DECIMAL": (decimal.Decimal, int),
-    "REAL": (float,),
-    "FLOAT": (float,),
-    "DOUBLE": (float,),
-    "BOOLEAN": (bool,),
-    "VARCHAR": (str,),
-    "CHAR": (str,),
-    "TEXT": (str,),
-    "UUID": (uuid.UUID,),
-    "TIMESTAMP": (dt.datetime,),
-    "DATE": (dt.date,),
-    "TIME": (dt.time,),
-    "INTERVAL": (dt.timedelta,),
-    "BYTEA": (bytes,),
-}
-_SQLITE_KINDS: Final = (int, float, str, bytes)
-
-
-def _check_position(session: Session, ordering: Ordering, position: Position) -> None:
-    """Refuse a forged position before a database has to."""
-    dialect = session.get_bind().dialect
-    for term, value in zip(ordering.terms, position, strict=True):
-        if value is None:
-            fits = term.nullable
-        elif dialect.name == "sqlite":
-            fits = isinstance(value, _SQLITE_KINDS) and not isinstance(value, bool)
-        else:
-            fits = "\x00" not in value if isinstance(value, str) else True
-            fits = fits and _fits(term, value, dialect)
-        if not fits:
-            raise InvalidCursor("this page cursor belongs to another query")
-
-
-def _fits(term: Term, value: Any, dialect: sa.Dialect) -> bool:
-    kinds = _kinds(term, dialect)
-    if kinds is None:
-        return True
-    if isinstance(value, bool | dt.datetime):
-        return type(value) in kinds
-    return isinstance(value, kinds)
-
-
-def _kinds(term: Term, dialect: sa.Dialect) -> tuple[type[Any], ...] | None:
-    # Only a column's type says what the database returns; an expression's may err.
-    if not isinstance(term.expression, sa.Column):
-        return None
-    name = str(term.expression.type.compile(dialect=dialect))
-    return _POSTGRESQL_KINDS.get(name.split("(")[0].split(" ")[0])
-
-
-def _may_be_refused(session: Session, ordering: Ordering) -> bool:
-    """Return whether the database itself must judge a cursor's values.
-
-    PostgreSQL ends the transaction when it refuses one, so that read then runs in
-    a savepoint. SQLite compares values of any type.
-    """
-    dialect = session.get_bind().dialect
-    return dialect.name == "postgresql" and any(
-        _kinds(term, dialect) is None for term in ordering.terms
-    )
