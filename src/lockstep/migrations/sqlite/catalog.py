@@ -137,22 +137,32 @@ class Catalog:
         run("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, value))
 
     def statistics(self, table: str) -> list[Any]:
-        """Return what ANALYZE knows about a table, which DROP TABLE deletes."""
+        """Return what ANALYZE knows about a table, which DROP TABLE deletes.
+
+        Each row is (index or None, statistics, the index's columns).
+        """
         if not self.has("sqlite_stat1"):
             return []
-        return self.rows(
+        rows = self.rows(
             "SELECT idx, stat FROM sqlite_stat1 WHERE tbl = ? COLLATE NOCASE", table
         )
+        return [(index, stat, self._index_columns(index)) for index, stat in rows]
 
     def restore_statistics(self, table: str, rows: list[Any]) -> None:
-        """Put back the statistics of the indexes that still exist."""
-        present = {stored.name for stored in self.objects_on(table)}
-        for index, stat in rows:
-            if index is None or index in present:
+        """Put back the statistics of the indexes that are as they were."""
+        for index, stat, columns in rows:
+            # SQLite numbers the indexes of constraints, so a name may now belong
+            # to another one.
+            if self._index_columns(index) == columns:
                 self._connection.exec_driver_sql(
                     "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (?, ?, ?)",
                     (table, index, stat),
                 )
+
+    def _index_columns(self, index: str | None) -> list[Any]:
+        if index is None:
+            return []
+        return [row[2] for row in self.rows(f"PRAGMA index_info({quote(index)})")]
 
     def foreign_key_violations(self) -> dict[tuple[str, str], int]:
         """Count the rows that point at nothing, by (table, parent)."""
