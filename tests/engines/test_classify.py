@@ -54,7 +54,7 @@ class Shelf(Base):
     note: Mapped[str | None] = mapped_column(Refusing)
     version: Mapped[int] = mapped_column(default=1)
     boxes: Mapped[list[Box]] = relationship(lazy="raise")
-    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
+    __mapper_args__ = {"version_id_col": version}
     __table_args__ = (sa.UniqueConstraint("code", name="uq_shelf_code"),)
 
 
