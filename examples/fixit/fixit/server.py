@@ -6,21 +6,31 @@ Owns the port and the sentence that says where to look. The application itself i
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
+import threading
 import webbrowser
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import uvicorn
 from sqlalchemy import exists, select
 
 from fixit.errors import FixitError
+from fixit.housekeeping import tidy
 from fixit.models import User
 from fixit.seed import has_demo_pins
 from lockstep import Database
+from lockstep.errors import LockstepError
 
 PORT = 8000
 PORTS_TRIED = 20
+SHUTDOWN_S = 5
+TIDY_EVERY_S = 60.0
+
+log = logging.getLogger("fixit")
 
 
 def serve(db: Database, *, host: str, port: int | None, browser: bool) -> None:
@@ -36,6 +46,7 @@ def serve(db: Database, *, host: str, port: int | None, browser: bool) -> None:
         FixitError: The port, or every port tried, is taken.
     """
     from fixit.web.app import create_app
+from fixit.web.live import LiveFeed
 
     with listen(host, port) as listener:
         url = f"http://{_name(host)}:{listener.getsockname()[1]}"
@@ -43,7 +54,22 @@ def serve(db: Database, *, host: str, port: int | None, browser: bool) -> None:
         if browser and _has_screen():
             webbrowser.open(url)
         config = uvicorn.Config(create_app(db), log_level="warning")
-        uvicorn.Server(config).run(sockets=[listener])
+        with _kept_tidy(db):
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends the live streams at a signal; uvicorn would wait for them for ever."""
+
+    def __init__(self, config: uvicorn.Config, live: LiveFeed) -> None:
+        super().__init__(config)
+        self._live = live
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look for a signal ten times a second."""
+        if self.should_exit:
+            self._live.close()
+        return await super().on_tick(counter)
 
 
 def listen(host: str, port: int | None) -> socket.socket:
@@ -64,6 +90,30 @@ def listen(host: str, port: int | None) -> socket.socket:
             return listener
     wanted = f"port {port}" if port is not None else "any port tried"
     raise FixitError(f"Cannot listen on {host}, {wanted}: {reason}.")
+
+
+@contextmanager
+def _kept_tidy(db: Database) -> Generator[None]:
+    """Keep house in a thread while the block runs."""
+    stopped = threading.Event()
+
+    def keep() -> None:
+        while True:
+            try:
+                tidy(db)
+            except LockstepError as error:
+                # Nothing is half done; the next round finds the same work again.
+                log.warning("housekeeping waits: %s", error)
+            if stopped.wait(TIDY_EVERY_S):
+                return
+
+    keeper = threading.Thread(target=keep, name="housekeeping")
+    keeper.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        keeper.join()
 
 
 def _greet(db: Database, url: str) -> None:

@@ -20,31 +20,28 @@ from fixit.permissions import ROLES
 from fixit.seed import factory, people, store, work
 from fixit.seed.rows import add_missing, fixed_id
 from lockstep.config import load_settings
+from lockstep.migrations import upsert_seed
+
+COUNTERS = ("events", "work_orders")
 
 __all__ = ["has_demo_pins", "install", "seed"]
 
 
 def install(session: Session) -> None:
     """Add the roles and counters that are missing."""
-    add_missing(
-        session,
-        [
-            Role(
-                id=fixed_id("role", name),
-                name=name,
-                title=name.capitalize(),
-                permissions=permissions,
-            )
-            for name, permissions in ROLES.items()
-        ],
-    )
+    roles = [
+        {
+            "id": fixed_id("role", name),
+            "name": name,
+            "title": name.capitalize(),
+            "permissions": permissions,
+        }
+        for name, permissions in ROLES.items()
+    ]
+    add_missing(session, Role, roles)
     known = set(session.scalars(select(Counter.name)))
-    session.add_all(
-        Counter(name=name, value=0)
-        for name in ("events", "work_orders")
-        if name not in known
-    )
-    session.flush()
+    counters = [{"name": name, "value": 0} for name in COUNTERS if name not in known]
+    upsert_seed(session, Counter, counters)
 
 
 def seed(session: Session) -> None:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from sqlalchemy.orm import Session
 
-from fixit.clock import now
+from fixit.clock import today
 from fixit.models import (
     Checklist,
     Criticality,
@@ -15,7 +15,7 @@ from fixit.models import (
     Priority,
     Schedule,
 )
-from fixit.seed.rows import add_missing, fixed_id
+from fixit.seed.rows import Row, add_missing, fixed_id
 
 LOCATIONS = [
     ("MAIN", "Main Building", None),
@@ -62,60 +62,60 @@ SCHEDULES = [
 
 def add(session: Session) -> None:
     """Add what is missing; the schedules fall due tomorrow."""
-    add_missing(session, _locations())
-    add_missing(session, _machines())
-    add_missing(session, _checklists())
-    add_missing(session, _schedules(now(session).date() + timedelta(days=1)))
+    add_missing(session, Location, _locations())
+    add_missing(session, Equipment, _machines())
+    add_missing(session, Checklist, _checklists())
+    add_missing(session, Schedule, _schedules(today(session) + timedelta(days=1)))
 
 
-def _locations() -> list[Location]:
+def _locations() -> list[Row]:
     return [
-        Location(
-            id=fixed_id("location", code),
-            code=code,
-            name=name,
-            parent_id=fixed_id("location", parent) if parent else None,
-        )
+        {
+            "id": fixed_id("location", code),
+            "code": code,
+            "name": name,
+            "parent_id": fixed_id("location", parent) if parent else None,
+        }
         for code, name, parent in LOCATIONS
     ]
 
 
-def _machines() -> list[Equipment]:
+def _machines() -> list[Row]:
     return [
-        Equipment(
-            id=fixed_id("equipment", code),
-            code=code,
-            qr_code=code,
-            name=name,
-            location_id=fixed_id("location", place),
-            criticality=criticality,
-            manufacturer=manufacturer,
-        )
+        {
+            "id": fixed_id("equipment", code),
+            "code": code,
+            "qr_code": code,
+            "name": name,
+            "location_id": fixed_id("location", place),
+            "criticality": criticality,
+            "manufacturer": manufacturer,
+        }
         for code, name, place, criticality, manufacturer in MACHINES
     ]
 
 
-def _checklists() -> list[Checklist]:
+def _checklists() -> list[Row]:
     return [
-        Checklist(
-            id=fixed_id("checklist", name),
-            name=name,
-            steps=[{"text": text, "required": required} for text, required in steps],
-        )
+        {
+            "id": fixed_id("checklist", name),
+            "name": name,
+            "steps": [{"text": text, "required": required} for text, required in steps],
+        }
         for name, steps in CHECKLISTS.items()
     ]
 
 
-def _schedules(first_due_on: date) -> list[Schedule]:
+def _schedules(first_due_on: date) -> list[Row]:
     return [
-        Schedule(
-            id=fixed_id("schedule", name),
-            name=name,
-            equipment_id=fixed_id("equipment", machine),
-            checklist_id=fixed_id("checklist", checklist),
-            priority=priority,
-            interval_days=days,
-            next_due_on=first_due_on,
-        )
+        {
+            "id": fixed_id("schedule", name),
+            "name": name,
+            "equipment_id": fixed_id("equipment", machine),
+            "checklist_id": fixed_id("checklist", checklist),
+            "priority": priority,
+            "interval_days": days,
+            "next_due_on": first_due_on,
+        }
         for name, machine, checklist, priority, days in SCHEDULES
     ]

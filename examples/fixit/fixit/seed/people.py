@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fixit.models import User
 from fixit.permissions import ADMINISTRATOR, OPERATOR, STOREKEEPER, TECHNICIAN
 from fixit.security import hash_pin
-from fixit.seed.rows import fixed_id
+from fixit.seed.rows import fixed_id, missing_ids
+from lockstep.migrations import upsert_seed
 
 DEMO_LOGINS = [
     ("ADMIN-001", "1234", "Ada Brandt", ADMINISTRATOR),
@@ -24,17 +24,20 @@ DEMO_USER_IDS = [fixed_id("user", login[0]) for login in DEMO_LOGINS]
 
 def add(session: Session) -> None:
     """Add the demo users that are missing; a changed PIN stays changed."""
-    known = set(session.scalars(select(User.id).where(User.id.in_(DEMO_USER_IDS))))
-    session.add_all(
-        User(
-            id=fixed_id("user", employee_id),
-            employee_id=employee_id,
-            name=name,
-            role_id=fixed_id("role", role),
-            pin_hash=hash_pin(pin),
-            has_demo_pin=True,
-        )
-        for employee_id, pin, name, role in DEMO_LOGINS
-        if fixed_id("user", employee_id) not in known
+    missing = missing_ids(session, User, DEMO_USER_IDS)
+    upsert_seed(
+        session,
+        User,
+        [
+            {
+                "id": fixed_id("user", employee_id),
+                "employee_id": employee_id,
+                "name": name,
+                "role_id": fixed_id("role", role),
+                "pin_hash": hash_pin(pin),
+                "has_demo_pin": True,
+            }
+            for employee_id, pin, name, role in DEMO_LOGINS
+            if fixed_id("user", employee_id) in missing
+        ],
     )
-    session.flush()

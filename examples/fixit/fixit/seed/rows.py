@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lockstep.migrations import upsert_seed
+
 _NAMESPACE = uuid.UUID("0190f1c7-5eed-7000-8000-000000000000")
+
+Row = Mapping[str, Any]
 
 
 def fixed_id(table: str, name: str) -> uuid.UUID:
@@ -17,16 +21,15 @@ def fixed_id(table: str, name: str) -> uuid.UUID:
     return uuid.uuid5(_NAMESPACE, f"{table}/{name}")
 
 
-def add_missing(session: Session, rows: Sequence[Any]) -> list[Any]:
-    """Add those rows (all of one model) whose key is not in the table yet.
+def missing_ids(
+    session: Session, model: type[Any], ids: Iterable[uuid.UUID]
+) -> set[uuid.UUID]:
+    """Return which of these keys no row has."""
+    wanted = set(ids)
+    return wanted - set(session.scalars(select(model.id).where(model.id.in_(wanted))))
 
-    Returns:
-        The rows that were added.
-    """
-    model: Any = type(rows[0])
-    wanted = [row.id for row in rows]
-    known = set(session.scalars(select(model.id).where(model.id.in_(wanted))))
-    missing = [row for row in rows if row.id not in known]
-    session.add_all(missing)
-    session.flush()
-    return missing
+
+def add_missing(session: Session, model: type[Any], rows: Sequence[Row]) -> None:
+    """Add those rows whose ``id`` is not in the table; leave the others alone."""
+    missing = missing_ids(session, model, (row["id"] for row in rows))
+    upsert_seed(session, model, [row for row in rows if row["id"] in missing])

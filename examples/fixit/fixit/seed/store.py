@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from fixit.clock import now
 from fixit.models import InventoryLevel, InventoryTransaction, Movement, SparePart
-from fixit.seed.rows import add_missing, fixed_id
+from fixit.seed.rows import Row, add_missing, fixed_id
 from fixit.validation import folded
 
 PARTS = [
@@ -31,47 +31,51 @@ PARTS = [
 
 def add(session: Session) -> None:
     """Add the parts that are missing, each with its bin and first ledger line."""
-    parts = [
-        SparePart(
-            id=fixed_id("part", sku),
-            sku=sku,
-            name=name,
-            search_text=folded((sku, name)),
-            unit=unit,
-            unit_cost=Decimal(cost),
-            reorder_point=reorder_point,
-        )
+    add_missing(session, SparePart, _parts())
+    add_missing(session, InventoryLevel, _levels())
+    long_ago = now(session) - timedelta(days=30)
+    add_missing(session, InventoryTransaction, _first_lines(long_ago))
+
+
+def _parts() -> list[Row]:
+    return [
+        {
+            "id": fixed_id("part", sku),
+            "sku": sku,
+            "name": name,
+            "search_text": folded((sku, name)),
+            "unit": unit,
+            "unit_cost": Decimal(cost),
+            "reorder_point": reorder_point,
+        }
         for sku, name, unit, cost, _, reorder_point, _ in PARTS
     ]
-    add_missing(session, parts)
-    add_missing(session, _levels())
-    add_missing(session, _first_lines(now(session) - timedelta(days=30)))
 
 
-def _levels() -> list[InventoryLevel]:
+def _levels() -> list[Row]:
     return [
-        InventoryLevel(
-            id=fixed_id("level", sku),
-            part_id=fixed_id("part", sku),
-            location_id=fixed_id("location", "STORE"),
-            bin=shelf,
-            quantity=quantity,
-        )
+        {
+            "id": fixed_id("level", sku),
+            "part_id": fixed_id("part", sku),
+            "location_id": fixed_id("location", "STORE"),
+            "bin": shelf,
+            "quantity": quantity,
+        }
         for sku, _, _, _, quantity, _, shelf in PARTS
     ]
 
 
-def _first_lines(time: datetime) -> list[InventoryTransaction]:
+def _first_lines(time: datetime) -> list[Row]:
     return [
-        InventoryTransaction(
-            id=fixed_id("line", sku),
-            at=time,
-            level_id=fixed_id("level", sku),
-            part_id=fixed_id("part", sku),
-            movement=Movement.RECEIVE,
-            delta=quantity,
-            balance=quantity,
-            reason="demo stock",
-        )
+        {
+            "id": fixed_id("line", sku),
+            "at": time,
+            "level_id": fixed_id("level", sku),
+            "part_id": fixed_id("part", sku),
+            "movement": Movement.RECEIVE,
+            "delta": quantity,
+            "balance": quantity,
+            "reason": "demo stock",
+        }
         for sku, _, _, _, quantity, _, _ in PARTS
     ]

@@ -6,7 +6,6 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fixit.clock import now
@@ -20,9 +19,10 @@ from fixit.models import (
     WorkOrderLog,
     WorkStatus,
 )
-from fixit.seed.rows import fixed_id
+from fixit.seed.rows import fixed_id, missing_ids
 from fixit.services.events import next_number, publish
 from fixit.services.reporting import search_text
+from lockstep.migrations import upsert_seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,35 +74,35 @@ STORIES = [
 
 def add(session: Session) -> None:
     """Add the orders that are missing, each with its log."""
-    wanted = [fixed_id("order", story.name) for story in STORIES]
-    known = set(session.scalars(select(WorkOrder.id).where(WorkOrder.id.in_(wanted))))
-    for story in STORIES:
-        if fixed_id("order", story.name) not in known:
-            _add(session, story)
+    by_id = {fixed_id("order", story.name): story for story in STORIES}
+    missing = missing_ids(session, WorkOrder, by_id)
+    for order_id, story in by_id.items():
+        if order_id in missing:
+            _add(session, order_id, story)
 
 
-def _add(session: Session, story: Story) -> None:
+def _add(session: Session, order_id: uuid.UUID, story: Story) -> None:
     reported_at = now(session) - story.reported_ago
     operator, technician = fixed_id("user", "OP-001"), fixed_id("user", "TECH-001")
     number = next_number(session, "work_orders")
-    order = WorkOrder(
-        id=fixed_id("order", story.name),
-        number=number,
-        title=story.text.splitlines()[0],
-        description=story.text,
-        search_text=search_text(number, story.machine, story.text),
-        priority=story.priority,
-        status=WorkStatus.IN_PROGRESS if story.taken else WorkStatus.OPEN,
-        equipment_id=fixed_id("equipment", story.machine),
-        reporter_id=operator,
-        assignee_id=technician if story.taken else None,
-        reported_at=reported_at,
-        due_at=reported_at + TIME_TO_REPAIR[story.priority],
-        started_at=reported_at + timedelta(hours=1) if story.taken else None,
-        machine_down=story.down,
-    )
-    session.add(order)
-    session.flush()
+    row = {
+        "id": order_id,
+        "number": number,
+        "title": story.text.splitlines()[0],
+        "description": story.text,
+        "search_text": search_text(number, story.machine, story.text),
+        "priority": story.priority,
+        "status": WorkStatus.IN_PROGRESS if story.taken else WorkStatus.OPEN,
+        "equipment_id": fixed_id("equipment", story.machine),
+        "reporter_id": operator,
+        "assignee_id": technician if story.taken else None,
+        "reported_at": reported_at,
+        "due_at": reported_at + TIME_TO_REPAIR[story.priority],
+        "started_at": reported_at + timedelta(hours=1) if story.taken else None,
+        "machine_down": story.down,
+    }
+    upsert_seed(session, WorkOrder, [row])
+    order = session.get_one(WorkOrder, order_id)
     _write_log(session, order, operator, technician)
     if story.down:
         _stop_machine(session, order)

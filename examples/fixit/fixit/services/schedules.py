@@ -8,12 +8,12 @@ and there is one order.
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from fixit.clock import now
+from fixit.clock import now, start_of, today
 from fixit.models import (
     TIME_TO_REPAIR,
     ChecklistCompletion,
@@ -54,7 +54,7 @@ def set_active(
     )
 
 
-def run_due(session: Session, today: date | None = None) -> list[WorkOrder]:
+def run_due(session: Session, on: date | None = None) -> list[WorkOrder]:
     """Make the orders that are due and set each schedule to its next date.
 
     A schedule that missed several dates, because nothing ran for weeks, makes one
@@ -62,15 +62,15 @@ def run_due(session: Session, today: date | None = None) -> list[WorkOrder]:
 
     Args:
         session: A write session; everything is made or nothing.
-        today: The date at the site; None is the date in UTC.
+        on: The date to make orders for; None is today at the site.
 
     Returns:
         The new orders; none when all were made before.
     """
-    today = today or now(session).date()
+    on = on or today(session)
     due = session.scalars(
         select(Schedule)
-        .where(Schedule.is_active, Schedule.next_due_on <= today)
+        .where(Schedule.is_active, Schedule.next_due_on <= on)
         .options(joinedload(Schedule.checklist))
         .order_by(Schedule.id)
         .with_for_update(of=Schedule)
@@ -78,7 +78,7 @@ def run_due(session: Session, today: date | None = None) -> list[WorkOrder]:
     ).all()
     made: list[WorkOrder] = []
     for schedule in due:
-        due_on, next_due_on = _dates(schedule, today)
+        due_on, next_due_on = _dates(schedule, on)
         if not _is_made(session, schedule, due_on):
             made.append(_make(session, schedule, due_on))
         Repository(Schedule, session).update(
@@ -89,10 +89,10 @@ def run_due(session: Session, today: date | None = None) -> list[WorkOrder]:
     return made
 
 
-def _dates(schedule: Schedule, today: date) -> tuple[date, date]:
-    """Return the latest date that is due, and the first after today."""
+def _dates(schedule: Schedule, on: date) -> tuple[date, date]:
+    """Return the latest date that is due, and the first after ``on``."""
     interval = timedelta(days=schedule.interval_days)
-    missed = (today - schedule.next_due_on) // interval
+    missed = (on - schedule.next_due_on) // interval
     due_on = schedule.next_due_on + missed * interval
     return due_on, due_on + interval
 
@@ -116,8 +116,7 @@ def _make(session: Session, schedule: Schedule, due_on: date) -> WorkOrder:
             priority=schedule.priority,
             equipment_id=machine.id,
             reported_at=now(session),
-            due_at=datetime.combine(due_on, time(), UTC)
-            + TIME_TO_REPAIR[schedule.priority],
+            due_at=start_of(due_on) + TIME_TO_REPAIR[schedule.priority],
             schedule_id=schedule.id,
             scheduled_for=due_on,
         )
