@@ -1,0 +1,290 @@
+"""P3: a writer inside its deadline is never told that the file is busy."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from lockstep.contrib.pytest.databases import MakeDatabase
+from lockstep.contrib.pytest.faults import KillAfter, LockHolder
+from lockstep.engine import Database
+from lockstep.engine.sqlite import use_wal
+
+CREATE = "CREATE TABLE part (id INTEGER PRIMARY KEY, n INTEGER NOT NULL)"
+COUNT = sa.text("SELECT n FROM part")
+
+
+def prepare(db: Database) -> None:
+    with db.write_session() as session:
+        session.execute(sa.text(CREATE))
+        session.execute(sa.text("INSERT INTO part VALUES (1, 0)"))
+
+
+def read_then_write(db: Database) -> None:
+    """The pattern that fails at once in a deferred transaction."""
+    with db.write_session() as session:
+        n = session.scalar(
+            sa.text("SELECT n FROM part FOR UPDATE")
+            if db.dialect_name == "postgresql"
+            else COUNT
+        )
+        session.execute(sa.text("UPDATE part SET n = :n"), {"n": n + 1})
+
+
+def counted(db: Database) -> int:
+    with db.read_session() as session:
+        return session.scalar(COUNT) or 0
+
+
+def test_threads_that_read_then_write_lose_nothing(db: Database) -> None:
+    prepare(db)
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for _ in range(10):
+                read_then_write(db)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert counted(db) == 200
+
+
+_WRITER = """
+import sys, threading
+import sqlalchemy as sa
+from lockstep.engine import Database
+db = Database(sys.argv[1])
+def work():
+    for _ in range(10):
+        with db.write_session() as session:
+            n = session.scalar(sa.text("SELECT n FROM part"))
+            session.execute(sa.text("UPDATE part SET n = :n"), {"n": n + 1})
+threads = [threading.Thread(target=work) for _ in range(5)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+db.close()
+"""
+
+
+@pytest.mark.engines("sqlite")
+def test_processes_that_read_then_write_lose_nothing(db: Database, db_url: str) -> None:
+    prepare(db)
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WRITER, db_url], stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    assert [writer.communicate()[1] for writer in writers] == [""] * 4
+    assert counted(db) == 4 * 5 * 10
+
+
+_FIRST = """
+import sys
+from lockstep.engine import Database
+db = Database(sys.argv[1])
+db.settings
+print("ready", flush=True)
+sys.stdin.readline()
+with db:
+    db.ping()
+    print(db.describe().facts["journal_mode"])
+"""
+
+
+@pytest.mark.engines("sqlite")
+def test_many_processes_open_a_new_file_at_the_same_moment(tmp_path: Path) -> None:
+    openers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _FIRST, f"sqlite:///{tmp_path / 'a.db'}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(6)
+    ]
+    for opener in openers:
+        assert opener.stdout
+        assert opener.stdout.readline() == "ready\n"
+    for opener in openers:
+        assert opener.stdin
+        opener.stdin.write("go\n")
+        opener.stdin.flush()
+    assert [opener.communicate() for opener in openers] == [("wal\n", "")] * 6
+
+
+@pytest.mark.engines("sqlite")
+def test_switching_to_wal_waits_for_who_reads(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    reader.execute("CREATE TABLE part (n)")
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM part").fetchall()
+    opener = sqlite3.connect(path, isolation_level=None, timeout=0)
+    with pytest.raises(sqlite3.OperationalError):
+        use_wal(opener, 0)
+    threading.Timer(0.2, lambda: reader.execute("ROLLBACK")).start()
+    use_wal(opener, 20)
+    assert opener.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    opener.close()
+    reader.close()
+
+
+@pytest.mark.engines("sqlite")
+def test_a_file_that_cannot_switch_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    made = sqlite3.connect(path)
+    made.execute("CREATE TABLE part (n)")
+    made.close()
+    fixed = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    use_wal(fixed, 1)
+    assert fixed.execute("PRAGMA journal_mode").fetchone()[0] == "delete"
+    fixed.close()
+
+
+@pytest.mark.engines("sqlite")
+def test_every_connection_has_the_same_pragmas(make_database: MakeDatabase) -> None:
+    """Pragmas are per connection: set once, a pool of three had 1, 0, 0."""
+    db = make_database("sqlite", sqlite={"busy_timeout_s": 1.5, "cache_size_kib": 512})
+    wanted = {
+        "foreign_keys": 1,
+        "busy_timeout": 1500,
+        "synchronous": 2,
+        "cache_size": -512,
+        "journal_mode": "wal",
+        "query_only": 0,
+    }
+
+    def pragmas(connection: sa.Connection) -> dict[str, object]:
+        return {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in wanted
+        }
+
+    reading = db.engine.execution_options(lockstep_access="read")
+    with reading.connect() as one, reading.connect() as two, reading.connect() as three:
+        for connection in (one, two, three):
+            assert pragmas(connection) == {**wanted, "query_only": 1}
+    for _ in range(3):
+        with db.engine.connect() as connection:
+            assert pragmas(connection) == wanted
+
+    async def look() -> dict[str, object]:
+        async with db.async_engine.connect() as connection:
+            return await connection.run_sync(pragmas)
+
+    assert asyncio.run(look()) == wanted
+
+
+@pytest.mark.engines("sqlite")
+def test_a_waiting_writer_gets_its_turn_when_the_other_process_ends(
+    db: Database, lock_holder: LockHolder
+) -> None:
+    prepare(db)
+    started = threading.Event()
+
+    def write() -> None:
+        started.set()
+        read_then_write(db)
+
+    thread = threading.Thread(target=write)
+    with lock_holder(db):
+        thread.start()
+        started.wait()
+        thread.join(0.3)
+        assert thread.is_alive(), "it waits"
+    thread.join()
+    assert counted(db) == 1
+
+
+@pytest.mark.engines("sqlite")
+@pytest.mark.timing
+def test_a_hundred_writers_are_served_in_turn(make_database: MakeDatabase) -> None:
+    """SQLite's own waiting let the slowest of a hundred wait ten times the mean."""
+    db = make_database("sqlite", pool={"size": 100, "timeout_s": 60})
+    prepare(db)
+    waits: list[float] = []
+
+    def work() -> None:
+        for _ in range(5):
+            started = time.perf_counter()
+            read_then_write(db)
+            waits.append(time.perf_counter() - started)
+
+    threads = [threading.Thread(target=work) for _ in range(100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    waits.sort()
+    assert counted(db) == len(waits) == 500
+    assert waits[-5] < 5 * waits[len(waits) // 2]
+
+
+_HALF_DONE = """
+import sys
+import sqlalchemy as sa
+from lockstep.contrib.pytest.faults import reach
+from lockstep.engine import Database
+db = Database(sys.argv[1])
+with db.write_session() as session:
+    session.execute(sa.text("UPDATE part SET n = n + 1"))
+print("acknowledged", flush=True)
+with db.write_session() as session:
+    session.execute(sa.text("UPDATE part SET n = n + 100"))
+    reach("half done")
+"""
+
+
+def test_a_killed_writer_leaves_what_it_committed(
+    db: Database, db_url: str, kill_after: KillAfter
+) -> None:
+    prepare(db)
+    output = kill_after(_HALF_DONE, db_url, point="half done")
+    assert output == "acknowledged\n"
+    assert counted(db) == 1
+    read_then_write(db)  # and holds nobody up
+    assert counted(db) == 2
+
+
+_FOR_EVER = """
+import sys
+import sqlalchemy as sa
+from lockstep.engine import Database
+db = Database(sys.argv[1])
+while True:
+    with db.write_session() as session:
+        session.execute(sa.text("UPDATE part SET n = n + 1"))
+    print(".", end="", flush=True)
+"""
+
+
+def test_no_acknowledged_write_is_lost_by_a_kill(
+    db: Database, db_url: str, kill_after: KillAfter
+) -> None:
+    prepare(db)
+    acknowledged = 0
+    for delay_s in (1.0, 1.1, 1.25):
+        acknowledged += len(kill_after(_FOR_EVER, db_url, delay_s=delay_s))
+    assert acknowledged > 0
+    # The last commit of each round may have come after its last word.
+    assert acknowledged <= counted(db) <= acknowledged + 3
+    if db.dialect_name == "sqlite":
+        with db.read_session() as session:
+            assert session.scalar(sa.text("PRAGMA integrity_check")) == "ok"
