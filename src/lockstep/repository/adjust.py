@@ -10,6 +10,7 @@ inheritance), the row is locked first and Python adds.
 from __future__ import annotations
 
 import decimal
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
@@ -38,6 +39,8 @@ Number: TypeAlias = "int | float | decimal.Decimal"
 
 #: A guarded update that matched no row is tried once more with the row locked.
 _ATTEMPTS: Final = 2
+#: Python's usual context would round a sum to 28 digits.
+_EXACT: Final = decimal.Context(prec=2_000)
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,10 @@ class _Adjustment(Generic[M]):
         what = f"{self.facts.name}.{self.name}"
         if current is None:
             raise InvalidValue(f"{what} is NULL: there is nothing to add to")
+        with decimal.localcontext(_EXACT):
+            return self._sum(what, current)
+
+    def _sum(self, what: str, current: Any) -> Any:
         found = current + self.by
         if self.by < 0 and self.floor is not None and found < self.floor:
             raise NotEnough(
@@ -85,9 +92,9 @@ def adjust(
     column = facts.column_of(name)
     if column in facts.key_columns or name in (facts.version_name, facts.deleted_name):
         raise InvalidValue(f"{facts.name}.{name} is not for adjust() to change")
-    for what, number in (("by", by), ("floor", floor)):
-        if number is not None:
-            _check_number(column, what, number)
+    _check_number(facts, name, "by", by)
+    if floor is not None:
+        _check_number(facts, name, "floor", floor)
     identity = identity_of(facts, key)
     job = _Adjustment(session, facts, identity, name, column, by, floor)
     with atomic(session):
@@ -101,18 +108,30 @@ def adjust(
         return _add_in_database(job, statement)
 
 
-def _check_number(column: sa.Column[Any], what: str, number: object) -> None:
-    kinds: tuple[type, ...] = (int, float, decimal.Decimal)
-    if is_integer(column.type):
-        kinds = (int,)
-    elif python_type_of(column.type) is decimal.Decimal:
-        kinds = (int, decimal.Decimal)
-    if isinstance(number, bool) or not isinstance(number, kinds):
+def _check_number(facts: ModelFacts[Any], name: str, what: str, number: Any) -> None:
+    """Refuse what cannot be added to this column without losing something."""
+    kind = python_type_of(facts.column_of(name).type)
+    allowed = _ADDED_TO.get(kind)
+    if allowed is None:
+        raise InvalidValue(f"{facts.name}.{name} holds no numbers to add to")
+    if isinstance(number, bool) or not isinstance(number, allowed):
         raise InvalidValue(
-            f"{what} must be {kinds[-1].__name__}, not {type(number).__name__}"
+            f"{what} must be {allowed[-1].__name__}, not {type(number).__name__}"
         )
     if isinstance(number, int) and abs(number) > INTEGER_MAX:
         raise InvalidValue(f"{what} does not fit into 64 bits")
+    if not math.isfinite(number):
+        raise InvalidValue(f"{what} must be a finite number")
+
+
+#: What may be added to a column whose values have this Python type; None stands
+#: for types that do not say.
+_ADDED_TO: Final[dict[type[Any] | None, tuple[type[Any], ...]]] = {
+    int: (int,),
+    float: (int, float),
+    decimal.Decimal: (int, decimal.Decimal),
+    None: (int, float, decimal.Decimal),
+}
 
 
 def _statement(job: _Adjustment[Any]) -> ReturningUpdate[*tuple[Any, ...]]:
