@@ -22,6 +22,8 @@ from fixit.errors import FixitError
 from fixit.housekeeping import tidy
 from fixit.models import User
 from fixit.seed import has_demo_pins
+from fixit.web.app import create_app
+from fixit.web.live import LiveFeed
 from lockstep import Database
 from lockstep.errors import LockstepError
 
@@ -45,17 +47,17 @@ def serve(db: Database, *, host: str, port: int | None, browser: bool) -> None:
     Raises:
         FixitError: The port, or every port tried, is taken.
     """
-    from fixit.web.app import create_app
-from fixit.web.live import LiveFeed
-
     with listen(host, port) as listener:
         url = f"http://{_name(host)}:{listener.getsockname()[1]}"
         _greet(db, url)
         if browser and _has_screen():
             webbrowser.open(url)
-        config = uvicorn.Config(create_app(db), log_level="warning")
+        app = create_app(db)
+        config = uvicorn.Config(
+            app, log_level="warning", timeout_graceful_shutdown=SHUTDOWN_S
+        )
         with _kept_tidy(db):
-            uvicorn.Server(config).run(sockets=[listener])
+            _Server(config, app.state.live).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
