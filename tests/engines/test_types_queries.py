@@ -164,13 +164,13 @@ PLACES: list[tuple[str | int, ...]] = [
 def reached(document: Any, place: tuple[str | int, ...]) -> list[Any]:
     """Return the value at a place in a list, or an empty list."""
     for step in place:
-        if (isinstance(step, str) and isinstance(document, dict) and step in document) or (
-            isinstance(step, int)
-            and isinstance(document, list)
-            and -len(document) <= step < len(document)
-        ):
+        is_key = isinstance(step, str) and isinstance(document, dict)
+        is_index = isinstance(step, int) and isinstance(document, list)
+        if not is_key and not is_index:
+            return []
+        try:
             document = document[step]
-        else:
+        except LookupError:
             return []
     return [document]
 

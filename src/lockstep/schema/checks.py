@@ -19,7 +19,7 @@ from sqlalchemy.sql.compiler import DDLCompiler
 from sqlalchemy.sql.elements import conv
 
 from lockstep.schema.names import constraint_name
-from lockstep.schema.types.portable import PortableType
+from lockstep.schema.types.portable import PortableType, for_driver
 
 
 class TypeCheck(sa.CheckConstraint):
@@ -53,7 +53,9 @@ def type_check_sql(column: sa.Column[Any], dialect: sa.Dialect) -> str | None:
     """Return the condition of the CHECK a column's type brings on a dialect."""
     if not isinstance(column.type, PortableType):
         return None
-    name = dialect.identifier_preparer.format_column(column)
+    name = dialect.identifier_preparer.quote(column.name)
+    if for_driver("%", dialect) != "%":
+        name = name.replace("%%", "%")
     return column.type.check_sql(name, dialect.name)
 
 
@@ -63,7 +65,7 @@ def _write_type_check(check: TypeCheck, compiler: DDLCompiler, **_: Any) -> str:
     if condition is None:
         return ""
     name = compiler.preparer.format_constraint(check)
-    return f"CONSTRAINT {name} CHECK ({condition})"
+    return f"CONSTRAINT {name} CHECK ({for_driver(condition, compiler.dialect)})"
 
 
 @event.listens_for(sa.Column, "after_parent_attach")

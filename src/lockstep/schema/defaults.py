@@ -59,9 +59,7 @@ def _value(text: str, kind: PortableType[Any]) -> Any:
 def _write(element: StoredDefault, compiler: SQLCompiler, **_: Any) -> str:
     kind = element.type
     assert isinstance(kind, PortableType)
-    if compiler.dialect.name == "postgresql":
-        return kind.postgresql_literal(element.value)
-    return kind.sqlite_literal(element.value)
+    return kind.literal_processor(compiler.dialect)(element.value)
 
 
 @event.listens_for(sa.Column, "after_parent_attach")

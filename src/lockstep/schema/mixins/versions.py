@@ -32,4 +32,4 @@ def _lock_by_version(mapper: Mapper[Any], _: type[Any]) -> None:
     # A __mapper_args__ on the mixin would be lost, without a word, as soon as a
     # model defines its own. The finished mapper is told instead.
     if mapper.version_id_col is None:
-        mapper.version_id_col = mapper.persist_selectable.c["version"]
+        mapper.version_id_col = mapper.columns["version"]

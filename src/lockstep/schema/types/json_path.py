@@ -14,7 +14,7 @@ characters the key has; the path is part of the statement's text, quoted.
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -25,7 +25,7 @@ from sqlalchemy.types import TypeEngine
 
 from lockstep.schema.types.json_text import NotJson, canonical_json
 from lockstep.schema.types.numbers import INTEGER_MAX, INTEGER_MIN
-from lockstep.schema.types.portable import quoted
+from lockstep.schema.types.portable import for_driver, quoted
 from lockstep.schema.types.text import Text
 
 Step = str | int
@@ -91,13 +91,6 @@ def checked_step(step: object) -> Step:
     return step
 
 
-def _literal(compiler: SQLCompiler, text: str) -> str:
-    """Return a string literal that the driver's placeholders do not disturb."""
-    literal = quoted(text)
-    preparer = cast("Any", compiler.preparer)
-    return literal.replace("%", "%%") if preparer._double_percents else literal
-
-
 @compiles(JsonText)
 def _write_text(element: JsonText, compiler: SQLCompiler, **kw: Any) -> str:
     (document,) = (compiler.process(argument, **kw) for argument in element.clauses)
@@ -112,7 +105,7 @@ def _write_postgresql(element: JsonPath, compiler: SQLCompiler, **kw: Any) -> st
     value = compiler.process(element.document, **kw)
     for step in element.steps:
         if isinstance(step, str):
-            value = f"({value} -> {_literal(compiler, step)})"
+            value = f"({value} -> {for_driver(quoted(step), compiler.dialect)})"
         else:
             # jsonb calls a scalar an array of one: '5'::jsonb -> 0 is 5.
             item = f"{value} -> {step}"

@@ -120,7 +120,7 @@ class Float(PortableType[float]):
 
     def postgresql_type(self) -> TypeEngine[Any]:
         """Return ``double precision``."""
-        return sa.Double()
+        return sa.DOUBLE_PRECISION()
 
     def sqlite_type(self) -> TypeEngine[Any]:
         """Return REAL."""

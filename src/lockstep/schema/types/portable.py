@@ -10,7 +10,7 @@ Invariant: a value either comes back equal on every engine, or is refused with
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
@@ -134,7 +134,9 @@ class PortableType(TypeDecorator[T]):
         checked = self.checked
 
         def process(value: Any) -> str:
-            return "NULL" if value is None else write(checked(value))
+            if value is None:
+                return "NULL"
+            return for_driver(write(checked(value)), dialect)
 
         return process
 
@@ -169,6 +171,12 @@ class PortableType(TypeDecorator[T]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def for_driver(sql: str, dialect: Dialect) -> str:
+    """Return SQL whose percent signs the driver does not take for placeholders."""
+    doubled = cast("Any", dialect.identifier_preparer)._double_percents
+    return sql.replace("%", "%%") if doubled else sql
 
 
 def quoted(text: str) -> str:
