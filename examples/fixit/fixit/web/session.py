@@ -97,7 +97,8 @@ def set_cookie(response: Response, request: Request, opened: auth.SignIn) -> Non
     response.set_cookie(
         SESSION_COOKIE,
         opened.token,
-        expires=opened.expires_at,
+        # Relative, so a device whose clock is wrong keeps it as long.
+        max_age=int(auth.SESSION_LIFETIME.total_seconds()),
         path="/",
         secure=request.url.scheme == "https",
         httponly=True,
