@@ -1,6 +1,7 @@
 """Ctrl-C, SIGTERM, kill -9 and a closed pipe: what is kept is what is said."""
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -12,14 +13,16 @@ from tests.acceptance.shell import COMMAND, Shell
 Start = Callable[..., "subprocess.Popen[str]"]
 
 # Makes a table and a row, tells the test through a named pipe, then waits for a signal.
+# Where there are no members it is only being planned, on a scratch database.
 STUCK = """
-    import signal
+    import os, signal
     op.execute("CREATE TABLE half_done (id INTEGER PRIMARY KEY)")
     op.execute("INSERT INTO half_done VALUES (1)")
-    with open({fifo!r}, "w") as told:
-        told.write("ready")
-    while True:
-        signal.pause()
+    if op.get_bind().exec_driver_sql("SELECT count(*) FROM member").scalar():
+        with open(os.environ["READY"], "w") as told:
+            told.write("ready")
+        while True:
+            signal.pause()
 """
 
 
@@ -30,22 +33,35 @@ def fifo(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def stuck_history(
+    tmp_path_factory: pytest.TempPathFactory,
+    fresh_project: Path,
+    clean_environment: dict[str, str],
+) -> Path:
+    """Return a migrations folder whose third revision never ends by itself."""
+    folder = tmp_path_factory.mktemp("stuck") / "demo"
+    shutil.copytree(fresh_project, folder)
+    shell = Shell(folder, clean_environment)
+    shell("migrate", "upgrade")
+    shell("migrate", "revision", "-m", "quick one")
+    shell("migrate", "upgrade")
+    shell("migrate", "revision", "-m", "stuck one")
+    path = next((folder / "migrations" / "versions").glob("*stuck*"))
+    head, body = path.read_text().split("def upgrade() -> None:\n")
+    rest = body[body.index("def downgrade") :]
+    path.write_text(f"{head}def upgrade() -> None:\n{STUCK}\n\n{rest}")
+    return folder / "migrations"
+
+
 @pytest.fixture
-def stuck(project_on: Shell, fifo: Path) -> Shell:
-    """Return a project whose second revision never ends by itself."""
+def stuck(project_on: Shell, stuck_history: Path, fifo: Path) -> Shell:
+    """Return a project with rows, two revisions behind; the second of them is stuck."""
     project_on("migrate", "upgrade")
-    project_on("migrate", "revision", "-m", "quick one")
-    project_on("migrate", "upgrade")
-    project_on("migrate", "revision", "-m", "stuck one")
-    project_on("migrate", "downgrade", "-1", "--yes")
-    path = next((project_on.folder / "migrations" / "versions").glob("*stuck*"))
-    before, after = path.read_text().split("def upgrade", 1)
-    head, body = after.split(":\n", 1)
-    marker = "def downgrade"
-    rest = body[body.index(marker) :]
-    text = STUCK.format(fifo=str(fifo)).strip("\n")
-    path.write_text(f"{before}def upgrade{head}:\n{text}\n\n\n{rest}")
-    return project_on
+    project_on("seed")
+    shutil.rmtree(project_on.folder / "migrations")
+    shutil.copytree(stuck_history, project_on.folder / "migrations")
+    return project_on.having(READY=str(fifo))
 
 
 def revision_named(shell: Shell, message: str) -> str:

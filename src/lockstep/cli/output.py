@@ -182,8 +182,12 @@ def console(stream: TextIO) -> Console:
 
 
 def prepare_streams() -> None:
-    """Make both streams survive characters that their encoding does not have."""
-    for stream in (sys.stdout, sys.stderr):
+    """Make both streams survive what their encoding lacks, and being closed."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # the caller closed it: `lockstep … >&-`
+            stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, stream)
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")

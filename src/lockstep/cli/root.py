@@ -83,10 +83,21 @@ class Root(LazyGroup):
 
 
 def _tell_error(run: Run, error: Exception) -> int:
-    _tell(run, Failure.of(error), error)
-    if isinstance(error, LockstepError):
-        return failures.exit_code_of(error)
+    known = _classified(error)
+    _tell(run, Failure.of(known), error)
+    if isinstance(known, LockstepError):
+        return failures.exit_code_of(known)
     return failures.EXIT_FAILED
+
+
+def _classified(error: Exception) -> Exception:
+    """Return a driver's error as one of ours; any other one as it is."""
+    # Without the engine no driver was loaded either, so none can have failed.
+    if isinstance(error, LockstepError) or "lockstep.engine" not in sys.modules:
+        return error
+    from lockstep.engine import classify
+
+    return classify(error) or error
 
 
 def _tell_usage(run: Run, error: ClickException) -> int:
