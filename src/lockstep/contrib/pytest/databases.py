@@ -90,6 +90,7 @@ def make_database(
             from lockstep.config import load_settings
             from lockstep.engine import Database
             from lockstep.engine.scratch import postgresql_database
+            from lockstep.errors import LockstepError
 
             nonlocal made
             made += 1
@@ -97,7 +98,13 @@ def make_database(
                 url = f"sqlite:///{tmp_path / f'test-{made}.db'}"
             else:
                 server: PostgresServer = request.getfixturevalue("postgres_server")
-                url = stack.enter_context(postgresql_database(server.url))
+                try:
+                    url = stack.enter_context(postgresql_database(server.url))
+                except LockstepError as error:
+                    pytest.fail(
+                        f"no database can be made on the test server: {error}",
+                        pytrace=False,
+                    )
             loaded = load_settings(start=tmp_path, env={}, url=url, **settings)
             database = Database(url, settings=loaded)
             stack.callback(database.close)
