@@ -33,7 +33,7 @@ def shorten(name: str) -> str:
         >>> shorten("ix_part_name")
         'ix_part_name'
         >>> shorten("ix_" + "x" * 80)
-        'ix_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx_e26fe9c8'
+        'ix_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx_4e74cc19'
     """
     encoded = name.encode("utf-8")
     if len(encoded) <= IDENTIFIER_BYTES_MAX:
