@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 
 import pytest
@@ -64,25 +65,24 @@ def test_pages_follow_one_another(api) -> None:
         assert second.json()["items"] != first["items"]
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.name)
-def test_nobody_gets_in_without_a_token(api, operation) -> None:
-    path = V1 + operation.path.format(id=uuid.uuid4(), step=uuid.uuid4())
-    body = b"{}" if operation.body is None else None
-    answer = api.request(operation.method, path, content=body)
-    assert answer.status_code in (400, 401)
+def test_nobody_gets_in_without_a_token(api) -> None:
+    for operation in OPERATIONS:
+        path = V1 + operation.path.format(id=uuid.uuid4(), step=uuid.uuid4())
+        answer = api.request(operation.method, path)
+        expected = 401 if operation.body is None else 400
+        assert answer.status_code == expected, operation.name
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.name)
-@pytest.mark.parametrize(
-    "body", [b"", b"null", b"[]", b'{"a":1}', b"\xff\xfe", b'{"x":' + b"[" * 5000]
-)
-def test_no_body_breaks_an_operation(api, operation, body: bytes) -> None:
+def test_no_body_breaks_an_operation(api) -> None:
     admin = api.sign_in("ADMIN-001", "1234")
-    for key in (str(uuid.uuid4()), "x", "%00"):
-        path = V1 + operation.path.format(id=key, step=key)
-        headers = {**admin, "content-type": "application/json"}
-        answer = api.request(operation.method, path, content=body, headers=headers)
-        assert answer.status_code < 500, answer.text
+    headers = {**admin, "content-type": "application/json"}
+    deep = b'{"x":' + b"[" * 5000
+    bodies = [b"", b"null", b"[]", b'{"a":1}', b"\xff\xfe", deep]
+    for operation, body in itertools.product(OPERATIONS, bodies):
+        for key in (str(uuid.uuid4()), "x", "%00"):
+            path = V1 + operation.path.format(id=key, step=key)
+            answer = api.request(operation.method, path, content=body, headers=headers)
+            assert answer.status_code < 500, (operation.name, body, answer.text)
 
 
 def test_a_cookie_alone_changes_nothing(api) -> None:
