@@ -101,11 +101,10 @@ def adjust(
         if column.table is not facts.key_table:
             return _add_in_python(job)
         try:
-            statement = _statement(job)
-            str(statement.compile(dialect=session.get_bind().dialect))
+            return _add_in_database(job, _statement(job))
         except NotPortable:
+            # Raised when the statement is compiled: nothing has been sent.
             return _add_in_python(job)
-        return _add_in_database(job, statement)
 
 
 def _check_number(facts: ModelFacts[Any], name: str, what: str, number: Any) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from lockstep.errors import InvalidValue
 from lockstep.repository.audit.trail import recorded
 from lockstep.repository.keys import identity_of, matches
-from lockstep.repository.refreshing import locked, refresh
+from lockstep.repository.refreshing import locked, refresh, refresh_many
 from lockstep.repository.transaction import atomic, now
 from lockstep.repository.tree import key_in, tables_of
 from lockstep.repository.versions import check_expected, check_version
@@ -87,6 +87,8 @@ def _remove_with_cascades(session: Session, instance: Any) -> None:
         for child in state.mapper.cascade_iterator("delete", state)
         if child[2].persistent
     ]
+    # What they hold is about to be recorded: as it is, not as it was once read.
+    refresh_many(session, below)
     for each in (*reversed(below), instance):
         _remove(session, each)
 
