@@ -362,7 +362,7 @@ class Database:
         await self.aclose()
 
     def __repr__(self) -> str:
-        if self._given_url is None and "url" not in self.__dict__:
+        if getattr(self, "_given_url", None) is None and "url" not in self.__dict__:
             return "Database(<from settings>)"
         return f"Database({str(self.url)!r})"
 
