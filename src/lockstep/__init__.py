@@ -51,10 +51,14 @@ __version__ = "0.1.0"
 
 _HOME = {
     "lockstep.engine": ("Database", "classify"),
-    "lockstep.repository": ("AsyncRepository", "Page", "Repository"),
+    "lockstep.repository": ("AsyncRepository", "AuditTrail", "Page", "Repository"),
     "lockstep.migrations": ("Migrations",),
 }
-"""Where the names that are not ``lockstep.schema``'s come from."""
+"""Where the names that are not ``lockstep.schema``'s come from.
+
+``AuditTrail`` is a mixin of the schema; it comes from the repository's floor so
+that whoever has an audit model also has what writes it.
+"""
 
 __all__ = [
     "NAMING_CONVENTION",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 from typing import Any
 
@@ -267,3 +269,38 @@ def test_two_audit_models_in_one_base_are_refused(db: Database) -> None:
     create(db, Torn)
     with pytest.raises(SchemaError, match="Second"), db.write_session() as session:
         Repository(Row, session).add({})
+
+
+SCRIPT = """
+import sys
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from lockstep import AuditTrail, Database, Portable, UuidKey
+
+class Base(Portable, DeclarativeBase):
+    pass
+
+class Entry(AuditTrail, Base):
+    pass
+
+class Row(UuidKey, Base):
+    __tablename__ = "row"
+    name: Mapped[str]
+
+with Database(sys.stdin.readline().strip()) as db:
+    Base.metadata.create_all(db.engine)
+    with db.write_session() as session:
+        session.add(Row(name="x"))
+    with db.read_session() as session:
+        print(session.query(Entry).count())
+"""
+
+
+def test_a_program_that_never_names_a_repository_is_recorded(db_url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        input=f"{db_url}\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "1\n"

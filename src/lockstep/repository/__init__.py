@@ -6,7 +6,8 @@ that somebody else opened and closes; it opens no connection, and knows engines
 only through their dialect's name and their limits.
 
 Importing it makes our sessions record what ordinary ORM work changes, for models
-that an audit model covers (see ``audit``).
+that an audit model covers (see ``audit``). ``AuditTrail`` is exported here too, so
+that importing it from ``lockstep`` is enough.
 """
 
 from lockstep.repository import audit as audit
@@ -14,11 +15,13 @@ from lockstep.repository.aio import AsyncRepository
 from lockstep.repository.pages import PAGE_SIZE_MAX, Page
 from lockstep.repository.reads import LIST_ROWS_MAX
 from lockstep.repository.repository import Repository
+from lockstep.schema import AuditTrail
 
 __all__ = [
     "LIST_ROWS_MAX",
     "PAGE_SIZE_MAX",
     "AsyncRepository",
+    "AuditTrail",
     "Page",
     "Repository",
 ]

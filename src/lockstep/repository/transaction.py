@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from lockstep.clock import SYSTEM_CLOCK
-from lockstep.engine import classify
+from lockstep.engine.sessions import raise_classified
 from lockstep.errors import InvalidValue, LockstepError
 
 if TYPE_CHECKING:
@@ -72,10 +72,7 @@ def translated() -> Generator[None]:
             hint="integers have 64 bits; text has no lone surrogates",
         ) from exc
     except Exception as exc:
-        known = classify(exc)
-        if known is None:
-            raise
-        raise known from exc
+        raise_classified(exc)
 
 
 @contextmanager
