@@ -29,7 +29,7 @@ READER_HOME = "/home/ann"
 _BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _INSERT = re.compile(r'<!-- insert into (\S+) before "(.*?)" -->\s*\Z')
 _VARYING = (
-    (re.compile(r"\b[0-9a-f]{12}\b"), "REVISION"),
+    (re.compile(r"(?<![0-9a-f])[0-9a-f]{12}(?![0-9a-f])"), "REVISION"),
     (re.compile(r"\d{4}[-_]\d\d[-_]\d\d"), "DATE"),
     (re.compile(r"\d+(?:\.\d+)? (?:s|ms)\b"), "TIME"),
     (re.compile(r"\b(SQLite|PostgreSQL) \d[\w.]*"), r"\1 VERSION"),
