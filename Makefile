@@ -22,7 +22,7 @@ lint:  ## Format, lint, spelling and the floors of the house
 	@scripts/environment.sh dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/codespell src tests docs examples scripts *.md
+	$(BIN)/codespell src docs examples scripts *.md
 	$(BIN)/lint-imports
 
 types:  ## pyright, strict on the library
