@@ -10,6 +10,7 @@ Invariant: every verb that prints a result has ``--json`` with a declared docume
 from __future__ import annotations
 
 import contextlib
+import difflib
 import functools
 import inspect
 import re
@@ -75,6 +76,15 @@ class LazyGroup(_HelpText, rich_click.RichGroup):
             return None
         module, _, attribute = place.partition(":")
         return cast(plain_click.Command, getattr(import_module(module), attribute))
+
+    def resolve_command(
+        self, ctx: plain_click.Context, args: list[str]
+    ) -> tuple[str | None, plain_click.Command | None, list[str]]:
+        """Find the verb of the command line; a near miss is told the right name."""
+        near = difflib.get_close_matches(args[0], self._verbs, n=1)
+        if args[0] not in self._verbs and near:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
 
 
 class Verb(_HelpText, rich_click.RichCommand):

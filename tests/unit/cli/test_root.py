@@ -155,6 +155,16 @@ def test_help_fits_80_columns_and_has_no_escapes() -> None:
     assert "\x1b" not in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "right"), [(["migrat"], "migrate"), (["migrate", "upgrad"], "upgrade")]
+)
+def test_a_near_miss_is_told_the_right_name(words: list[str], right: str) -> None:
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert f"Did you mean '{right}'?" in result.stderr
+    assert CliRunner().invoke(main, ["xyzzy"]).exit_code == 2
+
+
 def test_without_a_verb_the_help_is_a_usage_error() -> None:
     result = CliRunner().invoke(main, [])
     assert result.exit_code == 2

@@ -103,8 +103,11 @@ def _draw(page: Page, report: VerifyReport) -> None:
         style = "red" if finding.severity == "error" else "yellow"
         page.line(f"{finding.severity}  {where}: {finding.message}", style=style)
     outcome = "the history replays" if report.ok else "the history does NOT replay"
+    revisions = (
+        "1 revision" if report.revisions == 1 else f"{report.revisions} revisions"
+    )
     page.line(
-        f"{outcome}: {report.revisions} revisions up and down on "
+        f"{outcome}: {revisions} up and down on "
         f"{' and '.join(report.dialects)}, {report.rows_carried} rows carried "
         f"({report.elapsed_s:.1f} s)",
         style="green" if report.ok else "red",
