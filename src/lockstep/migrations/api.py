@@ -23,7 +23,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
-from lockstep.errors import LockstepError, MigrationError, MultipleHeads
+from lockstep.errors import InvalidValue, LockstepError, MigrationError, MultipleHeads
 from lockstep.migrations.lock import LOCK_WAIT_S
 from lockstep.migrations.request import ATTRIBUTE, MigrationRequest
 from lockstep.migrations.results import (
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from lockstep.engine import Database
 
 _ONE_AT_A_TIME = threading.RLock()
+MESSAGE_CHARACTERS_MAX = 200
 DIALECTS = ("sqlite", "postgresql")
 
 
@@ -95,17 +96,17 @@ class Migrations:
         Raises:
             NotPortable: The models state something that cannot be the same on
                 every engine; the message names it.
+            InvalidValue: ``message`` is not one line of text.
             MigrationError: The database is not at the head.
         """
+        text = _docstring(message)
         request = self._request()
         request.drops_empty = True
         if autogenerate:
             self._refuse_behind()
         written: list[Script] = []
         with self._calling(request) as config:
-            made = command.revision(
-                config, message, autogenerate=autogenerate, **options
-            )
+            made = command.revision(config, text, autogenerate=autogenerate, **options)
             found = made if isinstance(made, list) else [made]
             written += [script for script in found if script is not None]
         if not written:
@@ -204,7 +205,7 @@ class Migrations:
         request = self._request()
         with self._calling(request, needs_env=False) as config:
             names = revisions if isinstance(revisions, str) else list(revisions)
-            script = command.merge(config, names, message=text)
+            script = command.merge(config, names, message=_docstring(text))
         assert script is not None, "Alembic wrote the file or raised"
         return RevisionWritten(script.revision, Path(script.path), text)
 
@@ -352,6 +353,23 @@ class Migrations:
                 hint="let it say: from lockstep.migrations import env; "
                 "env.run(Base.metadata)",
             )
+
+
+def _docstring(message: str) -> str:
+    """Return ``message`` as it stands in a file's docstring, whatever is in it.
+
+    Alembic's template puts the text between quotes as it is; a quote in it would end
+    the docstring and what follows would be code.
+    """
+    if not message.strip() or len(message) > MESSAGE_CHARACTERS_MAX:
+        raise InvalidValue(
+            f"a revision's message has 1 to {MESSAGE_CHARACTERS_MAX} characters"
+        )
+    if not message.isprintable():
+        raise InvalidValue(
+            "a revision's message is one line without control characters"
+        )
+    return message.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _applied(request: MigrationRequest) -> Applied:
