@@ -14,7 +14,7 @@ is open, whatever happened in it, also when the task was cancelled.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import sqlalchemy as sa
@@ -79,9 +79,15 @@ async def async_session_scope(
         # Leaving the block closes, and so rolls back, under a shield: a task
         # that is cancelled does not leave a transaction open.
         async with session:
-            yield session
-            if commit:
-                await session.commit()
+            try:
+                yield session
+                if commit:
+                    await session.commit()
+            except Exception:
+                session.expunge_all()
+                with suppress(sa_exc.SQLAlchemyError, OSError):
+                    await session.rollback()
+                raise
     except Exception as error:
         raise_classified(error)
 
@@ -110,6 +116,10 @@ def _forget_frames(error: BaseException | None) -> None:
 
 
 def _roll_back(session: Session) -> None:
+    # ``rollback()`` expires what the session holds, and whoever handles the error
+    # could not show it any more. What was new becomes new again: a second try may
+    # add the same instances, where a merely closed session would lose them.
+    session.expunge_all()
     try:
         session.rollback()
     except (sa_exc.SQLAlchemyError, OSError):
