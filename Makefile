@@ -16,7 +16,7 @@ run:  ## FixIt on an embedded SQLite file, with demo data, in your browser
 test:  ## Everything CI runs: lint, types, floors, docs and all tests on every engine
 	@scripts/environment.sh dev
 	@$(MAKE) --no-print-directory lint types
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 4 --dist loadgroup
 
 lint:  ## Format, lint, spelling and the floors of the house
 	@scripts/environment.sh dev
@@ -40,9 +40,9 @@ docs:  ## Build the documentation into docs/_build/html
 lock:  ## Renew the lock files (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header -q -o locks/dev.txt
-	uv pip compile pyproject.toml examples/fixit/pyproject.toml --extra pg \
-	  --no-emit-package lockstep-db --universal --python-version 3.11 \
-	  --generate-hashes --no-emit-index-url --no-header -q -o locks/run.txt
+	uv pip compile pyproject.toml --extra examples --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q \
+	  -o locks/run.txt
 
 clean:  ## Remove the environment and everything built
 	rm -rf $(VENV) docs/_build dist build .pytest_cache .ruff_cache .hypothesis
