@@ -9,6 +9,7 @@ from lockstep.schema import expressions
 from lockstep.schema.base import Base, Portable, portable_metadata
 from lockstep.schema.checks import type_check_name, type_check_sql
 from lockstep.schema.defaults import StoredDefault
+from lockstep.schema.keys import uuid7
 from lockstep.schema.mixins import (
     SECRET,
     Audited,
@@ -49,7 +50,6 @@ from lockstep.schema.types import (
     Uuid,
 )
 from lockstep.schema.types.enums import enum_check_name, enum_check_sql
-from lockstep.schema.uuid7 import uuid7
 
 __all__ = [
     "IDENTIFIER_BYTES_MAX",

@@ -143,6 +143,12 @@ def _check_result(element: Function[Any], name: str, argument: Any) -> None:
             f"the result of {name}() without a type",
             f"func.{name}(..., type_={(kind or element.type)!r})",
         )
+    decimals = any(decimal_type(part) is not None for part in element.clauses)
+    if decimals and decimal_type(element) is None:
+        not_portable(
+            f"{name}() with a Decimal, typed {element.type!r}",
+            "put the Decimal with the most places first",
+        )
     if decimal_type(argument) is not None and scale_of(argument) != scale_of(element):
         not_portable(
             f"{name}() of {argument.type!r} typed {element.type!r}",

@@ -131,7 +131,6 @@ class Pattern(PortableType[str]):
 
 def postgresql(element: BinaryExpression[Any]) -> BinaryExpression[Any]:
     """Return the match without PostgreSQL's silent escape character."""
-    _check_text(element)
     modifiers = dict(element.modifiers)
     if modifiers.get("escape") is None:
         modifiers["escape"] = ""

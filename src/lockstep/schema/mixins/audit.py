@@ -19,9 +19,9 @@ from sqlalchemy.orm import (
 )
 
 from lockstep.schema.context import actor_for, now_of_statement
+from lockstep.schema.keys import uuid7
 from lockstep.schema.mixins.order import CREATED_BY, KEY_FIRST, UPDATED_BY
 from lockstep.schema.types import Enum, Json, Text, UtcDateTime, Uuid
-from lockstep.schema.uuid7 import uuid7
 
 SECRET = {"lockstep.secret": True}
 """``mapped_column(info=SECRET)``: the audit trail masks this column's values."""

@@ -6,9 +6,9 @@ import uuid
 
 from sqlalchemy.orm import Mapped, mapped_column
 
+from lockstep.schema.keys import uuid7
 from lockstep.schema.mixins.order import KEY_FIRST
 from lockstep.schema.types import Uuid
-from lockstep.schema.uuid7 import uuid7
 
 
 class UuidKey:

@@ -109,7 +109,10 @@ class Array(PortableType[list[Any]]):
         items = cast("list[Any] | tuple[Any, ...]", value)
         if any(item is None for item in items):
             self.refuse(items, "an item is None")
-        return [self.item.checked(item) for item in items]
+        try:
+            return [self.item.checked(item) for item in items]
+        except InvalidValue as error:
+            self.refuse(items, error.message)
 
     def to_sqlite(self, value: list[Any]) -> str:
         """Return the JSON array."""

@@ -6,7 +6,7 @@ See docs/decisions/0004.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -51,6 +51,8 @@ class Enum(PortableType[Any]):
             members = {m.value if by_value else m.name: m for m in of}
         if not members:
             raise ValueError("an enum needs at least one value")
+        if self.enum_class is None and len(members) < len(self.values):
+            raise ValueError(f"an enum's values repeat: {self.values!r}")
         for text in members:
             if not isinstance(text, str) or text_fault(text) is not None:
                 raise ValueError(f"{text!r} cannot be an enum's value")
@@ -76,7 +78,7 @@ class Enum(PortableType[Any]):
 
     def checked(self, value: Any) -> Any:
         """Return the member; a stored string is accepted for its member."""
-        if value in self._stored_of:
+        if isinstance(value, Hashable) and value in self._stored_of:
             return value
         if isinstance(value, str) and value in self._member_of:
             return self._member_of[value]

@@ -25,7 +25,10 @@ _SHOWN_CHARACTERS_MAX = 80
 
 def shown(value: object) -> str:
     """Return ``repr(value)``, shortened for an error message."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        return f"a very large {type(value).__name__}"
     if len(text) <= _SHOWN_CHARACTERS_MAX:
         return text
     return text[: _SHOWN_CHARACTERS_MAX - 1] + "…"
@@ -103,8 +106,8 @@ class PortableType(TypeDecorator[T]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Choose the storage for a dialect."""
         if dialect.name == "postgresql":
-            return dialect.type_descriptor(self.postgresql_type())
-        return dialect.type_descriptor(self.sqlite_type())
+            return self.postgresql_type()
+        return self.sqlite_type()
 
     def bind_processor(self, dialect: Dialect) -> Any:
         """Check and translate values on their way to the driver."""
