@@ -8,14 +8,17 @@ revision must not.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from lockstep.errors import MigrationError
+from lockstep.migrations.kinds import kind_of
 from lockstep.migrations.pace import Pace
 from lockstep.migrations.results import ProgressCallback, silent
+from lockstep.schema.types.portable import quoted
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -201,4 +204,30 @@ def fill_column(
         key=names,
         where=keyed.c[column.name].is_(None),
         on_progress=on_progress,
+    )
+
+
+def written_out(
+    column: sa.Column[Any], value: Any, dialect: sa.Dialect
+) -> sa.TextClause:
+    """Return a value as SQL text, for a script that runs without this library.
+
+    Raises:
+        MigrationError: Values of this type cannot be written as text.
+    """
+    kind = column.type.dialect_impl(dialect)
+    literal = kind.literal_processor(dialect)
+    if literal is not None:
+        return sa.text(literal(value).replace(":", "\\:"))
+    if kind_of(column.type) == "json":
+        return sa.text(quoted(json.dumps(value)).replace(":", "\\:"))
+    bind = kind.bind_processor(dialect)
+    stored = value if bind is None else bind(value)
+    if isinstance(stored, str):
+        return sa.text(quoted(stored).replace(":", "\\:"))
+    if isinstance(stored, bytes):
+        return sa.text(f"'\\\\x{stored.hex()}'")
+    raise MigrationError(
+        f"a value of {column.name!r} cannot be written into an SQL text",
+        hint="run the upgrade on the database itself",
     )

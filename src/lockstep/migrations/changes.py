@@ -32,7 +32,8 @@ from lockstep.migrations.operations import (
     DropTouchTriggerOp,
     RenameConstraintOp,
 )
-from lockstep.migrations.state import SchemaState
+from lockstep.migrations.own_checks import OwnChecks
+from lockstep.migrations.state import CheckState, SchemaState
 from lockstep.schema import touched_column
 
 Keeps = Callable[[Any, str | None, Any, bool], bool]
@@ -77,6 +78,8 @@ class ChangePlanner:
         self._old = OldObjects(ledger, database)
         self._ledger = ledger
         self._keeps = keeps
+        known = [*models.tables.values(), *ledger.metadata().tables.values()]
+        self._own = OwnChecks(known, models)
         self._found = [item for item in found if self._is_wanted(item)]
         self.found = list(self._found)
 
@@ -114,7 +117,7 @@ class ChangePlanner:
         }
         if item.kind == "table":
             return self._keeps(table, item.table, "table", item.is_extra)
-        if item.kind not in kinds:
+        if item.kind not in kinds or self._own.has(item.table, item.name):
             return True
         thing = self._thing(item)
         return thing is None or self._keeps(
@@ -305,18 +308,18 @@ class ChangePlanner:
 
     def _change_table(self, table: str) -> list[Step]:
         """Return the steps of one table, which become one rebuild on SQLite."""
-        changes = ColumnChanges(table, self._models, self._old, self._ledger)
+        changes = ColumnChanges(table, self._models, self._old, self._own)
         columns = changes.plan([i for i in self._found if i.table == table])
         self.warnings += changes.warnings
         inside: list[Step] = []
         for kind in ("index", "unique", "check"):
-            inside += self._objects(table, kind, changes.own_check_names, gone=True)
+            inside += self._objects(table, kind, gone=True)
         inside += self._primary_key(table, gone=True)
         inside += [Step.of(up, down) for up, down in columns.inside]
         inside += self._primary_key(table, gone=False)
         for kind in ("check", "unique", "index"):
-            inside += self._objects(table, kind, changes.own_check_names, gone=False)
-        inside += self._renames(table, changes.own_check_names)
+            inside += self._objects(table, kind, gone=False)
+        inside += self._renames(table)
         steps = [Step(list(before), list(after)) for before, after in columns.first]
         block = Step(
             [ops.ModifyTableOps(table, [op for step in inside for op in step.up])],
@@ -331,12 +334,10 @@ class ChangePlanner:
         steps += [Step(list(before), list(after)) for before, after in columns.last]
         return steps + self._options(table) + self._comment(table)
 
-    def _objects(
-        self, table: str, kind: str, own_checks: set[str], *, gone: bool
-    ) -> list[Step]:
+    def _objects(self, table: str, kind: str, *, gone: bool) -> list[Step]:
         steps: list[Step] = []
         for item in self._of(kind, table):
-            if item.is_extra != gone or item.name in own_checks:
+            if item.is_extra != gone or self._is_own_check(item):
                 continue
             if not item.is_extra and not item.is_missing:
                 continue
@@ -362,7 +363,12 @@ class ChangePlanner:
             if item.is_extra == gone and (item.is_extra or item.is_missing)
         ]
 
-    def _renames(self, table: str, own_checks: set[str]) -> list[Step]:
+    def _is_own_check(self, item: Difference) -> bool:
+        return isinstance(item.state, CheckState) and (
+            self._own.owner(item.table, item.state) is not None
+        )
+
+    def _renames(self, table: str) -> list[Step]:
         steps: list[Step] = []
         for item in self._found:
             both = item.actual is not None and item.wanted is not None
@@ -370,7 +376,7 @@ class ChangePlanner:
                 continue
             assert item.actual is not None, "checked above"
             assert item.wanted is not None, "checked above"
-            only_here = item.kind == "check" and item.wanted in own_checks
+            only_here = item.kind == "check" and self._own.has(table, item.wanted)
             rename = RenameConstraintOp(
                 table, item.actual, item.wanted, if_exists=only_here
             )

@@ -14,18 +14,16 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.operations import ops
 
-from lockstep.migrations.ddl import lone_column, make_dialect, own_checks
 from lockstep.migrations.diff import Difference
+from lockstep.migrations.kinds import can_change, kind_of
 from lockstep.migrations.fills import neutral_value, value_of_model
-from lockstep.migrations.ledger import Ledger
 from lockstep.migrations.model_objects import ModelObjects
 from lockstep.migrations.old_objects import OldObjects
 from lockstep.migrations.operations import AlterEnumOp, FillColumnOp
-from lockstep.migrations.sqlite.tokens import canonical
+from lockstep.migrations.own_checks import OwnChecks
 from lockstep.migrations.state import CheckState
 
 Operation = ops.MigrateOperation
-_DIALECTS = [make_dialect(name) for name in ("sqlite", "postgresql")]
 
 
 @dataclass
@@ -53,26 +51,21 @@ class ColumnChanges:
     """The column changes of one table.
 
     Attributes:
-        own_check_names: Names of checks that belong to a column's type; they are
-            never dropped or created by themselves.
         warnings: What will fail on a table with rows.
     """
 
     def __init__(
-        self, table: str, models: ModelObjects, old: OldObjects, ledger: Ledger
+        self, table: str, models: ModelObjects, old: OldObjects, own: OwnChecks
     ) -> None:
         self._table = table
         self._models = models
         self._old = old
-        self._metadata = models.metadata
+        self._own = own
         self.warnings: list[str] = []
-        self.own_check_names: set[str] = set()
-        self._check_owner: dict[str, str] = {}
         self._steps = ColumnSteps()
 
     def plan(self, found: Sequence[Difference]) -> ColumnSteps:
         """Return the operations for a table's differences."""
-        self._learn_own_checks()
         changed: dict[str, set[str]] = {}
         for item in found:
             if item.kind == "column":
@@ -82,7 +75,8 @@ class ColumnChanges:
                 else:
                     self._drop(item.name)
             elif item.kind == "check":
-                owner = self._owner(item)
+                assert isinstance(item.state, CheckState), "a check has its state"
+                owner = self._own.owner(self._table, item.state)
                 renamed = item.actual is not None and item.wanted is not None
                 if owner is not None and not renamed:
                     changed.setdefault(owner, set()).add("type")
@@ -93,25 +87,6 @@ class ColumnChanges:
             if name not in coming_or_going:
                 self._alter(name, kinds)
         return self._steps
-
-    def _learn_own_checks(self) -> None:
-        tables = [self._models.table(self._table), self._old.table(self._table)]
-        for table in tables:
-            for column in [] if table is None else table.columns:
-                lone = lone_column(
-                    self._table, column.name, column.type, metadata=self._metadata
-                )
-                for dialect in _DIALECTS:
-                    for check in own_checks(dialect, lone):
-                        key = check.name or canonical(check.expression)
-                        self._check_owner[key] = column.name
-        self.own_check_names = set(self._check_owner)
-
-    def _owner(self, item: Difference) -> str | None:
-        if item.name is not None:
-            return self._check_owner.get(item.name)
-        assert isinstance(item.state, CheckState), "a check carries its state"
-        return self._check_owner.get(item.state.expression)
 
     def _add(self, name: str) -> None:
         column = self._models.column(self._table, name)
@@ -181,6 +156,11 @@ class ColumnChanges:
             change = AlterEnumOp(self._table, name, new.type, existing_type=old.type)
             self._steps.inside.append((change, change.reverse()))
             kinds = kinds - {"type", "collation"}
+        if "type" in kinds and not can_change(kind_of(old.type), kind_of(new.type)):
+            self.warnings.append(
+                f"{self._table}.{name} changes from {old.type!r} to {new.type!r}, "
+                "which has no exact way: the revision fails where rows have a value"
+            )
         if kinds:
             up = self._alteration(old, new, kinds)
             down = self._alteration(new, old, kinds)
@@ -188,6 +168,8 @@ class ColumnChanges:
 
     def _fill_nulls(self, old: sa.Column[Any], new: sa.Column[Any]) -> None:
         """Give rows a value before NOT NULL refuses them, on both ways."""
+        if kind_of(old.type) != kind_of(new.type):
+            return  # a value of one type is none of the other
         if not new.nullable:
             value = value_of_model(new)
             if value is not None:
@@ -195,7 +177,7 @@ class ColumnChanges:
                 self._steps.first.append(([fill], []))
         if not old.nullable:
             value = neutral_value(old)
-            if value is not None:
+            if value is not None and _labels(old.type) == _labels(new.type):
                 fill = FillColumnOp(self._table, sa.Column(new.name, new.type), value)
                 self._steps.last.append(([], [fill]))
 
@@ -214,6 +196,9 @@ class ColumnChanges:
             # PostgreSQL cannot carry every default to another type by itself.
             if old.server_default is not None or new.server_default is not None:
                 kinds = kinds | {"default"}
+        if _counts(old) != _counts(new):
+            change.kw["autoincrement"] = _counts(new)
+            kinds = kinds - {"default"}
         if kinds & {"default", "identity"}:
             change.modify_server_default = new.server_default
         if "nullable" in kinds:
@@ -238,6 +223,12 @@ def _must_be_filled(column: sa.Column[Any]) -> bool:
     return (
         not column.nullable and column.server_default is None and not column.primary_key
     )
+
+
+def _counts(column: sa.Column[Any]) -> bool:
+    """Whether the database gives the column its next number."""
+    table: Any = column.table
+    return table is not None and table.autoincrement_column is column
 
 
 def _nullable(column: sa.Column[Any]) -> sa.Column[Any]:

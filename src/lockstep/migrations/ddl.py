@@ -24,7 +24,9 @@ def make_dialect(name: str) -> Dialect:
         return SQLiteDialect_pysqlite()
     from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-    return PGDialect_psycopg()
+    # With named parameters a percent sign stays one; what is compiled here is
+    # written into a file, or doubled later on the way to the driver.
+    return PGDialect_psycopg(paramstyle="named")
 
 
 def column_ddl(
@@ -81,6 +83,11 @@ def own_checks(
         for _, clause in parse_table(statement).clauses()
         if clause.kind == "check"
     ]
+
+
+def raw(sql: str) -> sa.TextClause:
+    """Return a query whose colons and percent signs mean only themselves."""
+    return sa.text(sql.replace(":", "\\:"))
 
 
 def type_sql(dialect: Dialect, type_: sa.types.TypeEngine[Any]) -> str:

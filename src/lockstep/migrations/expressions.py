@@ -14,6 +14,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import NULLTYPE
 
 from lockstep.errors import NotPortable
+from lockstep.schema.types.portable import for_driver
 
 
 class PerEngine(ColumnElement[Any]):
@@ -44,7 +45,7 @@ class PerEngine(ColumnElement[Any]):
 
 @compiles(PerEngine)
 def _spell(element: PerEngine, compiler: Any, **_: Any) -> str:  # pyright: ignore[reportUnusedFunction]
-    return element.text_for(compiler.dialect.name)
+    return for_driver(element.text_for(compiler.dialect.name), compiler.dialect)
 
 
 def per_engine(*, sqlite: str, postgresql: str) -> PerEngine:

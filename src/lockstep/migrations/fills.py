@@ -86,6 +86,8 @@ def neutral_value(column: sa.Column[Any]) -> Source | None:
 
     A unique column and a foreign key have none.
     """
+    if column.foreign_keys or _must_differ(column):
+        return None
     values = getattr(column.type, "stored_values", None)
     values = values or getattr(column.type, "enums", None)
     if values:
@@ -96,3 +98,12 @@ def neutral_value(column: sa.Column[Any]) -> Source | None:
     if value is None:
         return None
     return value if isinstance(value, Source) else Source(literal(value))
+
+
+def _must_differ(column: sa.Column[Any]) -> bool:
+    table: Any = column.table
+    if table is None:
+        return False
+    unique = [c for c in table.constraints if isinstance(c, sa.UniqueConstraint)]
+    indexes = [index for index in table.indexes if index.unique]
+    return any(column.name in item.columns for item in (*unique, *indexes))

@@ -20,7 +20,13 @@ from alembic.operations import BatchOperations, Operations, ops
 from alembic.operations.batch import BatchOperationsImpl
 
 from lockstep.errors import MigrationError
-from lockstep.migrations.batches import BATCH_ROWS, Change, fill_column, run_batches
+from lockstep.migrations.batches import (
+    BATCH_ROWS,
+    Change,
+    fill_column,
+    run_batches,
+    written_out,
+)
 from lockstep.migrations.results import ProgressCallback, silent
 
 if TYPE_CHECKING:
@@ -579,7 +585,12 @@ def _fill_column(operations: Any, op: FillColumnOp) -> int:
     if context.as_sql:
         target = sa.table(op.table_name, sa.column(op.column.name, op.column.type))
         own = target.c[op.column.name]
-        value = op.value() if callable(op.value) else op.value
+        given = op.value() if callable(op.value) else op.value
+        value = (
+            given
+            if isinstance(given, sa.sql.ClauseElement)
+            else written_out(op.column, given, operations.impl.dialect)
+        )
         operations.impl.execute(
             sa.update(target).where(own.is_(None)).values({op.column.name: value})
         )

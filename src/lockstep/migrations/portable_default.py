@@ -10,13 +10,9 @@ to a value of the column's type.
 
 from __future__ import annotations
 
-import datetime
-import decimal
-import json
 import re
-import uuid
-from collections.abc import Callable
-from typing import Any, cast
+from itertools import pairwise
+from typing import Any, NoReturn, cast
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import (
@@ -34,19 +30,8 @@ from lockstep.errors import InvalidValue, NotPortable
 from lockstep.migrations.ddl import expression_sql, make_dialect
 from lockstep.migrations.expressions import PerEngine, per_engine
 from lockstep.migrations.sqlite.tokens import canonical, meaningful, tokens
-from lockstep.schema import (
-    Array,
-    BigInteger,
-    Boolean,
-    Date,
-    Decimal,
-    Float,
-    Json,
-    PortableType,
-    UtcDateTime,
-    Uuid,
-    utc_now,
-)
+from lockstep.schema import PortableType, UtcDateTime, utc_now
+from lockstep.schema.defaults import StoredDefault
 
 SQLITE = make_dialect("sqlite")
 POSTGRESQL = make_dialect("postgresql")
@@ -107,7 +92,7 @@ def portable_default(column: sa.Column[Any]) -> Any:
 def _expression(column: sa.Column[Any], element: ClauseElement) -> Any:
     while isinstance(element, Grouping):
         element = cast("ClauseElement", element.element)  # pyright: ignore[reportUnknownMemberType]
-    if isinstance(element, PerEngine | utc_now):
+    if isinstance(element, PerEngine | utc_now | StoredDefault):
         return element
     if isinstance(element, True_ | False_):
         return sa.true() if isinstance(element, True_) else sa.false()
@@ -138,7 +123,7 @@ def _from_text(column: sa.Column[Any], text: str) -> Any:
     value = parts[1:] if sign or (parts and parts[0].is_symbol("+")) else parts
     if len(value) == 1 and value[0].kind in ("string", "number", "word"):
         word = value[0].text
-        if value[0].kind == "string" and not word[0] in "xX":
+        if value[0].kind == "string" and word[0] not in "xX":
             return _literal(column, word[1:-1].replace("''", "'"), was_text=True)
         if value[0].kind == "number" or word.lower() in ("true", "false"):
             return _literal(column, sign + word, was_text=True)
@@ -182,32 +167,14 @@ def _literal(column: sa.Column[Any], text: str, *, was_text: bool) -> Any:
             _refuse(column, repr(text), "it is neither true nor false")
         return sa.true() if truth else sa.false()
     if isinstance(column.type, PortableType):
+        portable = cast("PortableType[Any]", column.type)
         try:
-            return _from_value(column, _parsed(column.type, text))
-        except (ValueError, ArithmeticError, InvalidValue) as exc:
-            _refuse(column, repr(text), f"it is no {column.type!r} ({exc})")
+            return StoredDefault(text, portable)
+        except InvalidValue as exc:
+            _refuse(column, repr(text), f"it is no {portable!r} ({exc.message})")
     numeric = isinstance(_implementation(column.type), sa.Integer | sa.Numeric)
     if numeric and was_text:
         return sa.text(text)
-    return text
-
-
-_PARSERS: list[tuple[type[PortableType[Any]], Callable[[str], Any]]] = [
-    (Decimal, decimal.Decimal),
-    (BigInteger, int),
-    (Float, float),
-    (Uuid, uuid.UUID),
-    (UtcDateTime, datetime.datetime.fromisoformat),
-    (Date, datetime.date.fromisoformat),
-    (Json, json.loads),
-    (Array, lambda text: [] if text == "{}" else json.loads(text)),
-]
-
-
-def _parsed(type_: PortableType[Any], text: str) -> Any:
-    for kind, parse in _PARSERS:
-        if isinstance(type_, kind):
-            return parse(text)
     return text
 
 
@@ -261,7 +228,7 @@ def _foreign_functions(text: str) -> list[str]:
     parts = meaningful(tokens(text))
     return [
         part.text.lower()
-        for part, after in zip(parts, parts[1:], strict=False)
+        for part, after in pairwise(parts)
         if part.kind == "word"
         and after.is_symbol("(")
         and part.text.lower() not in _SHARED_FUNCTIONS
@@ -273,7 +240,7 @@ def _refuse(
     what: str,
     why: str,
     hint: str = "use sa.text, sa.true(), sa.false() or ls.utc_now(), or default=…",
-) -> Any:
+) -> NoReturn:
     table = "" if column.table is None else f"{column.table.name}."
     raise NotPortable(
         f"the server default {what} of {table}{column.name} is not portable: {why}",

@@ -67,7 +67,7 @@ def _for_postgresql(script: Script, metadata: sa.MetaData | None) -> None:
     )
     options = {"target_metadata": metadata, "literal_binds": True}
     context.impl = SafePostgresqlImpl(
-        context.dialect, None, True, True, io.StringIO(), options
+        context.dialect, context.connection, True, True, io.StringIO(), options
     )
     with PortableOperations(context).installed():
         script.module.upgrade()

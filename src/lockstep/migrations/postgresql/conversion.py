@@ -11,6 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ENUM
+
 from lockstep.migrations.ddl import type_sql
 from lockstep.migrations.kinds import Kind, kind_of
 
@@ -86,6 +89,11 @@ def using_for(
     if old is None:
         return Using(f"{column}::text::{plain}", None)
     one, two = kind_of(old), kind_of(new)
+    if is_native_enum(old, dialect):
+        column = f"{column}::text"
+    if is_native_enum(new, dialect):
+        through = using_for(column, old, sa.Text(), dialect)
+        return Using(f"({through.expression})::text::{plain}", through.condition)
     if one == two == "text":
         return _text(column, new)
     expression, condition = _SPECIAL.get((one, two), ("{c}::{t}", None))
@@ -95,6 +103,11 @@ def using_for(
         expression.format(c=column, t=plain),
         None if condition is None else condition.format(c=column, t=plain),
     )
+
+
+def is_native_enum(type_: TypeEngine[Any], dialect: Dialect) -> bool:
+    """Whether PostgreSQL has a type of its own for these labels."""
+    return isinstance(type_.dialect_impl(dialect), ENUM)
 
 
 def _text(column: str, new: TypeEngine[Any]) -> Using:

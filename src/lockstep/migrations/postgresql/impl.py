@@ -15,12 +15,14 @@ import sqlalchemy as sa
 from alembic.ddl.postgresql import PostgresqlImpl
 
 from lockstep.errors import MigrationError
-from lockstep.migrations.ddl import lone_column, own_checks
-from lockstep.migrations.postgresql.conversion import using_for
-from lockstep.migrations.sqlite.conversion import refuse_change
+from lockstep.migrations.ddl import lone_column, make_dialect, own_checks, raw, type_sql
+from lockstep.migrations.postgresql.conversion import is_native_enum, using_for
+from lockstep.migrations.sqlite.conversion import is_exact, refuse_change
 from lockstep.migrations.sqlite.table_text import Clause
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.schema.types.portable import quoted
+
+_PLAIN = make_dialect("postgresql")
 
 _ENUMS_OF_TABLE = """
 SELECT t.oid::bigint, quote_ident(n.nspname) || '.' || quote_ident(t.typname)
@@ -44,25 +46,65 @@ class SafePostgresqlImpl(PostgresqlImpl):
         return found if isinstance(found, sa.MetaData) else None
 
     def alter_column(self, table_name: str, column_name: str, **options: Any) -> None:
-        """Change a column; a new type carries its values over exactly."""
+        """Change a column; a new type carries its values over exactly.
+
+        ``autoincrement`` gives the column a sequence of its own, or takes it away.
+        """
         type_ = options.get("type_")
         options.pop("sqlite_using", None)
+        counts = options.pop("autoincrement", None)
+        default = options.get("server_default", False)
+        known = type_ or options.get("existing_type")
+        if isinstance(default, str) and known is not None:
+            options["server_default"] = stored_default(known, default)
+        if counts is False:
+            self._drop_sequence(table_name, column_name)
         if type_ is None:
             super().alter_column(table_name, column_name, **options)
-            return
+        else:
+            self._alter_type(table_name, column_name, type_, options)
+        if counts is True:
+            name = options.get("name") or column_name
+            self._create_sequence(table_name, name)
+
+    def _create_sequence(self, table: str, column: str) -> None:
+        name = quote(f"{table}_{column}_seq"[:63])
+        place, own = quote(table), quote(column)
+        self._sql(f"CREATE SEQUENCE {name} OWNED BY {place}.{own}")
+        self._sql(
+            f"SELECT setval({quoted(name)}::regclass, "
+            f"coalesce((SELECT max({own}) FROM {place}), 0) + 1, false)"
+        )
+        self._sql(
+            f"ALTER TABLE {place} ALTER COLUMN {own} "
+            f"SET DEFAULT nextval({quoted(name)}::regclass)"
+        )
+
+    def _drop_sequence(self, table: str, column: str) -> None:
+        self._sql(
+            f"ALTER TABLE {quote(table)} ALTER COLUMN {quote(column)} DROP DEFAULT"
+        )
+        owned = self._owned_sequence(table, column)
+        if owned is not None:
+            self._sql(f"DROP SEQUENCE {owned}")
+
+    def _alter_type(
+        self, table_name: str, column_name: str, type_: Any, options: dict[str, Any]
+    ) -> None:
         new = sa.types.to_instance(type_)
+        self._ensure_enum(new)
         old = options.get("existing_type")
         old = None if old is None else sa.types.to_instance(old)
         given = options.pop("postgresql_using", None)
         if old is not None:
-            if given is None:
-                refuse_change(table_name, column_name, old, new)
+            if given is None and not is_exact(old, new) and not self.as_sql:
+                given = self._nothing_to_carry(table_name, column_name, old, new)
             self._drop_own_checks(table_name, column_name, old)
         using = using_for(quote(column_name), old, new, self.dialect)
         if given is None and using.condition is not None:
             self._refuse_inexact(table_name, column_name, using.condition, new)
         default = options.get("server_default", False)
-        if default is not False or self._has_default(table_name, column_name):
+        if default is not False:
             self._sql(
                 f"ALTER TABLE {quote(table_name)} ALTER COLUMN {quote(column_name)} "
                 "DROP DEFAULT"
@@ -73,7 +115,48 @@ class SafePostgresqlImpl(PostgresqlImpl):
             postgresql_using=given or using.expression,
             **options,
         )
-        self._add_own_checks(table_name, options.get("name") or column_name, new)
+        name = options.get("name") or column_name
+        self._add_own_checks(table_name, name, new)
+        self._widen_sequence(table_name, name, new)
+
+    def add_column(self, table_name: str, column: sa.Column[Any], **kw: Any) -> None:
+        """Add a column, and its native enum type if that is new."""
+        self._ensure_enum(column.type)
+        super().add_column(table_name, column, **kw)
+
+    def create_table(self, table: sa.Table, **kw: Any) -> None:
+        """Create a table; native enum types that exist already are used."""
+        for column in table.columns:
+            self._ensure_enum(column.type)
+        super().create_table(table, **kw)
+
+    def _ensure_enum(self, type_: sa.types.TypeEngine[Any]) -> None:
+        named: Any = type_.dialect_impl(self.dialect)
+        if not is_native_enum(type_, self.dialect):
+            return
+        # SQLAlchemy would create it with each table that has such a column.
+        named.create_type = False
+        if self.connection is not None and not self.as_sql:
+            query = sa.text("SELECT to_regtype(:name) IS NOT NULL")
+            name = {"name": quote(str(named.name))}
+            if self.connection.execute(query, name).scalar():
+                return
+        labels = ", ".join(quoted(label) for label in named.enums)
+        self._sql(f"CREATE TYPE {quote(str(named.name))} AS ENUM ({labels})")
+
+    def _nothing_to_carry(
+        self,
+        table: str,
+        column: str,
+        old: sa.types.TypeEngine[Any],
+        new: sa.types.TypeEngine[Any],
+    ) -> str:
+        """Return the USING for a column without values; refuse one with some."""
+        assert self.connection is not None, "only SQL texts have none"
+        query = f"SELECT count({quote(column)}) FROM {quote(table)}"  # noqa: S608 - quoted
+        rows = self.connection.execute(raw(query)).scalar()
+        refuse_change(table, column, old, new, int(rows or 0))
+        return "NULL"
 
     def _refuse_inexact(
         self,
@@ -84,10 +167,11 @@ class SafePostgresqlImpl(PostgresqlImpl):
     ) -> None:
         if self.as_sql or self.connection is None:
             return
-        rows = self.connection.exec_driver_sql(
+        query = (
             f"SELECT count(*) FROM {quote(table)} "  # noqa: S608 - quoted
             f"WHERE {quote(column)} IS NOT NULL AND NOT ({condition})"
-        ).scalar()
+        )
+        rows = self.connection.execute(raw(query)).scalar()
         if rows:
             raise MigrationError(
                 f"{rows} rows of {table}.{column} cannot be carried to {new!r} "
@@ -96,23 +180,26 @@ class SafePostgresqlImpl(PostgresqlImpl):
                 detail={"table": table, "column": column, "rows": rows},
             )
 
-    def _has_default(self, table: str, column: str) -> bool:
-        if self.as_sql or self.connection is None:
-            return False
-        query = sa.text(
-            "SELECT EXISTS (SELECT FROM pg_attribute WHERE attname = :column "
-            "AND attrelid = to_regclass(:table) AND atthasdef AND attgenerated = '')"
-        )
-        found = self.connection.execute(
-            query, {"table": quote(table), "column": column}
-        )
-        return bool(found.scalar())
+    def _widen_sequence(
+        self, table: str, column: str, type_: sa.types.TypeEngine[Any]
+    ) -> None:
+        """Let a column's own sequence count as far as the column can."""
+        owned = self._owned_sequence(table, column)
+        if owned is not None and type_sql(self.dialect, type_) == "BIGINT":
+            self._sql(f"ALTER SEQUENCE {owned} AS bigint")
+
+    def _owned_sequence(self, table: str, column: str) -> str | None:
+        if self.connection is None or self.as_sql:
+            return None
+        query = sa.text("SELECT pg_get_serial_sequence(:table, :column)")
+        values = {"table": quote(table), "column": column}
+        return self.connection.execute(query, values).scalar()
 
     def _own_checks(
         self, table: str, column: str, type_: sa.types.TypeEngine[Any]
     ) -> list[Clause]:
         lone = lone_column(table, column, type_, metadata=self._metadata)
-        return own_checks(self.dialect, lone)
+        return own_checks(_PLAIN, lone)
 
     def _drop_own_checks(
         self, table: str, column: str, type_: sa.types.TypeEngine[Any]
@@ -149,7 +236,7 @@ class SafePostgresqlImpl(PostgresqlImpl):
             self._replace_native_enum(table_name, column_name, type_, using)
             return
         self._drop_own_checks(table_name, column_name, existing_type)
-        words = self.dialect.type_compiler_instance.process(type_)
+        words = type_sql(_PLAIN, type_)
         self._sql(
             f"ALTER TABLE {quote(table_name)} ALTER COLUMN {column} TYPE {words} "
             f"USING {using}"
@@ -264,3 +351,11 @@ def enum_mapping(column: str, rename: Mapping[str, str | None]) -> str:
         for old, new in rename.items()
     )
     return f"CASE {column} {cases} ELSE {column} END"
+
+
+def stored_default(type_: Any, default: str) -> Any:
+    """Return a default given as text, as a column of that type would keep it."""
+    kind = sa.types.to_instance(type_)
+    lone = lone_column("t", "c", kind, server_default=default)
+    kept: Any = lone.c.c.server_default
+    return kept.arg

@@ -278,6 +278,8 @@ class OperationRenderer:
             arguments.append(f"nullable={op.modify_nullable!r}")
         if op.modify_server_default is not False:
             arguments.append(f"server_default={self._default(op, where)}")
+        if op.kw.get("autoincrement") is not None:
+            arguments.append(f"autoincrement={op.kw['autoincrement']!r}")
         if op.modify_comment is not False:
             arguments.append(f"comment={literal(op.modify_comment)}")
         if op.modify_name is not None:

@@ -19,6 +19,7 @@ from lockstep.migrations.expressions import PerEngine
 from lockstep.migrations.portable_default import portable_default
 from lockstep.migrations.render.code import call, literal
 from lockstep.schema import utc_now
+from lockstep.schema.defaults import StoredDefault
 
 _SQLITE, _POSTGRESQL = make_dialect("sqlite"), make_dialect("postgresql")
 PER_ENGINE_IMPORT = "from lockstep.migrations import per_engine"
@@ -78,6 +79,8 @@ class ValueRenderer:
             default = default.element  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         if isinstance(default, True_ | False_):
             return "sa.true()" if isinstance(default, True_) else "sa.false()"
+        if isinstance(default, StoredDefault):
+            return literal(default.text)
         if isinstance(default, utc_now):
             return "ls.utc_now()"
         if isinstance(default, FunctionElement) and not list(default.clauses):

@@ -98,7 +98,6 @@ def conversion_for(
     """
     if old is not None:
         one, two = kind_of(old), kind_of(new)
-        refuse_change(table, column, old, new)
         alike = type_sql(dialect, old) == type_sql(dialect, new)
         if one == two and (repr(old) == repr(new) or one in _AFFINE):
             return None
@@ -110,19 +109,33 @@ def conversion_for(
 
 
 def refuse_change(
-    table: str, column: str, old: TypeEngine[Any], new: TypeEngine[Any]
+    table: str, column: str, old: TypeEngine[Any], new: TypeEngine[Any], rows: int
 ) -> None:
-    """Refuse a change of family that has no exact way on every engine."""
+    """Refuse a change of family that has no exact way, if any row has a value.
+
+    Args:
+        table: For the message.
+        column: For the message.
+        old: The type so far.
+        new: The type to be.
+        rows: How many rows have a value.
+    """
     one, two = kind_of(old), kind_of(new)
-    if "other" in (one, two) or can_change(one, two):
+    if not rows or is_exact(old, new):
         return
     raise MigrationError(
         f"{table}.{column} cannot be changed from {old!r} to {new!r}: {one} has no "
-        f"exact {two}",
+        f"exact {two}, and {rows} rows have a value",
         hint="add a new column, fill it with op.run_batches, drop the old one; or "
         "give both postgresql_using= and sqlite_using=",
-        detail={"table": table, "column": column},
+        detail={"table": table, "column": column, "rows": rows},
     )
+
+
+def is_exact(old: TypeEngine[Any], new: TypeEngine[Any]) -> bool:
+    """Whether values of one type can be tried in another."""
+    one, two = kind_of(old), kind_of(new)
+    return "other" in (one, two) or can_change(one, two)
 
 
 def _reader(old: TypeEngine[Any] | None, dialect: Dialect) -> Callable[[Any], Any]:

@@ -25,7 +25,11 @@ from lockstep.migrations.postgresql.impl import enum_mapping
 from lockstep.migrations.results import ProgressCallback, silent
 from lockstep.migrations.sqlite import edits
 from lockstep.migrations.sqlite.catalog import Catalog
-from lockstep.migrations.sqlite.conversion import conversion_for
+from lockstep.migrations.sqlite.conversion import (
+    conversion_for,
+    is_exact,
+    refuse_change,
+)
 from lockstep.migrations.sqlite.rebuild import Rebuild
 from lockstep.migrations.sqlite.table_text import ColumnText, parse_table
 from lockstep.migrations.sqlite.tokens import canonical, quote
@@ -204,9 +208,20 @@ class SafeSqliteImpl(SQLiteImpl):
         if using is not None:
             rebuild.expressions[column.lower()] = using
             return
+        if old is not None and not is_exact(old, new):
+            refuse_change(rebuild.name, column, old, new, self._values(rebuild, column))
+            rebuild.expressions[column.lower()] = "NULL"
+            return
         conversion = conversion_for(rebuild.name, column, old, new, self.dialect)
         if conversion is not None:
             rebuild.conversions[column.lower()] = conversion
+
+    def _values(self, rebuild: Rebuild, column: str) -> int:
+        """Count the rows that have a value in a column."""
+        if column.lower() not in rebuild.old_columns():
+            return 0
+        query = f"SELECT count({quote(column)}) FROM {quote(rebuild.name)}"  # noqa: S608 - quoted
+        return int(self._catalog.scalar(query))
 
     def _refuse_nulls(self, rebuild: Rebuild, column: str) -> None:
         if column.lower() not in rebuild.old_columns():
