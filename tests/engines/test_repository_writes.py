@@ -360,3 +360,32 @@ def test_a_row_changed_behind_the_session_is_not_overwritten(shop: Database) -> 
             parts.update(bolt.id, {"quantity": 1}, expected_version=held.version)
         assert caught.value.actual == 5
         assert (held.version, held.quantity) == (5, 50)
+
+
+def test_what_was_read_stays_readable_after_a_session_that_failed(
+    shop: Database,
+) -> None:
+    bolt = add_bolt(shop, quantity=5)
+    with pytest.raises(StaleVersion), shop.write_session() as session:
+        parts = Repository(Part, session)
+        held = parts.get(bolt.id)
+        parts.update(bolt.id, {"quantity": 1}, expected_version=9)
+    assert (held.name, held.quantity, held.version) == ("Bolt", 5, 1)
+    with pytest.raises(NotLoaded):
+        _ = held.bin
+
+
+def test_a_transaction_that_failed_can_be_tried_again_with_its_instances(
+    shop: Database,
+) -> None:
+    nut = Part(name="Nut")
+    for is_last in (False, True):
+        try:
+            with shop.write_session() as session:
+                Repository(Part, session).add(nut)
+                if not is_last:
+                    raise ConnectionAbortedError
+        except ConnectionAbortedError:
+            continue
+    with shop.read_session() as session:
+        assert Repository(Part, session).get(nut.id).version == 1
