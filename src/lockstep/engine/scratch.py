@@ -10,6 +10,7 @@ but that database is created or dropped.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import secrets
 import shutil
@@ -55,6 +56,8 @@ def scratch_database(
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     elif dialect_name == "postgresql":
+        if importlib.util.find_spec("psycopg") is None:
+            raise MissingExtraError("A scratch database on PostgreSQL", extra="pg")
         with postgresql_database(scratch_server_url(settings)) as url:
             yield url
     else:
