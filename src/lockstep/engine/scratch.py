@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from lockstep.engine.embedded import EmbeddedPostgres
 from lockstep.engine.sessions import raise_classified
 from lockstep.engine.urls import DatabaseUrl
-from lockstep.errors import ConfigError
+from lockstep.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from lockstep.config import Settings
