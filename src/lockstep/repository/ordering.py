@@ -194,10 +194,9 @@ class Ordering:
     def signature(self, facts: ModelFacts[Any], dialect: Dialect) -> bytes:
         """Return what binds a cursor to this model, order and engine."""
         parts = [facts.table_name, facts.name, dialect.name]
-        parts += [
-            str(clause.compile(dialect=dialect, compile_kwargs=_LITERAL))
-            for clause in self.clauses()
-        ]
+        for clause in self.clauses():
+            compiled = clause.compile(dialect=dialect)
+            parts += [str(compiled), repr(sorted(compiled.params.items()))]
         return hashlib.sha256("\n".join(parts).encode()).digest()
 
     def _is_uniform(self) -> bool:
@@ -205,9 +204,6 @@ class Ordering:
         return all(
             not term.nullable and term.descending is first for term in self.terms
         )
-
-
-_LITERAL = {"literal_binds": True}
 
 
 def ordering_of(
