@@ -13,7 +13,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import uvicorn
 from sqlalchemy import exists, select
@@ -56,7 +56,8 @@ def serve(db: Database, *, host: str, port: int | None, browser: bool) -> None:
         config = uvicorn.Config(
             app, log_level="warning", timeout_graceful_shutdown=SHUTDOWN_S
         )
-        with _kept_tidy(db):
+        # uvicorn raises Ctrl-C again after it has ended in order.
+        with _kept_tidy(db), suppress(KeyboardInterrupt):
             _Server(config, app.state.live).run(sockets=[listener])
 
 
@@ -109,9 +110,10 @@ def _kept_tidy(db: Database) -> Generator[None]:
             if stopped.wait(TIDY_EVERY_S):
                 return
 
-    keeper = threading.Thread(target=keep, name="housekeeping")
-    keeper.start()
+    # A daemon, because Ctrl-C may come between any two of these lines.
+    keeper = threading.Thread(target=keep, name="housekeeping", daemon=True)
     try:
+        keeper.start()
         yield
     finally:
         stopped.set()

@@ -82,7 +82,9 @@ def test_the_whole_way(db: Database, who: People, clock: ManualClock) -> None:
     assert order.assignee_id is None
     assert order.resolved_at is None
     do(db, who.technician, work.take, BREAKDOWN)
-    do(db, who.technician, work.resolve, BREAKDOWN, resolution="Cable changed")
+    clock.advance(3600)
+    order = do(db, who.technician, work.resolve, BREAKDOWN, resolution="Cable changed")
+    assert order.downtime_minutes == 60
     order = do(db, who.operator, work.close, BREAKDOWN)
     assert order.status is WorkStatus.CLOSED
     with db.read_session() as session:

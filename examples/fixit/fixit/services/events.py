@@ -6,7 +6,8 @@ other's changes; nothing is broadcast in memory that a crash could lose.
 
 Each number comes from a counter row that stays locked until the transaction ends.
 So numbers become visible in their order and none appears behind a marker. A
-service publishes as its last step, to hold that lock for a moment only.
+service publishes after it has locked everything else: whoever holds this lock waits
+for nobody, so no two transactions wait for each other.
 """
 
 from __future__ import annotations

@@ -216,6 +216,6 @@ def _lock_administrators(session: Session) -> set[uuid.UUID]:
         select(User.id)
         .join(User.role)
         .where(Role.name == ADMINISTRATOR, User.is_active)
-        .with_for_update(of=User)
+        .with_for_update(of=User, key_share=True)
     )
     return set(session.scalars(active))

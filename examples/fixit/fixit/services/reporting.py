@@ -19,6 +19,7 @@ from fixit.models import (
 )
 from fixit.permissions import Identity, require
 from fixit.services.events import next_number, publish
+from fixit.services.locking import lock_row
 from fixit.services.notifications import notify, people_who_may
 from fixit.services.orders import UNFINISHED
 from fixit.services.work import write_log
@@ -153,10 +154,8 @@ def _sent_before(session: Session, who: Identity, key: str | None) -> WorkOrder 
 
 
 def _stop_machine(session: Session, equipment_id: uuid.UUID) -> None:
-    machine = session.get_one(
-        Equipment, equipment_id, with_for_update=True, populate_existing=True
-    )
-    if machine.status is not EquipmentStatus.DOWN:
+    machine = lock_row(session, Equipment, equipment_id)
+    if machine is not None and machine.status is not EquipmentStatus.DOWN:
         Repository(Equipment, session).update(
             machine.id,
             {"status": EquipmentStatus.DOWN},

@@ -73,7 +73,7 @@ def run_due(session: Session, on: date | None = None) -> list[WorkOrder]:
         .where(Schedule.is_active, Schedule.next_due_on <= on)
         .options(joinedload(Schedule.checklist))
         .order_by(Schedule.id)
-        .with_for_update(of=Schedule)
+        .with_for_update(of=Schedule, key_share=True)
         .execution_options(populate_existing=True)
     ).all()
     made: list[WorkOrder] = []
@@ -86,6 +86,8 @@ def run_due(session: Session, on: date | None = None) -> list[WorkOrder]:
             {"next_due_on": next_due_on},
             expected_version=schedule.version,
         )
+    for order in made:
+        publish(session, "work_order", "scheduled", order.id)
     return made
 
 
@@ -136,5 +138,4 @@ def _make(session: Session, schedule: Schedule, due_on: date) -> WorkOrder:
     write_log(session, order.id, None, "scheduled", f"due on {due_on.isoformat()}")
     technicians = people_who_may(session, "work_orders:resolve")
     notify(session, technicians, order, f"{machine.code}: {title}")
-    publish(session, "work_order", "scheduled", order.id)
     return order

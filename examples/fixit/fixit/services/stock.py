@@ -23,6 +23,7 @@ from fixit.models import (
 )
 from fixit.permissions import Identity, require
 from fixit.services.events import publish
+from fixit.services.locking import lock_row
 from fixit.validation import code, folded, request_key, text, whole
 from lockstep import Page, Repository
 
@@ -158,7 +159,7 @@ def receive(
     require(who, "stock:manage")
     label = text(bin_label, "bin", most=40, least=0)
     # Locking the part lets two deliveries into one new bin pass one by one.
-    part = session.get(SparePart, part_id, with_for_update=True)
+    part = lock_row(session, SparePart, part_id)
     if part is None or session.get(Location, location_id) is None:
         raise NotThere("There is no such part or place.")
     if known := find_movement(session, who, request):
@@ -198,9 +199,7 @@ def count(
     against what lies there now, with the bin's row locked.
     """
     require(who, "stock:manage")
-    level = session.get(
-        InventoryLevel, level_id, with_for_update=True, populate_existing=True
-    )
+    level = lock_row(session, InventoryLevel, level_id)
     if level is None:
         raise NotThere("There is no such bin.")
     clean_reason = text(reason, "reason", most=200)

@@ -8,7 +8,7 @@ from catches the rest: a button on a stale page changes nothing.
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import exists, select
@@ -27,13 +27,14 @@ from fixit.models import (
 )
 from fixit.permissions import Identity, require
 from fixit.services.events import publish
+from fixit.services.locking import lock_row
 from fixit.services.notifications import notify, people_who_may
 from fixit.services.orders import UNFINISHED, may_see
 from fixit.services.transitions import Action, check
 from fixit.validation import text, whole
 from lockstep import Repository
 
-DOWNTIME_MAX = timedelta(days=366)
+DOWNTIME_MINUTES_MAX = 366 * 24 * 60
 
 
 def take(session: Session, who: Identity, order_id: uuid.UUID) -> WorkOrder:
@@ -140,26 +141,24 @@ def resolve(
     check(who, Action.RESOLVE, order)
     if missing := _missing_steps(session, order_id):
         raise StepsMissing(missing)
-    time = now(session)
+    words = text(resolution, "resolution", most=4000)
     if downtime_minutes is None:
-        downtime_minutes = _minutes_down(order, time)
-    most = int(DOWNTIME_MAX.total_seconds()) // 60
+        downtime_minutes = _minutes_down(order, now(session))
+    _start_machine(session, order)
     changed = _change(
         session,
         who,
         order,
         "resolved",
-        text(resolution, "resolution", most=4000),
+        words,
         expected_version=expected_version,
         status=WorkStatus.RESOLVED,
-        resolution=text(resolution, "resolution", most=4000),
-        resolved_at=time,
+        resolution=words,
+        resolved_at=now(session),
         downtime_minutes=whole(
-            downtime_minutes, "downtime_minutes", least=0, most=most
+            downtime_minutes, "downtime_minutes", least=0, most=DOWNTIME_MINUTES_MAX
         ),
     )
-    if order.machine_down:
-        _start_machine(session, order)
     if order.reporter_id is not None and order.reporter_id != who.user_id:
         notify(session, [order.reporter_id], order, f"#{order.number} is resolved")
     return changed
@@ -182,7 +181,11 @@ def close(session: Session, who: Identity, order_id: uuid.UUID) -> WorkOrder:
 def reopen(
     session: Session, who: Identity, order_id: uuid.UUID, reason: str
 ) -> WorkOrder:
-    """Put a finished order back on the list, with the reason."""
+    """Put a finished order back on the list, with the reason.
+
+    Its downtime stays as it was counted; a machine that stopped again is reported
+    again.
+    """
     order = lock_order(session, who, order_id)
     check(who, Action.REOPEN, order)
     note = text(reason, "reason", most=1000)
@@ -196,6 +199,7 @@ def reopen(
         assignee_id=None,
         resolved_at=None,
         closed_at=None,
+        machine_down=False,
     )
     told = set(people_who_may(session, "work_orders:work")) - {who.user_id}
     notify(session, told, order, f"#{order.number} is open again: {note}")
@@ -209,7 +213,8 @@ def cancel(
     order = lock_order(session, who, order_id)
     check(who, Action.CANCEL, order)
     note = text(reason, "reason", most=1000)
-    changed = _change(
+    _start_machine(session, order)
+    return _change(
         session,
         who,
         order,
@@ -218,9 +223,6 @@ def cancel(
         status=WorkStatus.CANCELLED,
         closed_at=now(session),
     )
-    if order.machine_down:
-        _start_machine(session, order)
-    return changed
 
 
 def lock_order(session: Session, who: Identity, order_id: uuid.UUID) -> WorkOrder:
@@ -229,9 +231,7 @@ def lock_order(session: Session, who: Identity, order_id: uuid.UUID) -> WorkOrde
     Raises:
         NotThere: No such order, or this user may not see it.
     """
-    order = session.get(
-        WorkOrder, order_id, with_for_update=True, populate_existing=True
-    )
+    order = lock_row(session, WorkOrder, order_id)
     if order is None or not may_see(who, order):
         raise NotThere("There is no such work order.")
     return order
@@ -290,13 +290,15 @@ def _missing_steps(session: Session, order_id: uuid.UUID) -> list[str]:
 
 def _minutes_down(order: WorkOrder, until: datetime) -> int:
     if not order.machine_down:
-        return 0
-    down = min(max(until - order.reported_at, timedelta()), DOWNTIME_MAX)
-    return int(down.total_seconds()) // 60
+        return order.downtime_minutes
+    minutes = int((until - order.reported_at).total_seconds()) // 60
+    return min(max(minutes, 0), DOWNTIME_MINUTES_MAX)
 
 
 def _start_machine(session: Session, order: WorkOrder) -> None:
-    """Note that the machine runs, unless another order says it is down."""
+    """Let the machine run if it was down for this order and for no other."""
+    if not order.machine_down:
+        return
     still_down = select(
         exists().where(
             WorkOrder.equipment_id == order.equipment_id,
@@ -305,8 +307,10 @@ def _start_machine(session: Session, order: WorkOrder) -> None:
             WorkOrder.status.in_(UNFINISHED),
         )
     )
-    machine = session.get_one(Equipment, order.equipment_id, with_for_update=True)
-    if machine.status is EquipmentStatus.DOWN and not session.scalar(still_down):
+    machine = lock_row(session, Equipment, order.equipment_id)
+    if machine is None or machine.status is not EquipmentStatus.DOWN:
+        return
+    if not session.scalar(still_down):
         Repository(Equipment, session).update(
             machine.id,
             {"status": EquipmentStatus.RUNNING},
