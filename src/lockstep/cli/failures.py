@@ -16,7 +16,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -115,7 +115,8 @@ class Failure:
     def of(cls, error: BaseException) -> Failure:
         """Return what to say about any exception."""
         if isinstance(error, LockstepError):
-            return cls(**error.to_json())
+            facts = error.to_json()
+            return cls(**{item.name: facts[item.name] for item in fields(cls)})
         if isinstance(error, OSError) and error.strerror:
             where = f"{error.filename}: " if error.filename else ""
             return cls("system", type(error).__name__, where + error.strerror)

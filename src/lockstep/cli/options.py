@@ -99,9 +99,10 @@ class Verb(_HelpText, rich_click.RichCommand):
     examples: Mapping[str, str]
 
     def parse_args(self, ctx: plain_click.Context, args: list[str]) -> list[str]:
-        """Parse the line; ``-1`` is a revision, one step back, and no option."""
+        """Parse the line; a target of ``-1`` is one step back, and no option."""
+        takes_target = any(parameter.name == "target" for parameter in self.params)
         steps = [word for word in args if _STEPS_BACK.fullmatch(word)]
-        if steps and "--" not in args:
+        if takes_target and steps and "--" not in args:
             args = [word for word in args if word not in steps] + ["--", *steps]
         return super().parse_args(ctx, args)
 
@@ -109,10 +110,11 @@ class Verb(_HelpText, rich_click.RichCommand):
         """Write the examples line by line; a paragraph would run them together."""
         from rich.padding import Padding
         from rich.table import Table
+        from rich.text import Text
 
         grid = Table.grid(padding=(0, 3))
         for line, what in self.examples.items():
-            grid.add_row(f"  {line}", f"[dim]{what}[/dim]" if what else "")
+            grid.add_row(Text(f"  {line}"), Text(what, style="dim"))
         formatter.write(Padding("Examples", (0, 1), style="bold"))
         formatter.write(Padding(grid, (0, 1)))
 

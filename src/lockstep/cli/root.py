@@ -147,20 +147,22 @@ def _termination_unwinds() -> Generator[None]:
             signal.signal(other, signal.SIG_IGN)
         raise failures.Terminated(number)
 
-    chosen = (signal.SIGTERM, signal.SIGHUP)
+    # A signal that the parent ignores (nohup) stays ignored.
+    chosen = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is signal.SIG_DFL
+    ]
     try:
-        before = {number: signal.getsignal(number) for number in chosen}
         for number in chosen:
-            if before[number] is signal.SIG_DFL:
-                signal.signal(number, unwind)
+            signal.signal(number, unwind)
     except ValueError:  # not the main thread: the embedding program owns its signals
-        yield
-        return
+        chosen = []
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in chosen:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from lockstep.cli.failures import EXIT_FAILED, Finished, secrets_of
 from lockstep.cli.output import Output, Page
 from lockstep.errors import ConfigError
+from lockstep.redaction import redact
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -81,7 +82,7 @@ class Run:
         self.yes = yes
         self._url = url
         self._start = project
-        if url is not None and secrets_of([url]):
+        if url is not None and redact(url) != url:
             self.output.warning(
                 "the password in --url can be read by every user of this machine; "
                 "set LOCKSTEP_URL instead"
@@ -161,7 +162,7 @@ class Run:
     def secrets(self) -> set[str]:
         """Return every password this run may know of, so that none gets printed."""
         urls = [value for value in os.environ.values() if "://" in value]
-        urls += [word.partition("=")[2] or word for word in sys.argv if "://" in word]
+        urls += [word.removeprefix("--url=") for word in sys.argv if "://" in word]
         if self._url is not None:
             urls.append(self._url)
         if self._settings is not None:

@@ -29,13 +29,14 @@ ENDINGS: dict[str, Any] = {
 }
 
 
-@command("end", document={}, examples={}, yes=True)
-@argument("how")
+@command("end", document={}, examples={"lockstep end [x]": "[red]y"}, yes=True)
+@argument("target")
 @option("--loud", is_flag=True, help="Say more.")
-def end(run: Run, *, how: str, loud: bool) -> None:
+def end(run: Run, *, target: str, loud: bool) -> None:
     """End in some way."""
     if loud:
         run.output.progress("working")
+    how = target
     if how == "signal":
         run.keeps("the first half was kept")
         os.kill(os.getpid(), signal.SIGTERM)
@@ -44,7 +45,7 @@ def end(run: Run, *, how: str, loud: bool) -> None:
         run.require_yes(plan, lambda page: page.line("drop tool"), why="rows go")
     if how in ENDINGS:
         raise ENDINGS[how]()
-    run.output.result({"how": how}, lambda page: page.line(how))
+    run.output.result({"target": how}, lambda page: page.line(how))
 
 
 def invoke(*words: str, env: dict[str, str] | None = None) -> Result:
@@ -140,12 +141,20 @@ def test_a_password_in_url_is_warned_about_and_not_repeated() -> None:
     result = invoke("end", "well", "--url", "postgresql://ann:s3cret@db/shop")
     assert "LOCKSTEP_URL" in result.stderr
     assert "s3cret" not in result.output
+    same = invoke("end", "well", "--url", "postgresql://postgres:postgres@db/x")
+    assert "LOCKSTEP_URL" in same.stderr
     assert invoke("end", "well", "--url", "sqlite:///x.db").stderr == ""
 
 
-def test_minus_one_is_a_step_back_and_no_option() -> None:
-    result = invoke("end", "-1", "--json")
-    assert json.loads(result.stdout) == {"how": "-1"}
+@pytest.mark.parametrize("words", [["-1", "--json"], ["--json", "--", "-1"]])
+def test_minus_one_is_a_step_back_and_no_option(words: list[str]) -> None:
+    result = invoke("end", *words)
+    assert json.loads(result.stdout)["target"] == "-1"
+
+
+def test_examples_are_text_and_no_markup() -> None:
+    shown = invoke("end", "--help").stdout
+    assert "lockstep end [x]   [red]y" in shown
 
 
 def test_help_fits_80_columns_and_has_no_escapes() -> None:

@@ -15,6 +15,7 @@ from lockstep.cli.migrate.progress import MigrationProgress
 from lockstep.cli.options import command, option
 from lockstep.cli.output import Page
 from lockstep.cli.run import Run
+from lockstep.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from lockstep.migrations import VerifyReport
@@ -87,9 +88,12 @@ def verify(run: Run, *, dialects: tuple[str, ...]) -> None:
     The result is compared with the models, and sample rows are carried through. Your
     own database is not touched.
     """
-    chosen = dialects or DIALECTS
     with run.migrations() as migrations, MigrationProgress(run.output) as progress:
-        report = migrations.verify(chosen, on_progress=progress)
+        try:
+            report = migrations.verify(dialects or DIALECTS, on_progress=progress)
+        except MissingExtraError as error:
+            error.hint += "; or verify on SQLite alone: --dialect sqlite"
+            raise
     run.output.result(
         report.to_json() | {"ok": report.ok}, lambda page: _draw(page, report)
     )
