@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import enum
 import uuid
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, DeclarativeBaseNoMeta
@@ -18,6 +19,7 @@ from sqlalchemy.types import TypeEngine
 from lockstep.schema import types
 from lockstep.schema.names import NAMING_CONVENTION
 from lockstep.schema.strict import PORTABLE
+from lockstep.schema.types.enums import EnumOfAnnotation
 
 ANNOTATIONS: dict[Any, TypeEngine[Any]] = {
     bool: types.Boolean(),
@@ -29,11 +31,21 @@ ANNOTATIONS: dict[Any, TypeEngine[Any]] = {
     datetime.datetime: types.UtcDateTime(),
     datetime.date: types.Date(),
     decimal.Decimal: types.Decimal(),
+    enum.Enum: EnumOfAnnotation(),
+    Literal: EnumOfAnnotation(),
+    dict: types.Json(),
     dict[str, Any]: types.Json(),
+    dict[str, object]: types.Json(),
+    list: types.Json(),
     list[Any]: types.Json(),
+    list[dict[str, Any]]: types.Json(),
     list[str]: types.Array(types.Text()),
     list[int]: types.Array(types.BigInteger()),
+    list[float]: types.Array(types.Float()),
+    list[bool]: types.Array(types.Boolean()),
     list[uuid.UUID]: types.Array(types.Uuid()),
+    list[datetime.date]: types.Array(types.Date()),
+    list[datetime.datetime]: types.Array(types.UtcDateTime()),
 }
 """The portable type that ``Mapped[annotation]`` means without a type of its own."""
 

@@ -232,9 +232,9 @@ def _check_product(operands: Sequence[Any], element: Any) -> None:
     if None in scales:
         other = operands[scales.index(None)]
         not_portable(f"a Decimal multiplied by {other.type!r}", IN_PYTHON)
-    assert sum(scale or 0 for scale in scales) == kind.scale, (
-        "Decimal typed the product"
-    )
+    if sum(scale or 0 for scale in scales) != kind.scale:
+        hint = "give every column its type before the expression is built"
+        not_portable(f"a product of unknown places typed {kind!r}", hint)
 
 
 def _scaled_result(element: Any, what: str) -> Decimal:

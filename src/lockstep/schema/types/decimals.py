@@ -15,7 +15,7 @@ from typing import Any, ClassVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.sql import operators
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
 from lockstep.schema.types.portable import PortableType
 
@@ -54,14 +54,17 @@ class DecimalComparator(TypeDecorator.Comparator[Any]):
     ) -> tuple[Any, TypeEngine[Any]]:
         mine = self.type
         assert isinstance(mine, Decimal)
-        other = other_comparator.type
+        other: Any = other_comparator.type
         if isinstance(other, Decimal):
             number: TypeEngine[Any] | None = other
             places = other.scale
         else:
             number, places = (other if is_integer(other) else None), 0
         if number is None:
-            return op, mine if op in _ADDITIVE else sa.Numeric()
+            # In a class body an annotated column has no type yet. What compiles
+            # the expression looks again and refuses what does not fit.
+            is_later = isinstance(other, NullType) and op is operators.mul
+            return op, mine if op in _ADDITIVE or is_later else sa.Numeric()
         if op in _ADDITIVE:
             return op, mine.result(number, max(mine.scale, places))
         if op is operators.mul:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Hashable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
@@ -109,6 +109,31 @@ class Enum(PortableType[Any]):
 
     def __repr__(self) -> str:
         return f"Enum({', '.join(repr(text) for text in self.stored_values)})"
+
+
+class EnumOfAnnotation(PortableType[Any]):
+    """Stands in an annotation map for ``Mapped[SomeEnum]`` and ``Mapped[Literal]``."""
+
+    impl = sa.String
+    family: ClassVar[str] = "text"
+
+    def _resolve_for_python_type(
+        self, python_type: Any, matched_on: Any, matched_on_flattened: Any
+    ) -> Enum:
+        # SQLAlchemy asks the type it finds for enum.Enum or Literal for the type
+        # of this very annotation; its own Enum answers in the same way.
+        values = get_args(getattr(python_type, "__value__", python_type))
+        return Enum(*(values or (python_type,)))
+
+    def postgresql_type(self) -> TypeEngine[Any]:
+        """Refuse: no column has this type."""
+        raise TypeError("annotate a column with an enum class or a Literal")
+
+    sqlite_type = postgresql_type
+
+    def checked(self, value: Any) -> Any:
+        """Refuse: no column has this type."""
+        self.refuse(value, "no column has this type")
 
 
 def enum_check_name(table: str, column: str) -> str:
