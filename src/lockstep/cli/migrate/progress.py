@@ -13,6 +13,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from lockstep.cli.output import Page, console, printable
 from lockstep.clock import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ class MigrationProgress:
         self._running: str | None = None
 
     def __enter__(self) -> MigrationProgress:
-        from lockstep.cli.output import console
-
         if sys.stderr.isatty():
             self._status = console(sys.stderr).status("")
             self._status.start()
@@ -79,10 +78,8 @@ class MigrationProgress:
                 self._running = None
                 self._finished.append(event)
                 sign = "↓" if event.direction == "downgrade" else "✓"
-                self._output.progress(
-                    f"{event.revision} {event.message} ({event.elapsed_s:.2f} s)",
-                    mark=sign,
-                    style="green",
+                self._tell(
+                    f"{sign} {event.revision} {event.message} ({event.elapsed_s:.2f} s)"
                 )
             case results.RowsDone():
                 self._say(rows_text(event), is_passing=True)
@@ -91,12 +88,16 @@ class MigrationProgress:
             case _:
                 pass
 
+    def _tell(self, text: str) -> None:
+        """Print a line that stays; a line that moves is kept below it."""
+        target = console(sys.stderr) if self._status is None else self._status.console
+        Page(target).line(text, style="green")
+        sys.stderr.flush()
+
     def _say(self, text: str, *, is_passing: bool = False) -> None:
         """Move the status line; in a pipe print it, passing news seldom."""
         if self._status is not None:
             from rich.text import Text
-
-            from lockstep.cli.output import printable
 
             self._status.update(Text(printable(text)))
             return
