@@ -293,7 +293,7 @@ def test_an_upsert_brings_a_deleted_row_back(logins: Database) -> None:
         ([{"name": "x", "lvl": 9}], ("name",), UnknownAttribute),
         ([{"level": 9}], ("name",), InvalidValue),
         ([{"name": None}], ("name",), InvalidValue),
-        ([{"name": "x"}], ("nmae",), UnknownAttribute),
+        ([{"name": "x"}], ("nme",), UnknownAttribute),
         ([{"level": 1, "name": "x"}], ("level",), InvalidValue),
         ([{"name": "x"}], None, InvalidValue),
         ([{"name": "x", "level": Login.level + 1}], ("name",), InvalidValue),

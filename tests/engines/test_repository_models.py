@@ -293,7 +293,7 @@ def test_sqlmodel(db: Database) -> None:
         assert heroes.update(1, {"age": 40}).age == 40
         assert heroes.adjust(1, "age", 2) == 42
         with pytest.raises(UnknownAttribute, match="'name'"):
-            heroes.add({"nam": "Cid"})
+            heroes.add({"nme": "Cid"})
         assert heroes.upsert_many([{"id": 1, "name": "Amy"}, {"id": 5, "name": "x"}])
         assert [each.name for each in heroes.page(order_by="-name", size=2)] == [
             "x",

@@ -130,7 +130,7 @@ def test_a_misspelt_attribute_is_named(shop: Database) -> None:
         with pytest.raises(UnknownAttribute, match="'quantity'"):
             parts.list(quantty=1)
         with pytest.raises(UnknownAttribute, match="'name'"):
-            parts.list(order_by="nam")
+            parts.list(order_by="nme")
         with pytest.raises(UnknownAttribute):
             parts.list(order_by="name; DROP TABLE part")
 
