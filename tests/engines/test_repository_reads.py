@@ -70,7 +70,7 @@ def test_an_absent_row_is_not_found(shop: Database) -> None:
 @pytest.mark.parametrize(
     "key",
     ["text", 7, None, True, b"x", (1, 2), (), {"id": 1}, [None], 1.5, object()],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_a_key_of_the_wrong_kind_is_refused(shop: Database, key: object) -> None:
     with shop.read_session() as session:

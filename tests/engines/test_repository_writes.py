@@ -74,7 +74,7 @@ def test_an_instance_with_its_relations_is_stored(shop: Database) -> None:
         (Bin(label="A"), InvalidValue),
         (7, InvalidValue),
     ],
-    ids=lambda value: str(value)[:40],
+    ids=lambda value: getattr(value, "__name__", type(value).__name__),
 )
 def test_a_refused_row_leaves_the_transaction_usable(
     shop: Database, item: Any, error: type[LockstepError]
@@ -202,7 +202,7 @@ def test_a_versioned_row_is_not_overwritten_by_forgetting_the_version(
         ({"name": "Nut"}, Duplicate),
         ({"bin_id": uuid.uuid4()}, ForeignKeyMissing),
     ],
-    ids=lambda value: str(value)[:30],
+    ids=lambda value: getattr(value, "__name__", type(value).__name__),
 )
 def test_a_refused_update_changes_nothing_anywhere(
     shop: Database, values: dict[str, Any], error: type[LockstepError]

@@ -37,6 +37,8 @@ class Item(Base):
     flag: Mapped[bool]
     data: Mapped[dict[str, Any]]
     tags: Mapped[list[str]]
+    note: Mapped[str | None]
+    plain_note: Mapped[str | None] = mapped_column(sa.String())
 
 
 f = sa.func
@@ -227,6 +229,16 @@ def test_a_path_is_text_of_the_statement_and_of_its_cache_key() -> None:
     hostile = sa.select(Item.data["'; DROP TABLE item; --%s"].as_string())
     assert "'$.\"''; DROP TABLE item; --%s\"'" in on_sqlite(hostile)
     assert "'''; DROP TABLE item; --%%s'" in on_postgresql(hostile)
+
+
+def test_only_what_may_be_null_is_told_where_its_nulls_stand() -> None:
+    assert "NULLS" not in on_sqlite(
+        sa.select(Item.id).order_by(Item.name, Item.id.desc())
+    )
+    assert "NULLS" not in on_postgresql(sa.select(Item.id).order_by(Item.note))
+    assert "NULLS" not in on_sqlite(sa.select(Item.id).order_by(Item.plain_note))
+    ordered = on_sqlite(sa.select(Item.id).order_by(Item.note, Item.note.desc()))
+    assert ordered.endswith("item.note NULLS LAST, item.note DESC NULLS FIRST")
 
 
 def test_text_is_in_byte_order_on_postgresql() -> None:

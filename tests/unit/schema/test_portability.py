@@ -81,7 +81,7 @@ class Zoned(TypeDecorator[dt.datetime]):
         (sa.PickleType(), set()),
         (sa.Enum("a", native_enum=False, create_constraint=True, name="e"), set()),
     ],
-    ids=repr,
+    ids=lambda value: repr(sorted(value)) if isinstance(value, set) else repr(value),
 )
 def test_types(kind: Any, expected: set[str]) -> None:
     assert of_type(kind) == expected

@@ -169,7 +169,11 @@ ACCEPTED: list[tuple[Any, Any, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "value", "stored"), ACCEPTED, ids=repr)
+@pytest.mark.parametrize(
+    ("kind", "value", "stored"),
+    ACCEPTED,
+    ids=[f"{k!r}-{n}" for n, (k, *_) in enumerate(ACCEPTED)],
+)
 def test_what_sqlite_stores(kind: Any, value: Any, stored: Any) -> None:
     dialect = DIALECTS["sqlite"]
     result = kind.dialect_impl(dialect).bind_processor(dialect)(value)
