@@ -6,13 +6,14 @@ another has left.
 
 from __future__ import annotations
 
+from fixit.services import auth
 from fixit.services.events import forget_old_events
 from fixit.services.schedules import run_due
 from lockstep import Database
 
 
 def tidy(db: Database) -> int:
-    """Make the maintenance orders that are due and forget old events.
+    """Make the maintenance orders that are due; forget what is over.
 
     Returns:
         How many orders were made.
@@ -20,4 +21,5 @@ def tidy(db: Database) -> int:
     with db.write_session(actor="scheduler") as session:
         made = run_due(session)
         forget_old_events(session)
+        auth.sweep(session)
     return len(made)

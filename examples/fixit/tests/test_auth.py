@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from fixit import security
 from fixit.errors import Forbidden, Invalid, LoginRefused, PinChangeRequired, WeakPin
+from fixit.housekeeping import tidy
 from fixit.models import LoginAttempt, LoginSession, User
 from fixit.services import auth, orders, people
 from lockstep import Database
@@ -121,15 +122,16 @@ def test_a_login_forgets_the_failures_before(db: Database) -> None:
     assert count(db, LoginAttempt) == 0
 
 
-def test_counts_of_ids_that_nobody_has_go_away(
-    db: Database, clock: ManualClock
-) -> None:
+def test_what_is_over_is_swept_away(db: Database, clock: ManualClock) -> None:
+    auth.login(db, "TECH-001", "5678")
     for guess in ("A", "B", "C"):
         with pytest.raises(LoginRefused):
             auth.login(db, guess, "wrong")
+    tidy(db)
+    assert (count(db, LoginAttempt), count(db, LoginSession)) == (3, 1)
     clock.advance(auth.ATTEMPTS_KEPT.total_seconds() + 1)
-    auth.login(db, "TECH-001", "5678")
-    assert count(db, LoginAttempt) == 0
+    tidy(db)
+    assert (count(db, LoginAttempt), count(db, LoginSession)) == (0, 0)
 
 
 def test_a_pin_typed_as_employee_id_is_not_kept(db: Database) -> None:

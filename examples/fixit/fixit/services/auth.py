@@ -152,12 +152,17 @@ def change_pin(db: Database, who: Identity, current_pin: str, new_pin: str) -> N
 
 
 def forget_attempts(session: Session, employee_id: str) -> None:
-    """Unlock an employee id, and drop counts that nobody needs any more."""
+    """Unlock an employee id."""
+    key = _attempt_key(employee_id)
+    session.execute(delete(LoginAttempt).where(LoginAttempt.employee_id_hash == key))
+
+
+def sweep(session: Session) -> None:
+    """Remove sessions that are over, and counts from more than a day ago."""
+    time = now(session)
+    session.execute(delete(LoginSession).where(LoginSession.expires_at <= time))
     session.execute(
-        delete(LoginAttempt).where(
-            (LoginAttempt.employee_id_hash == _attempt_key(employee_id))
-            | (LoginAttempt.last_at < now(session) - ATTEMPTS_KEPT)
-        )
+        delete(LoginAttempt).where(LoginAttempt.last_at < time - ATTEMPTS_KEPT)
     )
 
 
@@ -239,7 +244,6 @@ def _still_the_same(session: Session, checked: User) -> User:
 
 def _open_session(session: Session, user: User, user_agent: str) -> SignIn:
     token, time = security.new_token(), now(session)
-    session.execute(delete(LoginSession).where(LoginSession.expires_at <= time))
     session.add(
         LoginSession(
             user_id=user.id,
