@@ -82,3 +82,11 @@ def test_an_error_is_the_only_document(project: Shell) -> None:
 def test_json_for_every_verb_by_one_variable(project: Shell) -> None:
     shell = project.having(LOCKSTEP_JSON="1")
     assert shell("config", "show").document["root"] == str(project.folder)
+
+
+def test_what_the_models_print_is_no_result(project: Shell) -> None:
+    models = project.folder / "app" / "models.py"
+    models.write_text(models.read_text() + "\nprint('hello from the models')\n")
+    done = project("migrate", "upgrade", "--json")
+    assert done.document["applied"] is True
+    assert "hello from the models" in done.err

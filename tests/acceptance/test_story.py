@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from tests.acceptance.shell import Shell
 
+READING = ("current", "history", "heads")
+
 
 def test_the_first_five_minutes(project_on: Shell) -> None:
     """``init`` was run; the README's five commands all work."""
@@ -130,6 +132,13 @@ def test_the_file_lies_in_the_project_wherever_one_stands(project: Shell) -> Non
     assert not (project.folder / "app" / "local.db").exists()
 
 
+def test_looking_at_a_database_does_not_make_one(project: Shell) -> None:
+    for words in (["db", "info"], *(["migrate", verb] for verb in READING)):
+        project(*words)
+    assert not (project.folder / "local.db").exists()
+    assert project("db", "info", "--json").document["exists"] is False
+
+
 def test_verify_replays_on_both_engines(project: Shell) -> None:
     document = project("migrate", "verify", "--json").document
     assert document["ok"] is True
@@ -153,3 +162,25 @@ def test_a_folder_without_a_project_says_how_to_start(shell: Shell) -> None:
     told = shell("migrate", "upgrade", code=2)
     assert "lockstep init" in told.err
     assert list(Path(shell.folder).iterdir()) == []
+
+
+def test_whoever_forgets_the_upgrade_is_told(project_on: Shell) -> None:
+    seeded = project_on("seed", code=1)
+    assert "lockstep migrate upgrade" in seeded.err
+    ran = project_on.run(sys.executable, "-m", "app.main", code=1)
+    assert "lockstep migrate upgrade" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_the_plain_alembic_command_works_on_the_same_folder(project_on: Shell) -> None:
+    alembic = (sys.executable, "-m", "alembic")
+    project_on.run(*alembic, "upgrade", "head")
+    assert "(head)" in project_on.run(*alembic, "current").out
+    project_on("migrate", "check")
+    assert project_on("migrate", "current", "--json").document["is_head"] is True
+
+
+def test_the_own_tests_pass_on_both_engines(project: Shell) -> None:
+    words = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
+    done = project.run(sys.executable, *words, "--lockstep-engines=sqlite,postgresql")
+    assert "6 passed" in done.out

@@ -16,7 +16,7 @@ import click as plain_click
 from lockstep.cli.options import LazyGroup, argument, command, group, option
 from lockstep.cli.output import Page
 from lockstep.cli.prompt import run_prompt
-from lockstep.cli.run import Run
+from lockstep.cli.run import Run, is_there
 from lockstep.cli.shell import ShellCommand, postgresql_command, sqlite_command
 from lockstep.errors import ConfigError, ConnectionLost, LockstepError
 
@@ -62,7 +62,6 @@ def info(run: Run) -> None:
     """Show which database this is, where its URL came from, and how it is."""
     with run.database() as database:
         facts = _address(run, database)
-        # Looking at a SQLite file that is not there would make it.
         if facts["exists"]:
             facts |= _condition(database)
         facts["migrations"] = _migrations(run, database, exists=facts["exists"])
@@ -77,7 +76,7 @@ def _address(run: Run, database: Database) -> dict[str, Any]:
         "url": str(url),
         "url_source": run.settings.provenance["url"],
         "path": None if url.path is None else str(url.path),
-        "exists": url.path is None or url.path.exists(),
+        "exists": is_there(database),
         "size_bytes": None,
         "facts": {},
         "pool": pool.model_dump(),

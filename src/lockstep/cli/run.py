@@ -173,6 +173,15 @@ class Run:
         return found | ({password} if password else set())
 
 
+def is_there(database: Database) -> bool:
+    """Return whether a verb that only reads may open the database.
+
+    Opening a SQLite file that does not exist would make it.
+    """
+    path = database.url.path
+    return path is None or path.exists()
+
+
 def _working_directory() -> Path:
     try:
         return Path.cwd()

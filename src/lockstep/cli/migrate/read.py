@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lockstep.cli.options import command, option
 from lockstep.cli.output import Page
-from lockstep.cli.run import Run
+from lockstep.cli.run import Run, is_there
 
 if TYPE_CHECKING:
     from lockstep.migrations import RevisionInfo
@@ -32,7 +32,7 @@ _REVISION_KEYS = (
 def current(run: Run) -> None:
     """Show the revision the database is at."""
     with run.migrations(models=False) as migrations:
-        found = migrations.current()
+        found = migrations.current() if is_there(migrations.db) else ()
         heads = migrations.heads()
     is_head = {item.revision for item in found} == {item.revision for item in heads}
 
@@ -57,7 +57,7 @@ def current(run: Run) -> None:
 def history(run: Run, *, offline: bool) -> None:
     """List the revisions, newest first; a star marks the database's own."""
     with run.migrations(models=False) as migrations:
-        found = migrations.history(offline=offline)
+        found = migrations.history(offline=offline or not is_there(migrations.db))
     _list(run, found)
 
 
