@@ -63,7 +63,7 @@ def test_a_value_cannot_break_the_table(
 def test_a_wrong_setting_is_exit_code_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "pyproject.toml").write_text('[tool.lockstep]\nmodles = "a:b"\n')
+    (tmp_path / "pyproject.toml").write_text('[tool.lockstep]\nmodell = "a:b"\n')
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, ["config", "show", "--json"])
     assert result.exit_code == 2

@@ -74,7 +74,7 @@ def test_a_src_folder_is_found(tmp_path: Path) -> None:
         ),
         ("x = 1\n", "shop.models:Base", ["shop/models.py has no 'Base'"]),
         ("x = 1\n", "shop.models:x", ["not a declarative base"]),
-        ("x = 1\n", "shop.modles:Base", ["no module 'shop.modles'"]),
+        ("x = 1\n", "shop.model:Base", ["no module 'shop.model'"]),
         ("x = 1\n", "nowhere.models:Base", ["no module 'nowhere'"]),
         ("x = 1\n", "shop.models", ["package.module:name"]),
         ("x = 1\n", ":Base", ["package.module:name"]),
