@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from lockstep.engine.scratch import scratch_database
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -56,6 +55,7 @@ from fixit.services import (
 )
 from lockstep import Database
 from lockstep.clock import ManualClock
+from lockstep.engine.scratch import scratch_database
 from lockstep.errors import NotEnough
 
 ErrorT = TypeVar("ErrorT", bound=Exception)

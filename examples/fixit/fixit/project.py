@@ -12,6 +12,7 @@ from fixit.models import Base
 from fixit.seed import install, seed
 from lockstep import Database
 from lockstep.config import load_settings
+from lockstep.errors import Duplicate
 
 _PACKAGE = Path(__file__).parent
 
@@ -40,7 +41,7 @@ def files_directory() -> Path:
 def prepare(db: Database, *, demo: bool = False) -> None:
     """Bring the schema to the newest revision and add the rows FixIt needs.
 
-    Safe to repeat, and from several processes at once: the migration takes a lock.
+    Safe to repeat, and from several processes at once.
 
     Args:
         db: The database; an empty one is fine.
@@ -50,6 +51,14 @@ def prepare(db: Database, *, demo: bool = False) -> None:
 
     history = Migrations(db, metadata=Base.metadata, directory=history_directory())
     history.upgrade("head")
+    try:
+        _add_first_rows(db, demo=demo)
+    except Duplicate:
+        # PostgreSQL: another process has just added them; there is less to do now.
+        _add_first_rows(db, demo=demo)
+
+
+def _add_first_rows(db: Database, *, demo: bool) -> None:
     with db.write_session(actor="setup") as session:
         install(session)
         if demo:

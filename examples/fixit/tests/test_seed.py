@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from acting import People, acting, part_id
+from acting import People, acting, at_once, part_id
 from sqlalchemy import func, select
 
 from fixit.errors import FixitError
@@ -110,3 +110,12 @@ def test_installing_again_changes_nothing(empty: Database) -> None:
     with empty.write_session() as session:
         install(session)
     assert content(empty) == before
+
+
+def test_four_servers_start_on_an_empty_database(blank: Database) -> None:
+    def start() -> None:
+        with Database(blank.url.unmasked()) as db:
+            prepare(db, demo=True)
+
+    assert at_once([start] * 4) == [None] * 4
+    assert content(blank)["users"].total() == 4
