@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 
 import lockstep as ls
@@ -152,6 +152,59 @@ def test_order_and_comparisons_are_pythons(db: ls.Database, name: str) -> None:
                 assert high == case.expected(max(values, key=order))
 
     check()
+
+
+@pytest.mark.parametrize("name", list(ORDERED))
+def test_nulls_stand_last_on_every_engine(db: ls.Database, name: str) -> None:
+    case = ORDERED[name]
+    assert case.order is not None
+    value = find(case.values, lambda _: True)
+    table = table_of(db, case.kind)
+    column = table.c.value
+    with db.engine.begin() as connection:
+        fill(connection, table, [None, value])
+
+        def ids(*order: Any) -> list[int]:
+            return list(connection.scalars(sa.select(table.c.id).order_by(*order)))
+
+        assert ids(column) == ids(column.asc()) == [1, 0]
+        assert ids(column.desc()) == [0, 1]
+        assert ids(column.nulls_first()) == ids(column.desc().nulls_first()) == [0, 1]
+        labelled = sa.select(table.c.id, column.label("v"))
+        for query in (
+            labelled.order_by("v"),
+            labelled.order_by(labelled.selected_columns.v),
+            sa.select(labelled.subquery()).order_by("v"),
+            sa.union_all(labelled, labelled.where(sa.false())).order_by("v"),
+        ):
+            assert [row.id for row in connection.execute(query)] == [1, 0]
+        number = sa.func.row_number().over(order_by=column)
+        query = sa.select(table.c.id).order_by(number)
+        assert list(connection.scalars(query)) == [1, 0]
+
+
+def test_rows_that_an_outer_join_fills_stand_last(db: ls.Database) -> None:
+    metadata = portable_metadata()
+    left = sa.Table(
+        "left", metadata, sa.Column("id", ls.BigInteger(), primary_key=True)
+    )
+    right = sa.Table(
+        "right",
+        metadata,
+        sa.Column("id", ls.BigInteger(), primary_key=True),
+        sa.Column("name", ls.Text(), nullable=False),
+    )
+    metadata.create_all(db.engine)
+    with db.engine.begin() as connection:
+        connection.execute(sa.insert(left), [{"id": 1}, {"id": 2}])
+        connection.execute(sa.insert(right), [{"id": 2, "name": "b"}])
+        joined = left.outerjoin(right, left.c.id == right.c.id)
+        for query in (
+            sa.select(left.c.id).select_from(joined),
+            sa.select(left.c.id).outerjoin(right, left.c.id == right.c.id),
+        ):
+            ordered = query.order_by(right.c.name)
+            assert list(connection.scalars(ordered)) == [2, 1]
 
 
 def test_what_an_empty_table_answers_is_none(db: ls.Database) -> None:

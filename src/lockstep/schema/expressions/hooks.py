@@ -20,14 +20,16 @@ from sqlalchemy.sql.elements import (
     Case,
     Cast,
     ExpressionClauseList,
+    Over,
 )
 from sqlalchemy.sql.functions import Function
-from sqlalchemy.sql.selectable import CompoundSelect
+from sqlalchemy.sql.selectable import CompoundSelect, Select
 
 from lockstep.schema.expressions import (
     assignments,
     families,
     functions,
+    ordering,
     patterns,
     scales,
 )
@@ -87,7 +89,17 @@ def _sqlite_cast(element: Cast[Any], compiler: Any, **kw: Any) -> str:
 @compiles(CompoundSelect, "sqlite")
 def _sqlite_compound(element: Any, compiler: Any, **kw: Any) -> str:
     assignments.check_compound(element)
-    return compiler.visit_compound_select(element, **kw)
+    return compiler.visit_compound_select(ordering.statement(element), **kw)
+
+
+@compiles(Select, "sqlite")
+def _sqlite_select(element: Any, compiler: Any, **kw: Any) -> str:
+    return compiler.visit_select(ordering.statement(element), **kw)
+
+
+@compiles(Over, "sqlite")
+def _sqlite_over(element: Over[Any], compiler: Any, **kw: Any) -> str:
+    return compiler.visit_over(ordering.window(element), **kw)
 
 
 @compiles(Insert, "sqlite")
