@@ -2,8 +2,8 @@
 
 Owns the order of a revision and the pairing of each step with its way back:
 
-    drop triggers, foreign keys ► create tables ► change tables, each at once
-    ► foreign keys ► drop tables ► create triggers
+    drop triggers, foreign keys, tables ► change tables, each at once
+    ► create tables ► foreign keys ► triggers
 
 Must not know: how anything is written or carried out.
 
@@ -89,13 +89,13 @@ class ChangePlanner:
         new = [i.table for i in self._found if i.kind == "table" and i.is_missing]
         old = [i.table for i in self._found if i.kind == "table" and i.is_extra]
         steps = [*self._triggers(gone=True), *self._foreign_keys(gone=True)]
-        created, late_keys = self._create_tables(new)
-        steps += created
+        steps += self._drop_tables(old)
         changed = {i.table: None for i in self._found if i.kind != "table"}
         for table in changed:
             steps += self._change_table(table)
-        steps += [*late_keys, *self._foreign_keys(gone=False)]
-        steps += self._drop_tables(old)
+        # New tables may point at columns that have just changed their type.
+        created, late_keys = self._create_tables(new)
+        steps += [*created, *late_keys, *self._foreign_keys(gone=False)]
         steps += self._triggers(gone=False)
         up = [operation for step in steps for operation in step.up]
         down = [operation for step in reversed(steps) for operation in step.down]
