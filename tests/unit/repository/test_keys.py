@@ -87,7 +87,6 @@ class Upper(sa.TypeDecorator[str]):
         (Enum("a", "b"), ["a"], [1]),
         (Upper(), ["x", 1, object()], [None]),
     ],
-    ids=repr,
 )
 def test_a_key_has_the_type_of_its_column(kind: Any, good: Any, bad: Any) -> None:
     for value in good:
