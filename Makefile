@@ -16,7 +16,7 @@ run:  ## FixIt on an embedded SQLite file, with demo data, in your browser
 test:  ## Everything CI runs: lint, types, floors, docs and all tests on every engine
 	@scripts/environment.sh dev
 	@$(MAKE) --no-print-directory lint types
-	$(BIN)/pytest -q -n 4 --dist loadgroup
+	PYTHONHASHSEED=0 $(BIN)/pytest -q -n 4
 
 lint:  ## Format, lint, spelling and the floors of the house
 	@scripts/environment.sh dev

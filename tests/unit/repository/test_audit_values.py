@@ -57,7 +57,6 @@ class Number(enum.IntEnum):
         ({"a": {1: Decimal("0.5")}}, {"a": {"1": "0.5"}}),
         (ipaddress.ip_address("10.0.0.1"), "10.0.0.1"),
     ],
-    ids=str,
 )
 def test_a_value_is_written_exactly(value: Any, expected: Any) -> None:
     assert encode(value) == expected
