@@ -101,9 +101,6 @@ class _Wait:
 def _advisory_turn(engine: sa.Engine, wait: _Wait) -> Generator[None]:
     key = None
     with engine.connect() as connection, connection.begin():
-        # The transaction only holds the lock; it may idle as long as the work of
-        # the other connection takes. It has no snapshot and no row of its own.
-        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         schema = connection.exec_driver_sql("SELECT current_schema()").scalar()
         key = advisory_key(f"turn {schema}")
         wait.until(
@@ -113,6 +110,11 @@ def _advisory_turn(engine: sa.Engine, wait: _Wait) -> Generator[None]:
                 ).scalar()
             )
         )
+        # The transaction only holds the lock; it may idle as long as the work of
+        # the other connection takes. The last statement must be one without a
+        # snapshot: PostgreSQL keeps that of the last query while the transaction
+        # is idle, and CREATE INDEX CONCURRENTLY would wait for it for ever.
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         yield
 
 

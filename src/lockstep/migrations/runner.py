@@ -309,6 +309,7 @@ class Runner:
         detail["revision"] = name
         if self._kept:
             done, left = self._trail[: self._kept], self._trail[self._kept :]
+            detail["invalid_indexes"] = self._invalid_indexes()
             return PartialMigration(
                 f"revision {name} failed after a part of it was committed: {cause}",
                 hint="committed: "
@@ -321,6 +322,16 @@ class Runner:
         kind = type(exc) if isinstance(exc, MigrationError) else MigrationError
         hint = known.hint if known is not None else ""
         return kind(message, hint=hint, detail=detail)
+
+    def _invalid_indexes(self) -> list[str]:
+        """Return what a failed CREATE INDEX CONCURRENTLY left behind."""
+        if self._connection.dialect.name != "postgresql":
+            return []
+        with self._transaction():
+            rows = self._connection.exec_driver_sql(
+                "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
+            )
+            return [str(row[0]) for row in rows.all()]
 
     def _announce(self, step: Any, position: int, total: int) -> None:
         name, message, direction = _revision_of(step), _message(step), _direction(step)
