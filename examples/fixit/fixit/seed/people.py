@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fixit.models import User
@@ -20,6 +23,22 @@ DEMO_LOGINS = [
 
 
 DEMO_USER_IDS = [fixed_id("user", login[0]) for login in DEMO_LOGINS]
+
+
+class DemoLogin(NamedTuple):
+    """A login that everybody knows."""
+
+    employee_id: str
+    pin: str
+    name: str
+    role: str
+
+
+def published_logins(session: Session) -> list[DemoLogin]:
+    """Return the demo logins whose published PIN still works."""
+    known = select(User.employee_id).where(User.has_demo_pin, User.is_active)
+    still = set(session.scalars(known))
+    return [DemoLogin(*login) for login in DEMO_LOGINS if login[0] in still]
 
 
 def add(session: Session) -> None:

@@ -1,24 +1,37 @@
-"""What a form may contain: text, given once, of a bounded length.
+"""What a form or an address may contain: text, given once, of a bounded length.
 
 A field that is missing is empty; a number that is none is an ``Invalid`` with the
-field's name, so the page can say it beside the field.
+field's name, so the page can say it beside the field. What no page of ours sends is
+a ``BadForm``.
 """
 
 from __future__ import annotations
 
+import unicodedata
 import uuid
+from collections.abc import AsyncGenerator, Collection, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import BinaryIO
 from urllib.parse import parse_qsl
 
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from fixit.errors import Invalid, NotThere
 
 FIELDS_MAX = 60
+PART_BYTES_MAX = 64 * 1024
+CHUNK_BYTES = 64 * 1024
+YEARS = (1970, 2999)
 _DIGITS_MAX = 12
+_FORM = "application/x-www-form-urlencoded"
+_PARTS = "multipart/form-data"
 
 
 class BadForm(Exception):
-    """The body is not a form that one of our pages sends."""
+    """The address or the body is not one that our pages make."""
 
 
 class Form:
@@ -68,18 +81,30 @@ class Form:
         return self.text(name) in ("1", "on", "true")
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that came with a form; it lasts as long as the request."""
+
+    name: str
+    file: BinaryIO
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the content in pieces; reads from disk, so call it in a thread."""
+        while chunk := self.file.read(CHUNK_BYTES):
+            yield chunk
+
+
 async def read_form(request: Request) -> Form:
     """Return the form in the request's body.
 
     Raises:
         BadForm: Another content type, invalid UTF-8, a field twice, too many fields.
     """
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = await request.body()
     if not body:
         return Form({})
-    if media != "application/x-www-form-urlencoded":
-        raise BadForm("Send the form as application/x-www-form-urlencoded.")
+    if _media_type(request) != _FORM:
+        raise BadForm(f"Send the form as {_FORM}.")
     try:
         pairs = parse_qsl(
             body.decode("ascii"),
@@ -90,9 +115,34 @@ async def read_form(request: Request) -> Form:
         )
     except ValueError as error:
         raise BadForm("The form cannot be read.") from error
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise BadForm("A field was sent twice.")
-    return Form(dict(pairs))
+    return _form(pairs)
+
+
+@asynccontextmanager
+async def read_upload(request: Request) -> AsyncGenerator[tuple[Form, Upload | None]]:
+    """Open a form that may bring one file, in the field ``file``.
+
+    Text stays in memory; a file larger than a megabyte lies in a temporary one.
+
+    Raises:
+        BadForm: Not a form, a field twice, more than one file.
+    """
+    if _media_type(request) != _PARTS:
+        yield await read_form(request), None
+        return
+    async with request.form(
+        max_files=1, max_fields=FIELDS_MAX, max_part_size=PART_BYTES_MAX
+    ) as sent:
+        pairs: list[tuple[str, str]] = []
+        upload: Upload | None = None
+        for name, value in sent.multi_items():
+            if isinstance(value, UploadFile):
+                # A browser sends an empty file without a name when none was chosen.
+                if name == "file" and value.filename:
+                    upload = Upload(value.filename, value.file)
+            else:
+                pairs.append((name, value))
+        yield _form(pairs), upload
 
 
 def row_key(request: Request, name: str = "id") -> uuid.UUID:
@@ -108,6 +158,60 @@ def row_key(request: Request, name: str = "id") -> uuid.UUID:
 
 
 def query(request: Request, name: str, *, most: int = 2000) -> str:
-    """Return a parameter of the address; empty when missing or too long."""
-    value = request.query_params.get(name, "")
-    return value if len(value) <= most and value.isprintable() else ""
+    """Return a parameter of the address; empty when it is missing.
+
+    Raises:
+        BadForm: Too long, given twice, or not text.
+    """
+    values = request.query_params.getlist(name)
+    if not values:
+        return ""
+    if len(values) > 1:
+        raise BadForm(f"The address has {name} twice.")
+    value = " ".join(values[0].split())
+    # Cc: control characters; Cs: half of a character.
+    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in value):
+        raise BadForm(f"The address has a {name} that is no text.")
+    if len(value) > most:
+        raise BadForm(f"The address has a {name} of more than {most} characters.")
+    return value
+
+
+def query_choice(request: Request, name: str, choices: Collection[str]) -> str:
+    """Return a parameter that is one of ``choices``; empty when it is missing.
+
+    Raises:
+        BadForm: It is something else.
+    """
+    value = query(request, name)
+    if value and value not in choices:
+        raise BadForm(f"The address has a {name} that is not known.")
+    return value
+
+
+def query_date(request: Request, name: str) -> date | None:
+    """Return a parameter that is a date (YYYY-MM-DD); None when it is missing.
+
+    Raises:
+        BadForm: It is no date.
+    """
+    value = query(request, name)
+    try:
+        day = date.fromisoformat(value) if value else None
+    except ValueError:
+        raise BadForm(f"The address has a {name} that is no date.") from None
+    if day is not None and not YEARS[0] <= day.year <= YEARS[1]:
+        raise BadForm(f"The address has a {name} outside of {YEARS[0]} to {YEARS[1]}.")
+    return day
+
+
+def _media_type(request: Request) -> str:
+    sent = request.headers.get("content-type", "")
+    return sent.partition(";")[0].strip().lower()
+
+
+def _form(pairs: list[tuple[str, str]]) -> Form:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise BadForm("A field was sent twice.")
+    return Form(fields)

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from fixit.clock import start_of
 from fixit.models import Base
-from fixit.permissions import Identity
-from fixit.services import audit, dashboard, people
-from fixit.web.forms import Form, query, row_key
+from fixit.permissions import Identity, require
+from fixit.services import audit, dashboard, export, people
+from fixit.web.forms import Form, query, query_choice, query_date, row_key
 from fixit.web.pages import render
 from fixit.web.session import action, page, see
+
+ACTIONS = ("insert", "update", "delete", "restore")
 
 
 def overview(session: Session, who: Identity, request: Request) -> Response:
     """Show how the factory is doing."""
+    require(who, "users:manage")
     numbers = dashboard.numbers(session, who)
-    return render(session, request, "overview.html", numbers=numbers)
+    return render(
+        session, request, "overview.html", numbers=numbers, exports=export.EXPORTS
+    )
 
 
 def users(session: Session, who: Identity, request: Request) -> Response:
@@ -86,11 +92,14 @@ def reset_pin(
 
 def trail(session: Session, who: Identity, request: Request) -> Response:
     """Show who changed what."""
+    since, until = query_date(request, "since"), query_date(request, "until")
+    tables = sorted(Base.metadata.tables)
     wanted = audit.AuditFilter(
         actor=query(request, "actor", most=80),
-        table=query(request, "table", most=80),
-        since=_day(query(request, "since", most=10)),
-        until=_day(query(request, "until", most=10), days=1),
+        table=query_choice(request, "table", tables),
+        action=query_choice(request, "action", ACTIONS),
+        since=since and start_of(since),
+        until=until and start_of(until + timedelta(days=1)),
     )
     found = audit.list_entries(
         session, who, wanted, after=query(request, "after") or None
@@ -102,19 +111,12 @@ def trail(session: Session, who: Identity, request: Request) -> Response:
         found=found,
         changes={entry.id: audit.changed_fields(entry) for entry in found.items},
         actors=audit.list_actors(session, who),
-        tables=sorted(Base.metadata.tables),
+        tables=tables,
+        actions=ACTIONS,
         wanted=wanted,
-        since=query(request, "since", most=10),
-        until=query(request, "until", most=10),
+        since=since or "",
+        until=until or "",
     )
-
-
-def _day(typed: str, days: int = 0) -> datetime | None:
-    try:
-        day = datetime.strptime(typed, "%Y-%m-%d").replace(tzinfo=UTC)
-        return day + timedelta(days=days)
-    except (ValueError, OverflowError):
-        return None
 
 
 routes: list[BaseRoute] = [

@@ -8,16 +8,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from fixit.errors import FixitError, LoginRefused, WeakPin
+from fixit.clock import now
+from fixit.errors import FixitError, Invalid, LoginRefused, WeakPin
 from fixit.permissions import Identity
-from fixit.seed import has_demo_pins
+from fixit.seed.people import published_logins
 from fixit.services import auth, notifications
 from fixit.web import errors
 from fixit.web.forms import Form, query, read_form
 from fixit.web.pages import render, render_public
 from fixit.web.session import (
     CSRF_FIELD,
-    CsrfMismatch,
     action,
     drop_cookie,
     page,
@@ -26,13 +26,6 @@ from fixit.web.session import (
     signed_in,
 )
 from lockstep import Database
-
-DEMO = [
-    ("ADMIN-001", "1234", "Administrator"),
-    ("TECH-001", "5678", "Technician"),
-    ("OP-001", "0000", "Operator"),
-    ("STORE-001", "2468", "Storekeeper"),
-]
 
 
 def home(session: Session, who: Identity, request: Request) -> Response:
@@ -78,7 +71,7 @@ def logout(session: Session, who: Identity, request: Request, form: Form) -> Res
 def me(session: Session, who: Identity, request: Request) -> Response:
     """Show who one is, one's messages, and the form for a new PIN."""
     messages = notifications.list_notifications(session, who)
-    return render(session, request, "me.html", messages=messages.items, refused="")
+    return render(session, request, "me.html", messages=messages.items)
 
 
 def read_messages(
@@ -107,29 +100,23 @@ def _change_pin(request: Request, form: Form) -> Response:
     db: Database = request.app.state.db
     who = signed_in(request)
     if not request.state.active.accepts(form.text(CSRF_FIELD)):
-        raise CsrfMismatch
+        raise errors.CsrfMismatch
     try:
-        _refuse_different(form.text("new_pin"), form.text("new_pin_again"))
+        if form.text("new_pin") != form.text("new_pin_again"):
+            raise WeakPin("The two new PINs differ.")
         auth.change_pin(db, who, form.text("current_pin"), form.text("new_pin"))
     except FixitError as refusal:
+        wrong_pin = isinstance(refusal, LoginRefused) and refusal.locked_until is None
+        request.state.refusal = (
+            Invalid({"current_pin": "That is not your PIN."}) if wrong_pin else refusal
+        )
+        # A PIN is not sent back to the page.
+        request.state.typed = Form({})
         with db.read_session() as session:
-            messages = notifications.list_notifications(session, who)
-            return render(
-                session,
-                request,
-                "me.html",
-                status=errors.status_of(refusal),
-                messages=messages.items,
-                refused=str(refusal),
-            )
+            return me(session, who, request)
     response = see("/login")
     drop_cookie(response)
     return response
-
-
-def _refuse_different(new_pin: str, again: str) -> None:
-    if new_pin != again:
-        raise WeakPin("The two new PINs differ.")
 
 
 def _login_form(
@@ -139,16 +126,20 @@ def _login_form(
     form: Form | None = None,
 ) -> Response:
     with request.app.state.db.read_session() as session:
-        demo = DEMO if has_demo_pins(session) else []
-    return render_public(
+        demo, time = published_logins(session), now(session)
+    response = render_public(
         request,
         "login.html",
-        status=200 if refusal is None else 401,
-        refused="" if refusal is None else str(refusal),
+        status=200 if refusal is None else errors.status_of(refusal),
+        refused="" if refusal is None else errors.words_of(refusal, time),
         employee_id="" if form is None else form.text("employee_id")[:40],
         wanted=wanted,
         demo=demo,
     )
+    if refusal is not None and refusal.locked_until is not None:
+        left_s = (refusal.locked_until - time).total_seconds()
+        response.headers["retry-after"] = str(max(1, round(left_s)))
+    return response
 
 
 routes: list[BaseRoute] = [

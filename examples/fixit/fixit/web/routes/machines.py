@@ -15,6 +15,8 @@ from fixit.web.forms import query, row_key
 from fixit.web.pages import render
 from fixit.web.session import page
 
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+
 
 def listed(session: Session, who: Identity, request: Request) -> Response:
     """List the machines by code."""
@@ -49,6 +51,8 @@ def labels(session: Session, who: Identity, request: Request) -> Response:
         "labels.html",
         found=found,
         codes={m.id: qr_svg(_report_url(request, m.qr_code)) for m in found.items},
+        address=request.base_url,
+        only_here=request.base_url.hostname in _THIS_MACHINE,
     )
 
 

@@ -9,11 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from fixit.errors import Invalid, NotThere
 from fixit.permissions import Identity
-from fixit.services import equipment, orders, reporting
+from fixit.services import attachments, equipment, orders, reporting
+from fixit.validation import code
 from fixit.web.forms import Form, query, row_key
 from fixit.web.pages import render
-from fixit.web.session import action, page, see
+from fixit.web.session import page, received, see, upload
 
 PRIORITIES = [
     ("critical", "Stands still", "Production stops, or somebody may get hurt"),
@@ -34,7 +36,7 @@ def pick(session: Session, who: Identity, request: Request) -> Response:
 
 def form(session: Session, who: Identity, request: Request) -> Response:
     """Show the three fields, and what is known about the machine already."""
-    machine = reporting.find_machine(session, who, str(request.path_params["code"]))
+    machine = reporting.find_machine(session, who, _machine_code(request))
     return render(
         session,
         request,
@@ -50,12 +52,14 @@ def report(session: Session, who: Identity, request: Request, form: Form) -> Res
     order = reporting.report(
         session,
         who,
-        machine=str(request.path_params["code"]),
+        machine=_machine_code(request),
         problem=form.text("problem"),
         priority=form.text("priority"),
         machine_down=form.flag("machine_down") or form.text("priority") == "critical",
         request=form.text("request_key"),
     )
+    if (photo := received(request)) is not None:
+        attachments.attach(session, who, order.id, photo.name, photo.stored)
     return see(f"/reported/{order.id}")
 
 
@@ -74,10 +78,17 @@ def my_reports(session: Session, who: Identity, request: Request) -> Response:
     return render(session, request, "my_reports.html", found=found)
 
 
+def _machine_code(request: Request) -> str:
+    try:
+        return code(str(request.path_params["code"]), "machine", most=64)
+    except Invalid:
+        raise NotThere("No machine has this code.") from None
+
+
 routes: list[BaseRoute] = [
     Route("/report", page(pick), methods=["GET"]),
     Route("/report/{code}", page(form), methods=["GET"]),
-    Route("/report/{code}", action(report, shows=form), methods=["POST"]),
+    Route("/report/{code}", upload(report, shows=form), methods=["POST"]),
     Route("/reported/{id}", page(reported), methods=["GET"]),
     Route("/my-reports", page(my_reports), methods=["GET"]),
 ]

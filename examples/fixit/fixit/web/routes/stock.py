@@ -37,6 +37,7 @@ def part(session: Session, who: Identity, request: Request) -> Response:
             session, who, found.id, after=query(request, "after") or None
         ),
         stores=stock.stores(session) if who.may("stock:manage") else [],
+        bins=[(at.id, f"{at.location.name} {at.bin}") for at in found.levels],
         request_key=secrets.token_urlsafe(16),
     )
 

@@ -11,21 +11,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from fixit.errors import Invalid
 from fixit.models import WorkStatus
 from fixit.permissions import Identity, require
-from fixit.services import orders, parts, people, progress, stock, work
-from fixit.web.forms import Form, query, row_key
+from fixit.services import attachments, orders, parts, people, progress, stock, work
+from fixit.web.forms import Form, query, query_choice, row_key
 from fixit.web.pages import render
-from fixit.web.session import action, page, see
+from fixit.web.session import action, page, received, see, upload
 
 TABS = {"mine": "Mine", "unassigned": "Free", "all": "All", "finished": "Finished"}
 _FINISHED = (WorkStatus.RESOLVED, WorkStatus.CLOSED, WorkStatus.CANCELLED)
 
 
 def listed(session: Session, who: Identity, request: Request) -> Response:
-    """List work orders, the most urgent first; a fragment of it for htmx."""
+    """List work orders, the most urgent first."""
     require(who, "work_orders:view")
-    tab = query(request, "show") if query(request, "show") in TABS else "all"
+    tab = query_choice(request, "show", TABS) or "all"
     search = query(request, "search", most=100)
     wanted = orders.OrderFilter(
         scope=cast("Any", "all" if tab == "finished" else tab),
@@ -34,13 +35,11 @@ def listed(session: Session, who: Identity, request: Request) -> Response:
         newest_first=tab == "finished",
     )
     after = query(request, "after") or None
-    found = orders.list_orders(session, who, wanted, after=after)
-    whole = request.headers.get("hx-request") is None
     return render(
         session,
         request,
-        "work.html" if whole else "work_rows.html",
-        found=found,
+        "work.html",
+        found=orders.list_orders(session, who, wanted, after=after),
         tab=tab,
         tabs=TABS,
         search=search,
@@ -61,6 +60,16 @@ def order(session: Session, who: Identity, request: Request) -> Response:
         workers=people.list_workers(session, who) if "assign" in detail.actions else [],
         request_key=secrets.token_urlsafe(16),
     )
+
+
+def attach(session: Session, who: Identity, request: Request, form: Form) -> Response:
+    """Add a photo or a PDF."""
+    key = row_key(request)
+    sent = received(request)
+    if sent is None:
+        raise Invalid({"file": "Please choose a file."})
+    attachments.attach(session, who, key, sent.name, sent.stored)
+    return see(f"/work/{key}")
 
 
 Step = Callable[[Session, Identity, Any, Form], Any]
@@ -128,5 +137,6 @@ _STEPS: dict[str, Step] = {
 routes: list[BaseRoute] = [
     Route("/work", page(listed), methods=["GET"]),
     Route("/work/{id}", page(order), methods=["GET"]),
+    Route("/work/{id}/files", upload(attach, shows=order), methods=["POST"]),
     *(_step(name, step) for name, step in _STEPS.items()),
 ]
