@@ -96,6 +96,21 @@ def test_a_direct_connection_keeps_what_makes_it_fast(db: Database) -> None:
     assert db.capabilities.session_state
 
 
+def test_read_sessions_keep_prepared_statements(db: Database) -> None:
+    """psycopg throws them away after a rollback, so a reader ends otherwise."""
+    with db.write_session() as session:
+        pid = session.scalar(sa.text("SELECT pg_backend_pid()"))
+    for number in range(10):
+        with db.read_session() as session:
+            session.execute(sa.text("SELECT :n + 3"), {"n": number})
+    with db.engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT pg_backend_pid()")) == pid
+        prepared = connection.exec_driver_sql(
+            "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%% + 3'"
+        )
+        assert prepared.scalar() == 1
+
+
 def test_the_url_decides_whether_there_is_a_pooler(db: Database) -> None:
     url = db.url.unmasked() + "&pgbouncer=true"
     with Database(url, settings=load_settings(env={}, url=url)) as seen:
@@ -117,13 +132,25 @@ def test_a_read_session_begins_read_only_and_repeatable(db: Database) -> None:
         assert tuple(session.execute(facts).one()) == ("read committed", "off")
 
 
-def test_a_reader_that_turns_writing_on_keeps_nothing(db: Database) -> None:
+@pytest.mark.parametrize("commits", [True, False])
+def test_a_reader_that_turns_writing_on_keeps_nothing(
+    db: Database, commits: bool
+) -> None:
     with db.write_session() as session:
         session.execute(sa.text("CREATE TABLE part (id integer)"))
     with db.read_session() as session:
         session.execute(sa.text("SET TRANSACTION READ WRITE"))
         session.execute(sa.text("INSERT INTO part VALUES (1)"))
-        session.commit()
+        session.execute(sa.text("SELECT 1"))
+        if commits:
+            session.commit()
+
+    async def insert() -> None:
+        async with db.async_read_session() as asession:
+            await asession.execute(sa.text("SET TRANSACTION READ WRITE"))
+            await asession.execute(sa.text("INSERT INTO part VALUES (1)"))
+
+    asyncio.run(insert())
     with db.read_session() as session:
         assert session.scalar(sa.text("SELECT count(*) FROM part")) == 0
     with pytest.raises(ReadOnlySession), db.read_session() as session:

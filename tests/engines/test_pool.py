@@ -94,6 +94,7 @@ async def test_the_async_pool_has_the_same_limits(small: Database) -> None:
 
     holders = [asyncio.create_task(hold()) for _ in range(3)]
     while small.pool_statistics().checked_out < 3:
+        assert not any(holder.done() for holder in holders)
         await asyncio.sleep(0)
     with pytest.raises(Timeout, match="3 of 3 connections in use"):
         async with small.async_read_session() as session:

@@ -34,6 +34,15 @@ async def insert(db: Database, *ids: int) -> None:
             await session.execute(INSERT, {"id": id_})
 
 
+async def reached(event: asyncio.Event, task: asyncio.Task[None]) -> None:
+    """Wait until ``task`` sets ``event``; fail as it fails when it does not."""
+    waiting = asyncio.create_task(event.wait())
+    await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)
+    if not waiting.done():
+        waiting.cancel()
+        task.result()
+
+
 async def test_a_write_session_commits_or_takes_back(db: Database) -> None:
     await insert(db, 1)
     with pytest.raises(Duplicate):
@@ -74,7 +83,7 @@ async def test_a_cancelled_task_leaves_no_transaction_open(db: Database) -> None
             await asyncio.Event().wait()
 
     task = asyncio.create_task(work())
-    await inside.wait()
+    await reached(inside, task)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -93,7 +102,7 @@ async def test_a_task_cancelled_while_it_waits_holds_nobody_up(db: Database) -> 
             await leave.wait()
 
     holder = asyncio.create_task(hold())
-    await inside.wait()
+    await reached(inside, holder)
     waiters = [asyncio.create_task(insert(db, n)) for n in range(4)]
     await asyncio.sleep(0)
     for waiter in waiters[:2]:

@@ -19,25 +19,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class _Bound:
-    """An engine and its loop; None until a loop uses it."""
+class BoundEngine:
+    """An engine, its read-only twin on the same pool, and the loop of both.
+
+    The loop is None until one uses them.
+    """
 
     engine: AsyncEngine
-    loop: asyncio.AbstractEventLoop | None
+    reader: AsyncEngine
+    loop: asyncio.AbstractEventLoop | None = None
 
 
 class AsyncEngines:
     """The async engines of one ``Database``. Thread safe."""
 
-    def __init__(self, create: Callable[[], AsyncEngine]) -> None:
+    def __init__(self, create: Callable[[], BoundEngine]) -> None:
         self._create = create
         self._lock = threading.Lock()
-        self._bound: list[_Bound] = []
+        self._bound: list[BoundEngine] = []
 
-    def current(self) -> AsyncEngine:
-        """Return the engine of the running loop.
+    def current(self) -> BoundEngine:
+        """Return the engines of the running loop.
 
-        Outside a loop: one that the first loop to ask takes over.
+        Outside a loop: those that the first loop to ask takes over.
         """
         loop = _running_loop()
         with self._lock:
@@ -62,17 +66,18 @@ class AsyncEngines:
             taken, self._bound = self._bound, []
         return [bound.engine for bound in taken]
 
-    def _find(self, loop: asyncio.AbstractEventLoop | None) -> AsyncEngine:
+    def _find(self, loop: asyncio.AbstractEventLoop | None) -> BoundEngine:
         for bound in self._bound:
             if bound.loop is loop:
-                return bound.engine
+                return bound
         for bound in self._bound:
             if bound.loop is None:
                 bound.loop = loop
-                return bound.engine
-        engine = self._create()
-        self._bound.append(_Bound(engine, loop))
-        return engine
+                return bound
+        created = self._create()
+        created.loop = loop
+        self._bound.append(created)
+        return created
 
 
 def dispose_apart(engines: list[AsyncEngine]) -> None:

@@ -30,7 +30,7 @@ import sqlalchemy.exc as sa_exc
 from sqlalchemy.orm import Session
 
 from lockstep.clock import SYSTEM_CLOCK, Clock
-from lockstep.engine.async_engines import AsyncEngines, dispose_apart
+from lockstep.engine.async_engines import AsyncEngines, BoundEngine, dispose_apart
 from lockstep.engine.capabilities import Capabilities
 from lockstep.engine.pool import AsyncCountedPool, CountedPool, PoolStatistics
 from lockstep.engine.postgresql import PostgresqlBackend
@@ -172,7 +172,7 @@ class Database:
     @property
     def async_engine(self) -> AsyncEngine:
         """The async engine of the running event loop, with a pool of its own."""
-        return self._async_engines.current()
+        return self._async_engines.current().engine
 
     @property
     def _reader(self) -> sa.Engine:
@@ -184,7 +184,7 @@ class Database:
                 self._reading_engine = engine.execution_options(**options)
             return self._reading_engine
 
-    def _create_async_engine(self) -> AsyncEngine:
+    def _create_async_engine(self) -> BoundEngine:
         from sqlalchemy.ext.asyncio import create_async_engine
 
         with self._lock:
@@ -193,7 +193,8 @@ class Database:
                 **self._arguments(AsyncCountedPool),
             )
             self._backend.install(engine.sync_engine)
-            return engine
+            reader = engine.execution_options(**self._backend.read_options)
+            return BoundEngine(engine, reader)
 
     def _arguments(self, pool: type[Any]) -> dict[str, Any]:
         settings = self.settings.pool
@@ -220,7 +221,7 @@ class Database:
         Raises:
             LockstepError: What the database refused, classified.
         """
-        with session_scope(self.engine, self._info(actor), commit=True) as session:
+        with session_scope(self.engine, self._info(actor), read_only=False) as session:
             yield session
 
     @contextmanager
@@ -231,21 +232,24 @@ class Database:
         PostgreSQL: ``REPEATABLE READ READ ONLY``.
 
         Raises:
-            ReadOnlySession: Something in it tried to write.
+            ReadOnlySession: Something in it tried to write, or an object of it
+                was changed.
         """
-        with session_scope(self._reader, self._info(None), commit=False) as session:
+        with session_scope(self._reader, self._info(None), read_only=True) as session:
             yield session
 
     def async_write_session(
         self, *, actor: str | None = None
     ) -> AbstractAsyncContextManager[AsyncSession]:
         """Open :meth:`write_session` for asyncio."""
-        return async_session_scope(self.async_engine, self._info(actor), commit=True)
+        return async_session_scope(
+            self.async_engine, self._info(actor), read_only=False
+        )
 
     def async_read_session(self) -> AbstractAsyncContextManager[AsyncSession]:
         """Open :meth:`read_session` for asyncio."""
-        engine = self.async_engine.execution_options(**self._backend.read_options)
-        return async_session_scope(engine, self._info(None), commit=False)
+        reader = self._async_engines.current().reader
+        return async_session_scope(reader, self._info(None), read_only=True)
 
     def _info(self, actor: str | None) -> dict[str, Any]:
         return {ACTOR: actor, CLOCK: self._clock, DATABASE: self}
@@ -296,6 +300,7 @@ class Database:
         try:
             with self._reader.connect() as connection:
                 yield connection
+                connection.commit()
         except sa_exc.SQLAlchemyError as error:
             raise_classified(error)
 

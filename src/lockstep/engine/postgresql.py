@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from lockstep.engine.capabilities import Capabilities
+from lockstep.engine.sessions import MAY_HAVE_WRITTEN
 from lockstep.errors import ConfigError, MissingExtraError, UnsupportedCapability
 from lockstep.redaction import SECRET_PARAMETERS
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from lockstep.engine.urls import DatabaseUrl
 
 VERSION_MIN = 13
+
+_READING_TAGS = ("SELECT", "FETCH", "SHOW", "EXPLAIN", "DECLARE CURSOR", "CLOSE CURSOR")
+"""How the server names a statement that only reads."""
 
 
 class PostgresqlBackend:
@@ -76,6 +80,8 @@ class PostgresqlBackend:
     def install(self, engine: sa.Engine) -> None:
         """Attach the hooks that every connection goes through."""
         event.listen(engine, "connect", self._after_connect)
+        event.listen(engine, "begin", _note_begin)
+        event.listen(engine, "after_cursor_execute", _note_statement)
         if self.behind_pooler:
             event.listen(engine, "begin", self._begin_behind_pooler)
 
@@ -159,6 +165,28 @@ class PostgresqlBackend:
         options = connection.get_execution_options()
         if options.get("isolation_level") != "AUTOCOMMIT":
             connection.exec_driver_sql(self._set_config(local=True))
+
+
+def _note_begin(connection: sa.Connection) -> None:
+    options = connection.get_execution_options()
+    # None: a transaction that may write anyway is not looked at.
+    reading = options.get("postgresql_readonly")
+    connection.info[MAY_HAVE_WRITTEN] = False if reading else None
+
+
+def _note_statement(connection: sa.Connection, cursor: Any, *_: Any) -> None:
+    """Look whether a read session did anything but read.
+
+    One that did (``SET TRANSACTION READ WRITE`` is possible before the first
+    query) ends with a rollback. The others end with a commit: after a rollback
+    psycopg throws away every statement that the connection has prepared.
+    """
+    if connection.info.get(MAY_HAVE_WRITTEN) is not False:
+        return
+    # SQLAlchemy's async cursor wraps psycopg's and does not pass the tag on.
+    tag: str = getattr(cursor, "_cursor", cursor).statusmessage or ""
+    if not tag.startswith(_READING_TAGS):
+        connection.info[MAY_HAVE_WRITTEN] = True
 
 
 def _milliseconds(seconds: float) -> str:

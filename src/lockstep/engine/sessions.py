@@ -3,9 +3,9 @@
 Owns commit, rollback and the translation of errors at a session's edge. It knows
 no dialect: how a transaction begins is the engine's hook.
 
-    enter ──► work ──► commit                       (write)
+    enter ──► work ──► commit                 (write)
+          │        └─► nothing changed? end   (read)
           └─► any error ──► rollback ──► classify ──► raise ours from theirs
-    read sessions always end with a rollback: there is nothing to keep
 
 Invariant: after the block the connection is back in the pool and no transaction
 is open, whatever happened in it, also when the task was cancelled.
@@ -22,7 +22,7 @@ import sqlalchemy.exc as sa_exc
 from sqlalchemy.orm import Session
 
 from lockstep.engine.classify import classify
-from lockstep.errors import AccessDenied, ConnectionLost
+from lockstep.errors import AccessDenied, ConnectionLost, ReadOnlySession
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -31,28 +31,46 @@ ACTOR = "lockstep.actor"
 CLOCK = "lockstep.clock"
 DATABASE = "lockstep.database"
 
+MAY_HAVE_WRITTEN = "lockstep.may_have_written"
+"""Set in a connection's ``info`` by a dialect when a read transaction ran more than
+queries."""
+
 
 class ReadSession(Session):
-    """A session whose ``commit`` ends the snapshot and keeps nothing."""
+    """A session that keeps nothing."""
 
     def commit(self) -> None:
-        """Write what is pending, so that the database refuses it; roll back."""
-        self.flush()
-        self.rollback()
+        """End the snapshot; refuse if an object was added, changed or deleted.
+
+        Raises:
+            ReadOnlySession: It was. Dropping the change without a word would be
+                worse.
+        """
+        changed = [*self.new, *self.deleted, *filter(self.is_modified, self.dirty)]
+        if changed:
+            kinds = sorted({type(instance).__name__ for instance in changed})
+            raise ReadOnlySession(
+                f"objects were changed in a read session: {', '.join(kinds)}",
+                detail={"models": kinds},
+            )
+        if self.in_transaction() and self.connection().info.get(MAY_HAVE_WRITTEN):
+            self.expunge_all()  # a rollback would empty what was read
+            self.rollback()
+        else:
+            super().commit()
 
 
 @contextmanager
 def session_scope(
-    engine: sa.Engine, info: dict[str, Any], *, commit: bool
+    engine: sa.Engine, info: dict[str, Any], *, read_only: bool
 ) -> Generator[Session]:
-    """Yield a session; commit at the end when ``commit``, else roll back."""
-    kind = Session if commit else ReadSession
+    """Yield a session that ends with the block."""
+    kind = ReadSession if read_only else Session
     session = kind(engine, expire_on_commit=False, info=info)
     try:
         try:
             yield session
-            if commit:
-                session.commit()
+            session.commit()
         except BaseException:
             _roll_back(session)
             raise
@@ -64,16 +82,16 @@ def session_scope(
 
 @asynccontextmanager
 async def async_session_scope(
-    engine: AsyncEngine, info: dict[str, Any], *, commit: bool
+    engine: AsyncEngine, info: dict[str, Any], *, read_only: bool
 ) -> AsyncGenerator[AsyncSession]:
-    """Yield an async session; commit at the end when ``commit``."""
+    """Yield an async session that ends with the block."""
     from sqlalchemy.ext.asyncio import AsyncSession
 
     session = AsyncSession(
         engine,
         expire_on_commit=False,
         info=info,
-        sync_session_class=Session if commit else ReadSession,
+        sync_session_class=ReadSession if read_only else Session,
     )
     try:
         # Leaving the block closes, and so rolls back, under a shield: a task
@@ -81,8 +99,7 @@ async def async_session_scope(
         async with session:
             try:
                 yield session
-                if commit:
-                    await session.commit()
+                await session.commit()
             except Exception:
                 session.expunge_all()
                 with suppress(sa_exc.SQLAlchemyError, OSError):

@@ -242,10 +242,20 @@ class SqliteBackend:
         if mine:
             connection.info[_TURN] = True
         waited_s = time.monotonic() - started
+        try:
+            self._take_write_lock(connection, dbapi, waited_s)
+        except BaseException:
+            self._end_turn(connection.info)
+            raise
+
+    def _take_write_lock(
+        self, connection: sa.Connection, dbapi: Any, waited_s: float
+    ) -> None:
         if waited_s < _WAIT_COUNTS_FROM_S:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             return
-        # What was waited here is no longer there to be waited for the lock.
+        # What was waited for the turn is not there to be waited for the lock.
+        timeout_s = self._settings.busy_timeout_s
         _set_busy_timeout(dbapi, max(timeout_s - waited_s, 0.0))
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -81,6 +81,13 @@ PRIMARY: dict[int, _Meaning] = {
     sqlite3.SQLITE_ERROR: (InvalidStatement, "SQLite refuses the statement"),
 }
 
+_HINTS = {
+    sqlite3.SQLITE_CANTOPEN: "check the folder's permissions: SQLite makes files "
+    "beside the database; one in a read-only folder opens with file:path?immutable=1",
+    sqlite3.SQLITE_FULL: "make room; nothing of the transaction was kept",
+    sqlite3.SQLITE_CORRUPT: "restore a backup; sqlite3's .recover may save rows",
+}
+
 # Their messages name a column and a type, or are a trigger's own words.
 _TOLD_IN_WORDS = {CONSTRAINT_DATATYPE, sqlite3.SQLITE_CONSTRAINT_TRIGGER}
 
@@ -108,7 +115,7 @@ def classify_sqlite(error: sqlite3.Error) -> LockstepError:
             sentence = f"{sentence}: {named}"
     elif kind in (InvalidStatement, InvalidValue, EngineError):
         sentence = f"{sentence}: {error}"
-    return kind(sentence, detail=detail)
+    return kind(sentence, hint=_HINTS.get(code & 0xFF), detail=detail)
 
 
 def _names(code: int, message: str) -> dict[str, Any]:

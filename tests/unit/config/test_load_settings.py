@@ -112,7 +112,7 @@ def test_our_own_name_of_the_environment_wins(tmp_path: Path) -> None:
     ("table", "wrong", "right"),
     [
         ("migration = 'x'", "migration", "migrations"),
-        ("[tool.lockstep.pool]\nsiez = 1", "pool.siez", "pool.size"),
+        ("[tool.lockstep.pool]\nsized = 1", "pool.sized", "pool.size"),
         ("[tool.lockstep.sqlit]\nx = 1", "sqlit", "sqlite"),
     ],
 )
@@ -127,8 +127,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(
 
 
 def test_an_unknown_nested_variable_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"pool\.sise"):
-        load_settings(start=tmp_path, env={"LOCKSTEP_POOL__SISE": "1"})
+    with pytest.raises(ConfigError, match=r"pool\.sized"):
+        load_settings(start=tmp_path, env={"LOCKSTEP_POOL__SIZED": "1"})
 
 
 def test_variables_of_other_parts_are_left_alone(tmp_path: Path) -> None:
