@@ -38,14 +38,24 @@ def test_every_verb_with_a_document_is_tried() -> None:
     assert set(RUNS) == {name for name, verb in VERBS.items() if verb.json_document}
 
 
-@pytest.mark.parametrize("verb", [verb for verb in RUNS if verb != "migrate merge"])
-def test_the_document_has_the_declared_keys(project_on: Shell, verb: str) -> None:
+def assert_declared(shell: Shell, verb: str) -> None:
     if verb in {"seed", "migrate check", "migrate downgrade"}:
-        project_on("migrate", "upgrade")
-    done = project_on(*RUNS[verb], "--json")
+        shell("migrate", "upgrade")
+    done = shell(*RUNS[verb], "--json")
     always, sometimes = declared(verb)
     assert always <= set(done.document) <= always | sometimes
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("verb", [verb for verb in RUNS if verb != "migrate merge"])
+def test_the_document_has_the_declared_keys(project: Shell, verb: str) -> None:
+    assert_declared(project, verb)
+
+
+@pytest.mark.engines("postgresql")
+def test_the_documents_of_postgresql_have_the_same_keys(project_on: Shell) -> None:
+    for verb in ("migrate current", "migrate upgrade", "db info"):
+        assert_declared(project_on, verb)
 
 
 def test_a_plan_has_the_declared_keys(project_on: Shell) -> None:

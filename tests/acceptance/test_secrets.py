@@ -42,10 +42,13 @@ def assert_no_secret(text: str) -> None:
 @pytest.mark.parametrize(
     ("words", "form"),
     [
-        (words, form)
-        for words in VERBS
-        for form in ([], ["--json"], ["--debug"])
-        if (words[1:2], form) != (["shell"], ["--json"])
+        # --debug prints the error's block and the whole traceback.
+        *((words, ["--debug"]) for words in VERBS),
+        *(
+            (words, form)
+            for words in (VERBS[0], VERBS[-3])
+            for form in ([], ["--json"])
+        ),
     ],
     ids=" ".join,
 )

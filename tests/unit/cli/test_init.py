@@ -20,8 +20,14 @@ def test_a_name_is_made_from_the_folders(folder: str, name: str) -> None:
 
 def test_a_given_name_is_kept_or_refused() -> None:
     assert project_name(Path("/x"), "My.Shop_2") == "My.Shop_2"
+
+
+@pytest.mark.parametrize(
+    "name", ['x"\n[tool.evil]', "", "-x", "x-", "../up", "a b", "x" * 61, "é", "x\n"]
+)
+def test_a_hostile_name_is_refused(name: str) -> None:
     with pytest.raises(ConfigError):
-        project_name(Path("/x"), "my shop")
+        project_name(Path("/x"), name)
 
 
 def test_the_template_is_written_whole(tmp_path: Path) -> None:
