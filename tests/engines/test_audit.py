@@ -27,6 +27,7 @@ from lockstep.errors import (
     AppendOnly,
     Duplicate,
     ForeignKeyMissing,
+    InvalidValue,
     NotEnough,
     StaleVersion,
     UnsupportedCapability,
@@ -204,6 +205,16 @@ def test_secrets_are_masked_wherever_they_stand(shop: Database) -> None:
         text = str(connection.execute(sa.text("SELECT * FROM audit_log")).all())
     assert "1234" not in text
     assert "9876" not in text
+
+
+def test_a_cursor_shows_no_secret(shop: Database) -> None:
+    with shop.write_session() as session:
+        tools = Repository(Tool, session)
+        tools.add_many([{"name": "a", "pin": "1"}, {"name": "b", "pin": "2"}])
+        for order in ("pin", Tool.pin.desc(), ("name", "-pin")):
+            with pytest.raises(InvalidValue, match="secret"):
+                tools.page(order_by=order, size=1)
+        assert len(tools.list(order_by="pin")) == 2
 
 
 def test_large_values_are_told_by_length_and_hash(shop: Database) -> None:

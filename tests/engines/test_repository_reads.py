@@ -131,8 +131,14 @@ def test_a_misspelt_attribute_is_named(shop: Database) -> None:
             parts.list(quantty=1)
         with pytest.raises(UnknownAttribute, match="'name'"):
             parts.list(order_by="nme")
-        with pytest.raises(UnknownAttribute):
-            parts.list(order_by="name; DROP TABLE part")
+        for wrong in ("name; DROP TABLE part", "metadata", "__class__", "", "--id"):
+            with pytest.raises(UnknownAttribute):
+                parts.list(order_by=wrong)
+        for sort in ("bin", Part.bin, Part):
+            with pytest.raises(InvalidValue):
+                parts.list(order_by=sort)  # type: ignore[arg-type]
+        with pytest.raises(InvalidValue, match="compared"):
+            parts.list(bin="A")
 
 
 def test_finding_one_of_several_is_refused(shop: Database) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import sqlalchemy as sa
 from sqlalchemy import orm
+from sqlalchemy.exc import ArgumentError
 
 from lockstep.errors import InvalidValue
 from lockstep.schema import SoftDelete
@@ -59,7 +60,15 @@ def conditions_of(
 def _equalities(
     facts: ModelFacts[Any], equal: Mapping[str, Any]
 ) -> list[sa.ColumnElement[bool]]:
-    return [facts.attribute(name) == value for name, value in equal.items()]
+    found: list[sa.ColumnElement[bool]] = []
+    for name, value in equal.items():
+        try:
+            found.append(facts.attribute(name) == value)
+        except ArgumentError as exc:
+            raise InvalidValue(
+                f"{facts.name}.{name} cannot be compared with {type(value).__name__}"
+            ) from exc
+    return found
 
 
 def visible(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import sqlalchemy as sa
 from sqlalchemy import event, orm
 
+from lockstep.engine.sessions import ReadSession
 from lockstep.repository.facts import facts_of
 from lockstep.repository.keys import conditions
 from lockstep.repository.loading import Tree, eager_names, members_of
@@ -110,7 +111,8 @@ class Freshening:
             for state in states
             if state not in self.noted and state.persistent and not state.modified
         ]
-        if not known:
+        # A read session is one snapshot, so what it read before is still true.
+        if not known or isinstance(self.session, ReadSession):
             return
         self.noted.update(known)
         refresh_many(self.session, [state.obj() for state in known], tuple(branch))

@@ -26,7 +26,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import UnaryExpression
 
 from lockstep.errors import InvalidValue
-from lockstep.schema import Array, Json
+from lockstep.schema import SECRET, Array, Json
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
@@ -130,6 +130,14 @@ class Ordering:
     """A total order: the caller's sort keys, then the primary key."""
 
     terms: tuple[Term, ...]
+
+    def has_secret(self) -> bool:
+        """Return whether a key is a column marked as secret."""
+        return any(
+            isinstance(term.expression, sa.Column)
+            and bool(SECRET.keys() & term.expression.info.keys())
+            for term in self.terms
+        )
 
     def clauses(self) -> list[sa.ColumnElement[Any]]:
         """Return the elements of ORDER BY."""
@@ -270,6 +278,12 @@ def _term(facts: ModelFacts[Any], item: OrderBy) -> Term:
 
 
 def _expression(element: Any) -> sa.ColumnElement[Any]:
+    prop = getattr(element, "prop", None)
+    if isinstance(prop, orm.RelationshipProperty | orm.CompositeProperty):
+        raise InvalidValue(
+            f"{element} is no column to sort by",
+            hint="sort by one of its columns",
+        )
     if hasattr(element, "__clause_element__"):
         element = element.__clause_element__()
     if not isinstance(element, sa.ColumnElement):

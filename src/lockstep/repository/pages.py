@@ -83,11 +83,17 @@ def page_of(
 
     Raises:
         InvalidCursor: The cursor is damaged, forged, or of another query.
-        InvalidValue: ``size`` is out of range, or both cursors are given.
+        InvalidValue: ``size`` is out of range, both cursors are given, or the
+            order holds a secret.
     """
     check_size("size", size, PAGE_SIZE_MAX)
     if after is not None and before is not None:
         raise InvalidValue("a page lies after a cursor or before one, not both")
+    if ordering.has_secret():
+        raise InvalidValue(
+            "a page cursor would show a secret column",
+            hint="sort by something else, or read with list()",
+        )
     signature = ordering.signature(asked.facts, session.get_bind().dialect)
     edge: _Edge | None = None
     given = before if after is None else after

@@ -29,7 +29,6 @@ from lockstep.repository.audit.images import (
     shape_of,
 )
 from lockstep.repository.audit.trail import trail_of, write
-from lockstep.repository.keys import check_range
 from lockstep.repository.refreshing import refresh_many
 from lockstep.repository.stamps import changed_values, created_values
 from lockstep.repository.transaction import atomic, dialect_name
@@ -165,7 +164,6 @@ def _row(job: _Upsert, item: object) -> RowValues:
             raise InvalidValue(f"{facts.name}.{name} counts by itself: leave it out")
         if isinstance(value, sa.ClauseElement):
             raise InvalidValue(f"{facts.name}.{name} must be a value, not SQL")
-        check_range(f"{facts.name}.{name}", value)
     for name in job.match:
         if row.get(name) is None:
             raise InvalidValue(

@@ -21,7 +21,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from lockstep.errors import Duplicate, InvalidValue, LockstepError
 from lockstep.repository.audit.trail import recorded
 from lockstep.repository.facts import LAZY_QUERIES, unknown_attribute, written_names
-from lockstep.repository.keys import check_range, identity_of
+from lockstep.repository.keys import identity_of
 from lockstep.repository.loading import seal
 from lockstep.repository.refreshing import (
     forget_moved,
@@ -244,7 +244,7 @@ def _recover(session: Session, instance: object | None) -> None:
 def _check_names(facts: ModelFacts[Any], values: Mapping[str, Any]) -> None:
     mapper = facts.mapper
     kept = {*facts.key_names, facts.version_name, facts.deleted_name} - {None}
-    for name, value in values.items():
+    for name in values:
         if name not in mapper.all_orm_descriptors:
             known = mapper.all_orm_descriptors.keys()
             raise unknown_attribute(facts.name, name, known)
@@ -261,7 +261,6 @@ def _check_names(facts: ModelFacts[Any], values: Mapping[str, Any]) -> None:
             raise InvalidValue(
                 f"{facts.name}.{name} is a collection: change its own rows"
             )
-        check_range(f"{facts.name}.{name}", value)
 
 
 def _stale(

@@ -161,6 +161,8 @@ def fetch_rows(
     statement = sa.select(*shape.columns, *keys)
     statement = statement.select_from(mapper.persist_selectable)
     if lock:
+        # Everybody who locks many rows locks them in the same order.
+        statement = statement.order_by(*keys)
         statement = statement.with_for_update(of=keys[0].table, key_share=True)
     connection = session.connection(bind_arguments={"mapper": mapper})
     width = len(shape.columns)
