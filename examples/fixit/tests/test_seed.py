@@ -9,7 +9,6 @@ import pytest
 from acting import People, acting, at_once, part_id
 from sqlalchemy import func, select
 
-from fixit.errors import FixitError
 from fixit.models import Base, Role, SparePart, User
 from fixit.permissions import ROLES
 from fixit.project import prepare
@@ -17,6 +16,7 @@ from fixit.seed import has_demo_pins, install, seed
 from fixit.seed.people import DEMO_LOGINS
 from fixit.services import auth, people
 from lockstep import Database
+from lockstep.errors import ConfigError
 
 
 def content(db: Database) -> dict[str, Counter[Any]]:
@@ -88,7 +88,7 @@ def test_no_demo_beside_real_users(empty: Database) -> None:
         people.add_user(
             session, "ADA-1", "Ada", "administrator", "804215", must_change_pin=False
         )
-    with pytest.raises(FixitError, match="users of its own"):
+    with pytest.raises(ConfigError, match="users of its own"):
         prepare(empty, demo=True)
     prepare(empty)
 
@@ -99,7 +99,7 @@ def test_no_demo_in_production(
     monkeypatch.setenv("APP_ENV", "production")
     monkeypatch.setenv("DATABASE_URL", "sqlite:///named.db")
     with (
-        pytest.raises(FixitError, match="production"),
+        pytest.raises(ConfigError, match="production"),
         empty.write_session() as session,
     ):
         seed(session)

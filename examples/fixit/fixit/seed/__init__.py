@@ -14,12 +14,12 @@ from __future__ import annotations
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from fixit.errors import FixitError
 from fixit.models import Counter, Role, User
 from fixit.permissions import ROLES
 from fixit.seed import factory, people, store, work
 from fixit.seed.rows import add_missing, fixed_id
 from lockstep.config import load_settings
+from lockstep.errors import ConfigError
 from lockstep.migrations import upsert_seed
 
 COUNTERS = ("events", "work_orders")
@@ -48,14 +48,17 @@ def seed(session: Session) -> None:
     """Add the demo factory, or what is missing of it; ``lockstep seed`` calls this.
 
     Raises:
-        FixitError: In production, or beside users who are not the demo's own: PINs
+        ConfigError: In production, or beside users who are not the demo's own: PINs
             that everybody knows have no business there.
     """
     if load_settings().app_env == "production":
-        raise FixitError("The demo data has known PINs and stays out of production.")
+        raise ConfigError(
+            "the demo data has PINs that everybody knows, and this is production",
+            hint="fixit create-admin makes the first user",
+        )
     users = set(session.scalars(select(User.id)))
     if users and users.isdisjoint(people.DEMO_USER_IDS):
-        raise FixitError("This database has users of its own; it gets no demo data.")
+        raise ConfigError("this database has users of its own; it gets no demo data")
     install(session)
     people.add(session)
     factory.add(session)
