@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lockstep.migrations.api import Migrations
     from lockstep.migrations.batches import light_table
     from lockstep.migrations.expressions import per_engine
+    from lockstep.migrations.folder import scaffold
     from lockstep.migrations.results import (
         Applied,
         CheckFinding,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
         SeedReport,
         VerifyReport,
     )
-    from lockstep.migrations.folder import scaffold
     from lockstep.migrations.seed import run_seed, upsert_seed
 
 __all__ = [

@@ -25,6 +25,7 @@ from alembic.util import CommandError
 
 from lockstep.errors import InvalidValue, LockstepError, MigrationError, MultipleHeads
 from lockstep.migrations.lock import LOCK_WAIT_S
+from lockstep.migrations.reading import reading
 from lockstep.migrations.request import ATTRIBUTE, MigrationRequest
 from lockstep.migrations.results import (
     Applied,
@@ -223,7 +224,7 @@ class Migrations:
 
     def current_heads(self) -> tuple[str, ...]:
         """Return what the database says, whether or not a file knows it."""
-        with _own_errors(), self.db.engine.connect() as connection:
+        with _own_errors(), reading(self.db.engine) as connection:
             context = MigrationContext.configure(connection)
             return tuple(sorted(context.get_current_heads()))
 

@@ -30,7 +30,7 @@ Change = Callable[[Sequence[Any]], Iterable[Mapping[str, Any]] | None]
 
 
 def light_table(name: str, **columns: Any) -> sa.TableClause:
-    """Declare what a revision needs of a table: a name and typed columns.
+    r"""Declare what a revision needs of a table: a name and typed columns.
 
     Args:
         name: The table.
@@ -39,7 +39,7 @@ def light_table(name: str, **columns: Any) -> sa.TableClause:
     Example:
         >>> ticket = light_table("ticket", id=sa.Integer(), title=sa.Text())
         >>> str(sa.select(ticket.c.title))
-        'SELECT ticket.title \\nFROM ticket'
+        'SELECT ticket.title \nFROM ticket'
     """
     return sa.table(name, *(sa.column(key, kind) for key, kind in columns.items()))
 
@@ -86,7 +86,7 @@ def run_batches(
     while True:
         query = sa.select(table).where(condition).order_by(*keys).limit(batch_size)
         if last is not None:
-            query = query.where(_after(keys, [last._mapping[k.name] for k in keys]))
+            query = query.where(_after(keys, [getattr(last, k.name) for k in keys]))
         rows = connection.execute(query).all()
         if not rows:
             return pace.done

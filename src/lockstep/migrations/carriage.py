@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from alembic.operations import ops
+from sqlalchemy import exc as sa_exc
 
 from lockstep.migrations.operations import AlterEnumOp, FillColumnOp, RunBatchesOp
 from lockstep.migrations.render.types import same_ddl
@@ -102,7 +103,7 @@ class Carriage:
                 savepoint = connection.begin_nested()
                 try:
                     connection.execute(sa.delete(table).where(condition))
-                except sa.exc.IntegrityError:
+                except sa_exc.IntegrityError:
                     savepoint.rollback()  # others point at them; they stay
                 else:
                     savepoint.commit()

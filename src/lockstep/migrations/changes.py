@@ -19,7 +19,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic.operations import ops
-from sqlalchemy.schema import sort_tables_and_constraints
 
 from lockstep.migrations.column_changes import ColumnChanges
 from lockstep.migrations.diff import Difference
@@ -34,10 +33,15 @@ from lockstep.migrations.operations import (
 )
 from lockstep.migrations.own_checks import OwnChecks
 from lockstep.migrations.state import CheckState, SchemaState
+from lockstep.migrations.tables import in_dependency_order
 from lockstep.schema import touched_column
 
 Keeps = Callable[[Any, str | None, Any, bool], bool]
 Operation = ops.MigrateOperation
+
+
+def _keep_everything(*_: Any) -> bool:
+    return True
 
 
 @dataclass
@@ -71,7 +75,7 @@ class ChangePlanner:
         ledger: Ledger,
         database: SchemaState,
         *,
-        keeps: Keeps = lambda *_: True,
+        keeps: Keeps = _keep_everything,
     ) -> None:
         self.warnings: list[str] = []
         self._models = ModelObjects(models)
@@ -149,9 +153,8 @@ class ChangePlanner:
             for constraint in table.foreign_key_constraints:
                 if not self._touches(constraint, moved):
                     continue
-                for item in self._models.foreign_key_differences(table, constraint):
-                    if item.key not in known and self._exists(item):
-                        extra.append(item)
+                found = self._models.foreign_key_differences(table, constraint)
+                extra += [i for i in found if i.key not in known and self._exists(i)]
         self._found += extra
 
     def _moved_columns(self) -> set[tuple[str, str]]:
@@ -235,7 +238,7 @@ class ChangePlanner:
         tables = [self._models.metadata.tables[name] for name in names]
         steps: list[Step] = []
         late: list[Step] = []
-        ordered = sort_tables_and_constraints(tables)
+        ordered = in_dependency_order(tables)
         apart = {
             constraint
             for table, constraints in ordered
@@ -274,7 +277,7 @@ class ChangePlanner:
         tables = [self._old.table(name) for name in names]
         steps: list[Step] = []
         late: list[Step] = []
-        ordered = sort_tables_and_constraints(tables)
+        ordered = in_dependency_order(tables)
         apart = {
             constraint
             for table, constraints in ordered
@@ -295,8 +298,8 @@ class ChangePlanner:
         create = ops.CreateTableOp.from_table(table)
         create.columns = [item for item in create.columns if item not in apart]
         down: list[Operation] = [create]
-        for index in sorted(table.indexes, key=lambda item: str(item.name)):
-            down.append(ops.CreateIndexOp.from_index(index))
+        indexes = sorted(table.indexes, key=lambda item: str(item.name))
+        down.extend(ops.CreateIndexOp.from_index(index) for index in indexes)
         entry = self._ledger.tables.get(table.name)
         if entry is not None and entry.touch_key is not None:
             down.append(

@@ -19,6 +19,7 @@ from lockstep.errors import LockstepError, MigrationError, NotPortable
 from lockstep.migrations.autogenerate import autogenerate
 from lockstep.migrations.request import MigrationRequest
 from lockstep.migrations.results import CheckFinding
+from lockstep.migrations.tables import columns_of
 from lockstep.schema import IDENTIFIER_BYTES_MAX, check_portability
 
 if TYPE_CHECKING:
@@ -111,9 +112,10 @@ def _history(
 
 def _knows(scripts: ScriptDirectory, name: str) -> bool:
     try:
-        return scripts.get_revision(name) is not None
+        scripts.get_revision(name)
     except CommandError:
         return False
+    return True
 
 
 def _models(metadata: sa.MetaData) -> Iterator[CheckFinding]:
@@ -142,7 +144,7 @@ def _unnamed(table: sa.Table) -> Iterator[CheckFinding]:
         if getattr(constraint, "_type_bound", False):
             continue
         kind = type(constraint).__name__.removesuffix("Constraint")
-        columns = ", ".join(column.name for column in constraint.columns)
+        columns = ", ".join(column.name for column in columns_of(constraint))
         yield CheckFinding(
             "unnamed-constraint",
             "error",

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from alembic.operations import ops
 
 from lockstep.migrations.diff import Difference
-from lockstep.migrations.kinds import can_change, kind_of
 from lockstep.migrations.fills import neutral_value, value_of_model
+from lockstep.migrations.kinds import can_change, kind_of
 from lockstep.migrations.model_objects import ModelObjects
 from lockstep.migrations.old_objects import OldObjects
 from lockstep.migrations.operations import AlterEnumOp, FillColumnOp

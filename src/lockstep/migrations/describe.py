@@ -5,7 +5,7 @@ Owns one line per operation. Must not know: connections.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from alembic.operations import ops
@@ -64,7 +64,7 @@ def _sql(op: ops.ExecuteSQLOp) -> str:
 
 
 # The first class that fits gives the sentence.
-_SENTENCES: list[tuple[type[Any], Any]] = [
+_SENTENCES: list[tuple[type[Any], Callable[[Any], str]]] = [
     (ops.CreateTableOp, lambda op: f"create table {op.table_name}"),
     (ops.DropTableOp, lambda op: f"drop table {op.table_name}"),
     (

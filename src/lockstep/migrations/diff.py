@@ -106,10 +106,11 @@ def differences(
         wanted: The models.
         triggers: Names of the triggers that count; others are the user's own.
     """
-    found: list[Difference] = []
-    for name in wanted.tables:
-        if name not in actual.tables:
-            found.append(Difference("table", name, None, None, name))
+    found = [
+        Difference("table", name, None, None, name)
+        for name in wanted.tables
+        if name not in actual.tables
+    ]
     for name, table in actual.tables.items():
         if name in wanted.tables:
             found += _in_table(table, wanted.tables[name], triggers)

@@ -69,7 +69,7 @@ def _request_from_settings(config: Config) -> MigrationRequest:
     from lockstep.engine import Database
 
     settings = _settings(config)
-    extra = getattr(config.cmd_opts, "x", None) or []
+    extra: list[str] = getattr(config.cmd_opts, "x", None) or []
     urls = [item.removeprefix("url=") for item in extra if item.startswith("url=")]
     url = urls[-1] if urls else None
     verb: Any = getattr(config.cmd_opts, "cmd", None)
@@ -94,7 +94,8 @@ def _models(request: MigrationRequest) -> sa.MetaData:
     if settings is None or named is None:
         raise ConfigError(
             "env.run() was given no metadata, and the setting 'models' is not set",
-            hint="env.run(Base.metadata), or [tool.lockstep] models = 'app.models:Base'",
+            hint="env.run(Base.metadata), or models = 'app.models:Base' in "
+            "[tool.lockstep]",
         )
     return metadata_named(named, root=settings.root)
 

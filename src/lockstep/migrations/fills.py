@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import enum
 import inspect
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -65,7 +65,7 @@ def _literal(value: Any) -> Source | None:
     if type(value).__name__ == "UUID":
         return Source(f"uuid.{value!r}", ["import uuid"])
     if isinstance(value, dict | list) and not value:
-        return Source(repr(value))
+        return Source(repr(cast("object", value)))
     return None
 
 

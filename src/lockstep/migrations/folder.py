@@ -42,7 +42,7 @@ def downgrade() -> None:
     ${downgrades if downgrades else "pass"}
 '''
 
-ALEMBIC_INI = """# For the plain `alembic` command; `lockstep migrate` needs only the folder.
+ALEMBIC_INI = """# For the plain `alembic` command; `lockstep migrate` needs none.
 # The database's URL is a setting of lockstep (DATABASE_URL, LOCKSTEP_URL or
 # [tool.lockstep] url), so that it is written down once.
 [alembic]

@@ -16,7 +16,7 @@ import decimal
 import json
 import uuid
 from collections.abc import Callable
-from typing import Any, Literal, NoReturn, cast
+from typing import Any, Literal, NoReturn
 
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -120,7 +120,7 @@ def kind_of(type_: TypeEngine[Any]) -> Kind:
         if isinstance(type_, class_):
             return kind
     while isinstance(type_, TypeDecorator):
-        type_ = cast("TypeDecorator[Any]", type_).impl_instance
+        type_ = type_.impl_instance
     for class_, kind in _PLAIN:
         if isinstance(type_, class_):
             if kind == "datetime" and getattr(type_, "timezone", False):
@@ -236,7 +236,7 @@ def _any_datetime(value: Any) -> datetime.datetime:
     if isinstance(value, datetime.datetime):
         return value
     if isinstance(value, datetime.date):
-        return datetime.datetime.combine(value, datetime.time())  # noqa: DTZ001 - naive is meant
+        return datetime.datetime.combine(value, datetime.time())
     _refuse(value, "moment")
 
 

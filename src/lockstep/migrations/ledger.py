@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 from alembic.operations import ops
+from sqlalchemy.sql.elements import conv
 
 from lockstep.migrations.operations import (
     AlterEnumOp,
@@ -160,7 +161,7 @@ class Ledger:
         if op.modify_server_default is not False:
             column = _with_default(column, op.modify_server_default)
         if op.modify_comment is not False:
-            column.comment = op.modify_comment
+            cast("Any", column).comment = op.modify_comment
         new = op.modify_name or op.column_name
         if new != op.column_name:
             self._rename_column(entry, op.column_name, new)
@@ -186,7 +187,7 @@ class Ledger:
             entry.primary_key.columns = _renamed(entry.primary_key.columns, old, new)
         for index in entry.indexes.values():
             index.columns = [
-                new if getattr(part, "name", part) == old else part
+                new if str(getattr(part, "name", part)) == old else part
                 for part in index.columns
             ]
         if entry.touch_key is not None:
@@ -249,7 +250,7 @@ class Ledger:
 
 
 _FK = ops.CreateForeignKeyOp
-# pyright: the methods take the operation named beside them.
+# The methods take the operation named beside them.
 _METHODS: list[tuple[type[Any] | tuple[type[Any], ...], Callable[..., None]]] = [
     (ops.CreateTableOp, Ledger._create_table),  # pyright: ignore[reportPrivateUsage]
     (ops.DropTableOp, Ledger._drop_table),  # pyright: ignore[reportPrivateUsage]
@@ -328,7 +329,7 @@ def _build(entry: LedgerTable, metadata: sa.MetaData) -> sa.Table:
         table.append_constraint(_constraint(item))
     for name, index in entry.indexes.items():
         sa.Index(
-            sa.sql.elements.conv(name),
+            conv(name),
             *_index_parts(table, index.columns),
             unique=index.unique,
             _table=table,
@@ -371,7 +372,7 @@ def _index_parts(table: sa.Table, parts: Sequence[Any]) -> list[Any]:
 
 def _conv(item: ConstraintOp) -> Any:
     name = _final_name(item)
-    return None if name is None else sa.sql.elements.conv(str(name))
+    return None if name is None else conv(str(name))
 
 
 def _final_name(item: ConstraintOp) -> Any:

@@ -22,6 +22,7 @@ from lockstep.migrations.state import (
     ForeignKeyState,
     UniqueState,
 )
+from lockstep.migrations.tables import columns_of
 from lockstep.schema import constraint_name, touched_column
 
 _SQLITE = make_dialect("sqlite")
@@ -77,7 +78,7 @@ class ModelObjects:
         if isinstance(constraint.name, str):
             return constraint
         table = constraint.table.name
-        columns = [column.name for column in constraint.columns]
+        columns = [column.name for column in columns_of(constraint)]
         if isinstance(constraint, sa.ForeignKeyConstraint):
             parts = [*columns, constraint.referred_table.name]
             name = constraint_name("fk", table, *parts)
@@ -123,7 +124,7 @@ def _may_be(constraint: sa.Constraint, state: ConstraintState) -> bool:
     match state:
         case UniqueState():
             kinds = (sa.UniqueConstraint, sa.PrimaryKeyConstraint)
-            names = sorted(column.name for column in constraint.columns)
+            names = sorted(column.name for column in columns_of(constraint))
             return isinstance(constraint, kinds) and names == sorted(state.columns)
         case ForeignKeyState():
             if not isinstance(constraint, sa.ForeignKeyConstraint):

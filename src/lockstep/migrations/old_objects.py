@@ -208,7 +208,7 @@ def _guess_constraint(state: ConstraintState) -> sa.Constraint | None:
 
 
 def _guess_index(table: sa.Table, state: IndexState) -> sa.Index:
-    keys = [
+    keys: list[Any] = [
         table.c[key] if key in table.c else sa.literal_column(key) for key in state.keys
     ]
     options: dict[str, Any] = {}

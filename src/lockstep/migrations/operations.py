@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 from alembic.operations import BatchOperations, Operations, ops
@@ -178,7 +178,7 @@ class AlterEnumOp(ops.MigrateOperation):
         rename: Mapping[str, str | None] | None = None,
     ) -> None:
         """Change an enum's values within a block; see ``op.alter_enum``."""
-        table = operations.impl.table_name
+        table = cast("Any", operations.impl).table_name
         operations.invoke(
             cls(table, column_name, type_, existing_type=existing_type, rename=rename)
         )
@@ -249,7 +249,7 @@ class RenameConstraintOp(ops.MigrateOperation):
         if_exists: bool = False,
     ) -> None:
         """Rename a constraint within a block; see ``op.rename_constraint``."""
-        table = operations.impl.table_name
+        table = cast("Any", operations.impl).table_name
         operations.invoke(cls(table, old_name, new_name, if_exists=if_exists))
 
     def reverse(self) -> RenameConstraintOp:
@@ -391,26 +391,27 @@ class PortableBatchImpl(BatchOperationsImpl):
 
     def alter_enum(self, *arguments: Any, **options: Any) -> None:
         """Collect the change of an enum."""
-        self.batch.append(("alter_enum", arguments, options))
+        cast("Any", self).batch.append(("alter_enum", arguments, options))
 
     def rename_constraint(self, *arguments: Any, **options: Any) -> None:
         """Collect the rename of a constraint."""
-        self.batch.append(("rename_constraint", arguments, options))
+        cast("Any", self).batch.append(("rename_constraint", arguments, options))
 
     def flush(self) -> None:
         """Carry out what the block collected."""
         from lockstep.migrations.sqlite.impl import SafeSqliteImpl
 
-        impl = self.operations.impl
+        impl: Any = cast("Any", self.operations).impl
         if isinstance(impl, SafeSqliteImpl):
             impl.run_batch(self)
             return
-        for name, arguments, options in self.batch:
-            getattr(impl, name)(*arguments, **options)
-        for argument in self.table_args:
-            table = sa.Table(self.table_name, sa.MetaData(), argument)
+        other: Any = impl
+        for name, arguments, options in cast("Any", self).batch:
+            getattr(other, name)(*arguments, **options)
+        for argument in cast("Any", self).table_args:
+            table: Any = sa.Table(self.table_name, sa.MetaData(), argument)
             assert argument.table is table, "constraints are bound to their table"
-            impl.add_constraint(argument)
+            other.add_constraint(argument)
 
 
 class PortableOperations(Operations):
@@ -440,7 +441,7 @@ class PortableOperations(Operations):
         return super().invoke(operation)
 
     @contextmanager
-    def batch_alter_table(  # noqa: PLR0913 - Alembic's signature
+    def batch_alter_table(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, table_name: str, schema: str | None = None, **options: Any
     ) -> Generator[BatchOperations]:
         """Collect changes of one table; on SQLite they are one rebuild."""

@@ -15,6 +15,7 @@ from alembic.operations import ops
 
 from lockstep.errors import MigrationError
 from lockstep.migrations.describe import describe_all
+from lockstep.migrations.reading import reading
 from lockstep.migrations.replay import Replay, replaying, upwards
 from lockstep.migrations.results import Direction, Loss, Plan, PlannedStep
 
@@ -47,8 +48,7 @@ def make_plan(migrations: Migrations, target: str, direction: Direction) -> Plan
     planned: list[PlannedStep] = []
     with replaying(migrations.metadata) as replay:
         replay.follow(upwards(scripts, upto=before))
-        for step in steps:
-            planned.append(_planned(migrations, replay, step))
+        planned.extend(_planned(migrations, replay, step) for step in steps)
     return Plan(before, tuple(planned))
 
 
@@ -99,7 +99,7 @@ def _losses(
                 for match in pattern.finditer(str(operation.sqltext)):
                     names = match.groupdict()
                     found.append((names["table"], names.get("column")))
-    with migrations.db.engine.connect() as connection:
+    with reading(migrations.db.engine) as connection:
         for table, column in dict.fromkeys(found):
             yield Loss(table, column, _rows(connection, table, column))
 

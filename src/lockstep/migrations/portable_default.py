@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Any, NoReturn, cast
 
 import sqlalchemy as sa
+from sqlalchemy import exc as sa_exc
 from sqlalchemy.sql.elements import (
     BindParameter,
     ClauseElement,
@@ -99,7 +100,7 @@ def _expression(column: sa.Column[Any], element: ClauseElement) -> Any:
     if isinstance(element, Null):
         return None
     if isinstance(element, BindParameter):
-        return _from_value(column, element.value)
+        return _from_value(column, cast("Any", element).value)
     if isinstance(element, TextClause):
         return _from_text(column, element.text)
     if isinstance(element, FunctionElement):
@@ -154,8 +155,7 @@ def _now(column: sa.Column[Any], spelled: str) -> Any:
 
 def _implementation(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
     while isinstance(type_, sa.types.TypeDecorator):
-        decorated = cast("sa.types.TypeDecorator[Any]", type_)
-        type_ = decorated.impl_instance
+        type_ = type_.impl_instance
     return type_
 
 
@@ -167,7 +167,7 @@ def _literal(column: sa.Column[Any], text: str, *, was_text: bool) -> Any:
             _refuse(column, repr(text), "it is neither true nor false")
         return sa.true() if truth else sa.false()
     if isinstance(column.type, PortableType):
-        portable = cast("PortableType[Any]", column.type)
+        portable = column.type
         try:
             return StoredDefault(text, portable)
         except InvalidValue as exc:
@@ -201,7 +201,7 @@ def _two_texts(column: sa.Column[Any], element: Any) -> Any:
     for dialect in (SQLITE, POSTGRESQL):
         try:
             texts.append(expression_sql(dialect, element))
-        except (sa.exc.CompileError, NotPortable) as exc:
+        except (sa_exc.CompileError, NotPortable) as exc:
             _refuse(column, str(element), f"{dialect.name} has no words for it: {exc}")
     for text in texts:
         foreign = _foreign_functions(text)
@@ -241,7 +241,8 @@ def _refuse(
     why: str,
     hint: str = "use sa.text, sa.true(), sa.false() or ls.utc_now(), or default=…",
 ) -> NoReturn:
-    table = "" if column.table is None else f"{column.table.name}."
+    owner = cast("sa.Table | None", column.table)
+    table = "" if owner is None else f"{owner.name}."
     raise NotPortable(
         f"the server default {what} of {table}{column.name} is not portable: {why}",
         hint=hint,

@@ -102,4 +102,4 @@ def upwards(
     if not upto:
         return []
     found = list(scripts.iterate_revisions(upto, "base"))
-    return [script for script in reversed(found) if script is not None]
+    return list(reversed(found))

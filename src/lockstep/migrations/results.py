@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 Direction = Literal["upgrade", "downgrade", "stamp"]
 Severity = Literal["error", "warning"]
@@ -346,8 +346,14 @@ class SeedCounts:
 
     def report(self) -> SeedReport:
         """Return the sums."""
-        rows = [(name, *counts) for name, counts in self.tables.items()]
-        sums = [sum(row[position] for row in rows) for position in (1, 2, 3)]
+        rows = tuple((name, *counts) for name, counts in self.tables.items())
+        inserted, updated, unchanged = (
+            sum(counts[position] for counts in self.tables.values())
+            for position in range(3)
+        )
         return SeedReport(
-            sums[0], sums[1], sums[2], tuple((r[0], r[1], r[2], r[3]) for r in rows)
+            inserted,
+            updated,
+            unchanged,
+            cast("tuple[tuple[str, int, int, int], ...]", rows),
         )

@@ -31,10 +31,10 @@ from lockstep.errors import (
     MigrationLocked,
     PartialMigration,
 )
-from lockstep.engine.sqlite import ACCESS_OPTION, READ
 from lockstep.migrations.describe import describe
 from lockstep.migrations.lock import advisory_key, migrators_turn
 from lockstep.migrations.operations import PortableOperations
+from lockstep.migrations.reading import reading
 from lockstep.migrations.request import MigrationRequest
 from lockstep.migrations.results import (
     AppliedRevision,
@@ -217,9 +217,8 @@ class Runner:
                 yield
             return
         context, own = self._context, self._connection
-        engine = own.engine.execution_options(**{ACCESS_OPTION: READ})
-        with engine.connect() as reading, reading.begin():
-            context.connection = context.impl.connection = reading
+        with reading(own.engine) as looking, looking.begin():
+            context.connection = context.impl.connection = looking
             try:
                 yield
             finally:

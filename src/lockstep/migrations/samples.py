@@ -17,9 +17,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy import exc as sa_exc
 
 from lockstep.migrations.kinds import Kind, kind_of
 from lockstep.migrations.sqlite.tokens import meaningful, tokens
+from lockstep.migrations.tables import in_dependency_order
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -76,7 +78,7 @@ class Samples:
             savepoint = self.connection.begin_nested()
             try:
                 self.connection.execute(sa.insert(table).values(row))
-            except (sa.exc.SQLAlchemyError, ValueError) as exc:
+            except (sa_exc.SQLAlchemyError, ValueError) as exc:
                 savepoint.rollback()
                 reason = str(getattr(exc, "orig", exc)).partition("\n")[0]
                 continue
@@ -140,14 +142,14 @@ class Samples:
 
 
 def _ordered(metadata: sa.MetaData) -> list[tuple[sa.Table, Any]]:
-    pairs = sa.schema.sort_tables_and_constraints(list(metadata.tables.values()))
+    pairs = in_dependency_order(metadata.tables.values())
     return [(table, keys) for table, keys in pairs if table is not None]
 
 
 def _is_given_by_database(column: sa.Column[Any]) -> bool:
     if isinstance(column.server_default, sa.Computed | sa.Identity):
         return True
-    return column.table is not None and column is column.table.autoincrement_column
+    return column is column.table.autoincrement_column
 
 
 def _may_be_left_out(column: sa.Column[Any]) -> bool:

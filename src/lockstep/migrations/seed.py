@@ -135,8 +135,7 @@ def _checked(mapper: Mapper[Any], name: str, value: Any) -> Any:
     type_ = mapper.column_attrs[name].columns[0].type
     if value is None or not isinstance(type_, PortableType):
         return value
-    portable = cast("PortableType[Any]", type_)
-    return portable.checked(value)
+    return type_.checked(value)
 
 
 def _update(

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy import exc as sa_exc
 from sqlalchemy.pool import StaticPool
 
 from lockstep.errors import NotPortable
@@ -56,12 +57,12 @@ def model_state(connection: Connection, metadata: sa.MetaData) -> SchemaState:
                 metadata.create_all(shadow, tables=tables)
                 return sqlite_snapshot(shadow)
         return _postgresql_state(connection, metadata, tables)
-    except sa.exc.DBAPIError as exc:
+    except sa_exc.DBAPIError as exc:
         raise NotPortable(
             f"{connection.dialect.name} cannot create the models: {exc.orig}",
             hint="the statement that failed: " + " ".join(str(exc.statement).split()),
         ) from exc
-    except sa.exc.CompileError as exc:
+    except sa_exc.CompileError as exc:
         raise NotPortable(
             f"the models cannot be written for {connection.dialect.name}: {exc}"
         ) from exc

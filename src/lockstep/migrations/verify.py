@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from lockstep.errors import LockstepError
 from lockstep.migrations.carriage import Carriage
 from lockstep.migrations.diff import differences
+from lockstep.migrations.reading import reading
 from lockstep.migrations.replay import upwards
 from lockstep.migrations.results import (
     Direction,
@@ -132,7 +133,7 @@ class _Replay:
         self._on_progress(VerifyStep(self._dialect, text, position, total))
 
     def _state(self) -> SchemaState:
-        with self._database.engine.connect() as connection:
+        with reading(self._database.engine) as connection:
             return database_state(connection, ignore=(_VERSION_TABLE,))
 
     def _up(self) -> None:
@@ -210,7 +211,7 @@ class _Replay:
             if isinstance(below, tuple):
                 self._verbs.downgrade(f"{script.revision}-1")
             else:
-                self._verbs.downgrade(below or "base")
+                self._verbs.downgrade(cast("str | None", below) or "base")
 
     def _compare_with_models(self) -> None:
         self._tell("compare with the models", len(self._scripts))

@@ -9,7 +9,7 @@ Must not know: transactions (the runner's), autogenerate.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from alembic.ddl.postgresql import PostgresqlImpl
@@ -60,7 +60,9 @@ class SafePostgresqlImpl(PostgresqlImpl):
         if counts is False:
             self._drop_sequence(table_name, column_name)
         if type_ is None:
-            super().alter_column(table_name, column_name, **options)
+            super().alter_column(  # pyright: ignore[reportUnknownMemberType] - Alembic's
+                table_name, column_name, **options
+            )
         else:
             self._alter_type(table_name, column_name, type_, options)
         if counts is True:
@@ -72,6 +74,7 @@ class SafePostgresqlImpl(PostgresqlImpl):
         place, own = quote(table), quote(column)
         self._sql(f"CREATE SEQUENCE {name} OWNED BY {place}.{own}")
         self._sql(
+            # All three are quoted identifiers.
             f"SELECT setval({quoted(name)}::regclass, "
             f"coalesce((SELECT max({own}) FROM {place}), 0) + 1, false)"
         )
@@ -109,7 +112,7 @@ class SafePostgresqlImpl(PostgresqlImpl):
                 f"ALTER TABLE {quote(table_name)} ALTER COLUMN {quote(column_name)} "
                 "DROP DEFAULT"
             )
-        super().alter_column(
+        super().alter_column(  # pyright: ignore[reportUnknownMemberType] - Alembic's
             table_name,
             column_name,
             postgresql_using=given or using.expression,
@@ -218,7 +221,8 @@ class SafePostgresqlImpl(PostgresqlImpl):
             self._sql(f"ALTER TABLE {quote(table)} ADD {check.text}")
 
     def _sql(self, statement: str) -> None:
-        self._exec(sa.DDL(statement.replace("%", "%%")))
+        run = cast("Any", self)._exec
+        run(sa.DDL(statement.replace("%", "%%")))
 
     def alter_enum(
         self,
@@ -246,8 +250,10 @@ class SafePostgresqlImpl(PostgresqlImpl):
     def _replace_native_enum(
         self, table: str, column: str, type_: sa.Enum, using: str
     ) -> None:
-        """Make the type anew: a value cannot be taken out of one, nor used in the
-        transaction that added it."""
+        """Make the type anew.
+
+        A value cannot be taken out of one, nor used in the transaction that added it.
+        """
         name = str(type_.name)
         old = f"{name[:54]}_replaced"
         self._sql(f"ALTER TYPE {quote(name)} RENAME TO {quote(old)}")
@@ -324,7 +330,9 @@ class SafePostgresqlImpl(PostgresqlImpl):
     def drop_column(self, table_name: str, column: Any, **kw: Any) -> None:
         """Drop a column, and the enum type that only it used."""
         enums = self._enums(table_name, str(column.name))
-        super().drop_column(table_name, column, **kw)
+        super().drop_column(  # pyright: ignore[reportUnknownMemberType] - Alembic's
+            table_name, column, **kw
+        )
         self._drop_unused(enums)
 
     def _enums(self, table: str, column: str | None) -> list[tuple[int, str]]:

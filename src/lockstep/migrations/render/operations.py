@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import sqlalchemy as sa
 from alembic.autogenerate import render as alembic_render
 from alembic.operations import ops
+from sqlalchemy import exc as sa_exc
 from sqlalchemy.sql.elements import ClauseElement, ColumnClause
 
 from lockstep.errors import NotPortable
@@ -137,7 +138,8 @@ class OperationRenderer:
 
     def column(self, column: sa.Column[Any]) -> str:
         """Write a column without its keys, which are constraints of the table."""
-        where = f"{column.table.name}.{column.name}" if column.table is not None else ""
+        table = cast("sa.Table | None", column.table)
+        where = "" if table is None else f"{table.name}.{column.name}"
         arguments = [
             literal(str(column.name)),
             self._types.render(column.type, where=where),
@@ -214,9 +216,11 @@ class OperationRenderer:
             literals(op.local_cols),
             literals(op.remote_cols),
         ]
-        for key in ("onupdate", "ondelete", "initially", "deferrable", "match"):
-            if op.kw.get(key) is not None:
-                arguments.append(f"{key}={literal(op.kw[key])}")
+        arguments += [
+            f"{key}={literal(op.kw[key])}"
+            for key in ("onupdate", "ondelete", "initially", "deferrable", "match")
+            if op.kw.get(key) is not None
+        ]
         return call(self._operation("create_foreign_key"), arguments)
 
     def create_check(self, op: ops.CreateCheckConstraintOp) -> str:
@@ -389,7 +393,7 @@ def _touch_arguments(op: CreateTouchTriggerOp | DropTouchTriggerOp) -> list[str]
 def _target(element: sa.ForeignKey) -> str:
     try:
         column = element.column
-    except sa.exc.InvalidRequestError:
+    except sa_exc.InvalidRequestError:
         return str(element.target_fullname)
     return f"{column.table.name}.{column.name}"
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy import exc as sa_exc
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -73,7 +74,7 @@ class TypeRenderer:
         for dialect in _DIALECTS:
             try:
                 type_sql(dialect, type_)
-            except (sa.exc.CompileError, AttributeError, NotImplementedError) as exc:
+            except (sa_exc.CompileError, AttributeError, NotImplementedError) as exc:
                 name = type(type_).__name__
                 raise NotPortable(
                     f"{where or 'a column'}: {dialect.name} has no type {name}",
@@ -86,7 +87,7 @@ def same_ddl(one: TypeEngine[Any], two: TypeEngine[Any]) -> bool:
     """Whether two types are declared alike on every engine."""
     try:
         return _signature(one) == _signature(two)
-    except (sa.exc.CompileError, AttributeError, NotImplementedError):
+    except (sa_exc.CompileError, AttributeError, NotImplementedError):
         return False
 
 
@@ -122,8 +123,7 @@ def _candidates(type_: TypeEngine[Any]) -> Iterator[tuple[str, set[str]]]:
     else:
         yield from _of_somebody(type_)
     if isinstance(type_, TypeDecorator):
-        decorated = cast("TypeDecorator[Any]", type_)
-        yield from _candidates(decorated.impl_instance)
+        yield from _candidates(type_.impl_instance)
 
 
 def _with_variants(
@@ -153,13 +153,14 @@ def _of_sqlalchemy(type_: TypeEngine[Any]) -> Iterator[tuple[str, set[str]]]:
         longest = [a for a in arguments if not a.startswith("length=")]
         yield f"sa.Enum({', '.join(longest)})", set()
     if isinstance(type_, sa.ARRAY):
-        part, imports = next(iter(_candidates(type_.item_type)))
+        part, imports = next(iter(_candidates(cast("Any", type_).item_type)))
         yield f"sa.ARRAY({part})", imports
-    if type_.__class__.__name__ == "_Binary":
+    plain = cast("Any", type_)
+    if type(plain).__name__ == "_Binary":
         yield "sa.LargeBinary()", set()
-    yield _prefixed(repr(type_)), set()
-    module = type(type_).__module__
-    inside = _prefixed(repr(type_), nested_only=True)
+    yield _prefixed(repr(plain)), set()
+    module = type(plain).__module__
+    inside = _prefixed(repr(plain), nested_only=True)
     yield f"{module}.{inside}", {f"import {module}"}
 
 
@@ -204,8 +205,7 @@ def _arguments(type_: TypeEngine[Any]) -> list[str] | None:
 def _kept(type_: TypeEngine[Any], name: str) -> Any:
     holders: list[Any] = [type_]
     if isinstance(type_, TypeDecorator):
-        decorated = cast("TypeDecorator[Any]", type_)
-        holders.append(decorated.impl_instance)
+        holders.append(type_.impl_instance)
     for holder in holders:
         for attribute in (name, f"_{name}"):
             if attribute in getattr(holder, "__dict__", {}):

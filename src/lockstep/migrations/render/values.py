@@ -7,9 +7,10 @@ is written in a revision: one text where both engines spell it alike, else
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy import exc as sa_exc
 from sqlalchemy.sql.elements import False_, Grouping, TextClause, True_
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -83,7 +84,9 @@ class ValueRenderer:
             return literal(default.text)
         if isinstance(default, utc_now):
             return "ls.utc_now()"
-        if isinstance(default, FunctionElement) and not list(default.clauses):
+        if isinstance(default, FunctionElement) and not list(
+            cast("Any", default).clauses
+        ):
             name = str(getattr(default, "name", "")).lower()
             if name in ("now", "current_timestamp"):
                 return "sa.func.now()"
@@ -103,14 +106,31 @@ class ValueRenderer:
         if isinstance(default, sa.Identity):
             options = [
                 f"{name}={getattr(default, name)!r}"
-                for name in (
-                    "always start increment minvalue maxvalue nominvalue nomaxvalue "
-                    "cycle cache"
-                ).split()
+                for name in [
+                    "always",
+                    "start",
+                    "increment",
+                    "minvalue",
+                    "maxvalue",
+                    "nominvalue",
+                    "nomaxvalue",
+                    "cycle",
+                    "cache",
+                ]
                 if getattr(default, name, None) not in (None, False)
             ]
             return f"sa.Identity({', '.join(options)})"
         return None
+
+
+def _has_arguments(function: Any) -> bool:
+    return bool(list(function.clauses))
+
+
+_IDENTITY_OPTIONS = (
+    *("always", "start", "increment", "minvalue", "maxvalue"),
+    *("nominvalue", "nomaxvalue", "cycle", "cache"),
+)
 
 
 def spelled(dialect: Any, element: Any, where: str) -> str:
@@ -126,7 +146,7 @@ def spelled(dialect: Any, element: Any, where: str) -> str:
         return element.text
     try:
         return expression_sql(dialect, element)
-    except (sa.exc.CompileError, NotImplementedError) as exc:
+    except (sa_exc.CompileError, NotImplementedError) as exc:
         raise NotPortable(
             f"{where} cannot be written for {dialect.name}: {exc}",
             hint="use per_engine(sqlite='…', postgresql='…')",
@@ -134,8 +154,5 @@ def spelled(dialect: Any, element: Any, where: str) -> str:
 
 
 def _where(column: sa.Column[Any]) -> str:
-    return (
-        f"{column.table.name}.{column.name}"
-        if column.table is not None
-        else (column.name)
-    )
+    table = cast("sa.Table | None", column.table)
+    return column.name if table is None else f"{table.name}.{column.name}"

@@ -15,6 +15,7 @@ from lockstep.migrations.sqlite.tokens import quote
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+from sqlalchemy import exc as sa_exc
 
 # Names that SQLite and its extensions own, never part of a model.
 _INTERNAL = "name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
@@ -184,8 +185,6 @@ class Catalog:
 
     def broken_views_and_triggers(self) -> dict[str, str]:
         """Return what would fail if used, with SQLite's own words."""
-        import sqlalchemy as sa
-
         found: dict[str, str] = {}
         for kind, name, table in self.rows(
             "SELECT type, name, tbl_name FROM sqlite_master "
@@ -194,7 +193,7 @@ class Catalog:
             for statement in self._probes(kind, name, table):
                 try:
                     self._connection.exec_driver_sql(f"EXPLAIN {statement}")
-                except sa.exc.DBAPIError as exc:
+                except sa_exc.DBAPIError as exc:
                     found[f"{kind} {name!r}"] = str(exc.orig)
         return found
 

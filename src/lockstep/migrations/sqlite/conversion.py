@@ -47,7 +47,7 @@ class Conversion:
 
     def __post_init__(self) -> None:
         self.sql = f"lockstep_convert_{next(_numbers)}"
-        self._kind = kind_of(self.new)
+        self._kind: Kind = kind_of(self.new)
         self._read = _reader(self.old, self.dialect)
         self._write = _writer(self.new, self.dialect)
 

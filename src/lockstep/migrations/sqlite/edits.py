@@ -51,8 +51,8 @@ def set_default(
     plain = column.without("default", "generated")
     if default is None or isinstance(default, sa.Identity):
         return plain
-    arguments = [default] if isinstance(default, sa.Computed) else []
-    options = {} if arguments else {"server_default": default}
+    arguments: list[Any] = [default] if isinstance(default, sa.Computed) else []
+    options: dict[str, Any] = {} if arguments else {"server_default": default}
     lone = lone_column(rebuild.name, column.name, type_, *arguments, **options)
     shape, _ = column_ddl(_SQLITE, lone, column.name, strict=rebuild.table.is_strict)
     for kind in ("default", "generated"):

@@ -28,9 +28,19 @@ from lockstep.migrations.sqlite.tokens import (
 )
 
 # The words that begin a clause of a column, or a constraint of a table.
-_CLAUSE_WORDS = (
-    "CONSTRAINT PRIMARY NOT NULL UNIQUE CHECK DEFAULT COLLATE REFERENCES GENERATED AS"
-).split()
+_CLAUSE_WORDS = [
+    "CONSTRAINT",
+    "PRIMARY",
+    "NOT",
+    "NULL",
+    "UNIQUE",
+    "CHECK",
+    "DEFAULT",
+    "COLLATE",
+    "REFERENCES",
+    "GENERATED",
+    "AS",
+]
 _TABLE_WORDS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN")
 _KIND_OF_WORD = {
     "PRIMARY": "primary key",
