@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import enum
+import re
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -317,3 +319,15 @@ def test_every_finding_says_why_and_what_to_do() -> None:
         assert finding.fix.endswith(".")
         assert finding.where.startswith("t")
         assert finding.code in str(finding)
+
+
+def test_every_code_stands_in_the_reference() -> None:
+    root = Path(__file__).parents[3]
+    sources = (root / "src/lockstep/schema/portability").glob("*.py")
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    written = set(re.findall(r'(?:Finding|_Verdict)\(\s*"([a-z0-9-]+)"', text))
+    assert len(written) > 30
+    page = (root / "docs/reference/types.md").read_text(encoding="utf-8")
+    table = page.split("## The portability check")[1].split("## API")[0]
+    documented = set(re.findall(r"`([a-z]+(?:-[a-z0-9]+)*)`", table))
+    assert documented == written
