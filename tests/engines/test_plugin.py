@@ -209,8 +209,10 @@ def test_it(kill_after, lock_holder, full_disk, make_database, tmp_path):
     with pytest.raises(ValueError):
         kill_after("1", point="a", delay_s=1)
     script = tmp_path / "wait.py"
-    script.write_text("import sys, time\\nprint(sys.argv[1])\\ntime.sleep(60)")
-    assert kill_after(script, "argument", delay_s=1.5) == ""
+    script.write_text(
+        "import sys, time\\nprint(sys.argv[1], flush=True)\\ntime.sleep(60)"
+    )
+    assert kill_after(script, "argument", delay_s=0.1) == "argument\\n"
 """
     done = run(project, test)
     assert done.returncode == 0, done.stdout

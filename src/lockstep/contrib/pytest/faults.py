@@ -8,6 +8,7 @@ the database's own.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -72,8 +73,9 @@ def kill_after() -> KillAfter:
     """Run a Python script in another process and end it by SIGKILL.
 
     ``script`` is a path or the program's text. It dies where it calls
-    ``lockstep.contrib.pytest.faults.reach(point)``, or after ``delay_s``. A
-    script that ends by itself first fails the test.
+    ``lockstep.contrib.pytest.faults.reach(point)``, or ``delay_s`` after its first
+    output (a loaded machine may take seconds to start it). A script that ends by
+    itself before that fails the test.
     """
 
     def run(
@@ -90,24 +92,32 @@ def kill_after() -> KillAfter:
             [sys.executable, *program, *args],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            bufsize=0,  # so that nothing is read ahead of communicate()
             env={**os.environ, **(env or {}), KILL_POINT_VARIABLE: point or ""},
         )
+        first = b"" if delay_s is None else _first_output(process)
         try:
-            output, errors = process.communicate(timeout=delay_s or RUN_TIMEOUT_S)
+            rest, errors = process.communicate(timeout=delay_s or RUN_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            output, errors = process.communicate()
+            rest, errors = process.communicate()
             if delay_s is None:
-                pytest.fail(f"the script never reached '{point}'\n{output}\n{errors}")
+                pytest.fail(f"the script never reached '{point}'\n{errors.decode()}")
+        output = (first + rest).decode()
         if process.returncode != -signal.SIGKILL:
             pytest.fail(
                 f"the script ended by itself ({process.returncode}) before it was "
-                f"killed\n{output}\n{errors}"
+                f"killed\n{output}\n{errors.decode()}"
             )
         return output
 
     return run
+
+
+def _first_output(process: subprocess.Popen[bytes]) -> bytes:
+    assert process.stdout, "started with a pipe"
+    ready, _, _ = select.select([process.stdout], [], [], RUN_TIMEOUT_S)
+    return process.stdout.read(1) if ready else b""
 
 
 _HOLD_SQLITE = """
