@@ -75,7 +75,7 @@ class SafePostgresqlImpl(PostgresqlImpl):
         self._sql(f"CREATE SEQUENCE {name} OWNED BY {place}.{own}")
         self._sql(
             # All three are quoted identifiers.
-            f"SELECT setval({quoted(name)}::regclass, "
+            f"SELECT setval({quoted(name)}::regclass, "  # noqa: S608
             f"coalesce((SELECT max({own}) FROM {place}), 0) + 1, false)"
         )
         self._sql(

@@ -84,9 +84,7 @@ class ValueRenderer:
             return literal(default.text)
         if isinstance(default, utc_now):
             return "ls.utc_now()"
-        if isinstance(default, FunctionElement) and not list(
-            cast("Any", default).clauses
-        ):
+        if isinstance(default, FunctionElement) and not _has_arguments(default):
             name = str(getattr(default, "name", "")).lower()
             if name in ("now", "current_timestamp"):
                 return "sa.func.now()"
