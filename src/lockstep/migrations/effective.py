@@ -6,7 +6,7 @@ metadata is never changed. Must not know: Alembic, databases.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -31,13 +31,41 @@ def effective_metadata(metadata: sa.MetaData | Sequence[sa.MetaData]) -> sa.Meta
             copy = table.to_metadata(made)
             for column in copy.columns:
                 _translate(column)
+                _lift_checks(column)
+            for index in copy.indexes:
+                _complete_condition(index)
     return made
 
 
-def _translate(column: sa.Column[object]) -> None:
+def _translate(column: sa.Column[Any]) -> None:
     default = portable_default(column)
     if default is column.server_default or default is None:
         if default is None:
             column.server_default = None
         return
     column.server_default = sa.DefaultClause(default)
+
+
+def _lift_checks(column: sa.Column[Any]) -> None:
+    """Let a check that was given to the column be one of the table.
+
+    It means the same there, and it can be named and dropped.
+    """
+    for constraint in list(column.constraints):
+        if getattr(constraint, "_type_bound", False):
+            continue
+        if isinstance(constraint, sa.CheckConstraint):
+            column.constraints.discard(constraint)
+            lifted = sa.CheckConstraint(constraint.sqltext, name=constraint.name)
+            column.table.append_constraint(lifted)
+
+
+def _complete_condition(index: sa.Index) -> None:
+    """Let an index that is partial on one engine be partial on both."""
+    names = ("sqlite_where", "postgresql_where")
+    given = {name: index.dialect_kwargs.get(name) for name in names}
+    known = next((value for value in given.values() if value is not None), None)
+    if known is not None:
+        for name, value in given.items():
+            if value is None:
+                index.dialect_kwargs[name] = known

@@ -84,7 +84,9 @@ def place(item: sa.Column[Any] | sa.Index | sa.Constraint) -> str:
     """Return where an item stands, as a finding says it."""
     if isinstance(item, sa.Column):
         return f"{item.table.fullname}.{item.name}"
-    table = item.table
+    # A CHECK given to Column() belongs to the column, and has no table of its own.
+    parent = getattr(item, "parent", None)
+    table = parent.table if isinstance(parent, sa.Column) else item.table
     owner = table.fullname if table is not None else "?"
     kind = type(item).__name__
     return f"{owner}: {item.name or f'unnamed {kind}'}"
