@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,7 +55,7 @@ def until(fact: object, *, within_s: float = 20) -> bool:
     while time.monotonic() < deadline:
         if fact():
             return True
-        time.sleep(0.02)
+        threading.Event().wait(0.02)
     return False
 
 
@@ -186,6 +187,21 @@ def test_a_forked_child_leaves_its_parent_s_server_alone() -> None:
             os._exit(0)
         os.waitpid(pid, 0)
         assert query(server.url, "SELECT 1") == "1"
+
+
+def test_it_stops_although_a_forked_child_lives_on(base: Path) -> None:
+    server = EmbeddedPostgres().start()
+    read_end, write_end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(write_end)
+        os.read(read_end, 1)
+        os._exit(0)
+    server.stop()
+    assert homes(base) == []
+    os.close(write_end)
+    os.close(read_end)
+    os.waitpid(pid, 0)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has another user to serve")

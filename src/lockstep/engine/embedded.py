@@ -15,6 +15,7 @@ its own user (and root) can reach, and on TCP only with a random password.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib.util
 import json
 import os
@@ -151,7 +152,11 @@ class EmbeddedPostgres:
             atexit.unregister(self.stop)
             assert process.stdin, "the supervisor is started with pipes"
             assert process.stdout, "the supervisor is started with pipes"
-            process.stdin.close()
+            # Said, not only closed: a forked child may hold the pipe open.
+            with contextlib.suppress(OSError):
+                process.stdin.write("stop\n")
+            with contextlib.suppress(OSError):
+                process.stdin.close()
             try:
                 process.wait(STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:

@@ -6,7 +6,7 @@ must start in milliseconds. It owns the data directory and the server process.
     creator ──stdin (held open)──► supervisor ──► initdb, postgres
             ◄──one JSON line─────            └─► removes the directory at the end
 
-Invariant: when stdin closes, for whatever reason (``stop()``, exit, kill -9 of
+Invariant: when stdin says anything more or closes (``stop()``, exit, kill -9 of
 the creator), the server is stopped and its directory removed. Should this
 process itself be killed, Linux ends the server with it, and the next supervisor
 removes the directory.
@@ -85,8 +85,7 @@ def main() -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)
         server, answer = start(home, request)
         print(json.dumps(answer), flush=True)
-        while server.poll() is None and os.read(sys.stdin.fileno(), 4096):
-            pass
+        os.read(sys.stdin.fileno(), 1)  # a word, or the end: both mean stop
     except (StartFailed, OSError, subprocess.SubprocessError) as error:
         with contextlib.suppress(OSError):
             print(json.dumps({"error": str(error)[:ERROR_LENGTH_MAX]}), flush=True)
@@ -107,33 +106,16 @@ def start(
     if identity:
         installation = reachable(installation, request["parts"], home)
     binaries = installation / request["bin"]
-    data = home / "data"
-    locale = ["--no-locale", "--encoding=UTF8", "--no-sync", "--auth-local=trust"]
-    password = home / "password"
-    password.touch(mode=0o600)
-    password.write_text(request["password"], encoding="utf-8")
-    give_to(identity, password)
-    made = subprocess.run(  # noqa: S603 - the installation's own binary
-        [
-            *(str(binaries / "initdb"), "-D", str(data), "-U", "postgres", *locale),
-            *("--auth-host=scram-sha-256", f"--pwfile={password}"),
-        ],
-        capture_output=True,
-        text=True,
-        env=server_environment(),
-        cwd=home,
-        **identity,
-    )
-    password.unlink()
-    if made.returncode:
-        raise StartFailed(f"initdb failed: {made.stderr.strip()[-2000:]}")
-    options = dict(SERVER_OPTIONS)
-    options["port"] = str(request["port"])
-    options["listen_addresses"] = "127.0.0.1" if request["tcp"] else ""
-    options["unix_socket_directories"] = str(home)
+    make_cluster(home, binaries, request["password"], identity)
+    options = {
+        **SERVER_OPTIONS,
+        "port": str(request["port"]),
+        "listen_addresses": "127.0.0.1" if request["tcp"] else "",
+        "unix_socket_directories": str(home),
+    }
     if len(str(home)) > SOCKET_PATH_MAX - len("/.s.PGSQL.65535"):
         raise StartFailed(f"the path {home} is too long for a unix socket")
-    log_path = home / "log"
+    data, log_path = home / "data", home / "log"
     with log_path.open("wb") as log:
         server = subprocess.Popen(  # noqa: S603 - as above
             [
@@ -154,6 +136,29 @@ def start(
         stop(server)
         raise
     return server, {"socket_dir": str(home), "pid": server.pid}
+
+
+def make_cluster(home: Path, binaries: Path, password: str, identity: Identity) -> None:
+    """Run initdb: UTF-8, byte order, a password for TCP and none for the socket."""
+    password_file = home / "password"
+    password_file.touch(mode=0o600)
+    password_file.write_text(password, encoding="utf-8")
+    give_to(identity, password_file)
+    made = subprocess.run(  # noqa: S603 - the installation's own binary
+        [
+            *(str(binaries / "initdb"), "-D", str(home / "data"), "-U", "postgres"),
+            *("--no-locale", "--encoding=UTF8", "--no-sync", "--auth-local=trust"),
+            *("--auth-host=scram-sha-256", f"--pwfile={password_file}"),
+        ],
+        capture_output=True,
+        text=True,
+        env=server_environment(),
+        cwd=home,
+        **identity,
+    )
+    password_file.unlink()
+    if made.returncode:
+        raise StartFailed(f"initdb failed: {made.stderr.strip()[-2000:]}")
 
 
 def wait_until_ready(
