@@ -408,8 +408,8 @@ class PortableBatchImpl(BatchOperationsImpl):
         other: Any = impl
         for name, arguments, options in cast("Any", self).batch:
             getattr(other, name)(*arguments, **options)
-        argument: Any
-        for argument in cast("Any", self).table_args:
+        arguments: list[Any] = list(cast("Any", self).table_args)
+        for argument in arguments:
             table: Any = sa.Table(self.table_name, sa.MetaData(), argument)
             assert argument.table is table, "constraints are bound to their table"
             other.add_constraint(argument)

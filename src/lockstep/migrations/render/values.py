@@ -84,7 +84,9 @@ class ValueRenderer:
             return literal(default.text)
         if isinstance(default, utc_now):
             return "ls.utc_now()"
-        if isinstance(default, FunctionElement) and not _has_arguments(default):
+        if isinstance(default, FunctionElement) and not _has_arguments(
+            cast("Any", default)
+        ):
             name = str(getattr(default, "name", "")).lower()
             if name in ("now", "current_timestamp"):
                 return "sa.func.now()"
