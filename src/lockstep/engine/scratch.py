@@ -82,6 +82,14 @@ def shared_server() -> EmbeddedPostgres:
         return server
 
 
+def stop_shared_server() -> None:
+    """Stop this process's embedded server; the next use starts another."""
+    with _shared_lock:
+        server = _shared.pop(os.getpid(), None)
+    if server is not None:
+        server.stop()
+
+
 @contextmanager
 def postgresql_database(server_url: str) -> Generator[str]:
     """Make a database on the server of ``server_url``, yield its URL, drop it.

@@ -48,17 +48,20 @@ def postgres_server() -> Iterator[PostgresServer]:
 
     A server that cannot be started or reached is an error, never a skip.
     """
-    from lockstep.engine.embedded import EmbeddedPostgres
-    from lockstep.engine.scratch import SERVER_VARIABLE
+    from lockstep.engine.scratch import (
+        SERVER_VARIABLE,
+        shared_server,
+        stop_shared_server,
+    )
     from lockstep.errors import LockstepError
 
     named = os.environ.get(SERVER_VARIABLE)
     if named:
         yield PostgresServer(named, embedded=False)
         return
-    server = EmbeddedPostgres()
     try:
-        server.start()
+        # The one that scratch databases use too: one server for the whole run.
+        server = shared_server()
     except LockstepError as error:
         pytest.fail(
             f"PostgreSQL cannot be started, so its tests cannot run.\n{error}\n"
@@ -68,7 +71,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     try:
         yield PostgresServer(server.url, embedded=True)
     finally:
-        server.stop()
+        stop_shared_server()
 
 
 @pytest.fixture
