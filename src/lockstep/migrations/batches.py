@@ -29,7 +29,7 @@ BATCH_ROWS = 1000
 Change = Callable[[Sequence[Any]], Iterable[Mapping[str, Any]] | None]
 
 
-def light_table(name: str, **columns: Any) -> sa.TableClause:
+def light_table(name: str, /, **columns: Any) -> sa.TableClause:
     r"""Declare what a revision needs of a table: a name and typed columns.
 
     Args:
