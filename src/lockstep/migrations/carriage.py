@@ -92,14 +92,18 @@ class Carriage:
         return memory
 
     def thin_out(self, *, only_sparse: bool) -> None:
-        """Delete the rows with a NULL, or all rows."""
+        """Delete the rows that have only what they must have, or all rows."""
         metadata = self._declared.ledger.metadata()
         with self._database.engine.begin() as connection:
             for table in reversed(metadata.sorted_tables):
                 condition = sa.true()
                 if only_sparse:
-                    optional = [c for c in table.columns if c.nullable]
-                    condition = sa.or_(*(c.is_(None) for c in optional), sa.false())
+                    optional = [
+                        c for c in table.columns if c.nullable and not c.foreign_keys
+                    ]
+                    condition = sa.and_(
+                        *(c.is_(None) for c in optional), sa.literal(bool(optional))
+                    )
                 savepoint = connection.begin_nested()
                 try:
                     connection.execute(sa.delete(table).where(condition))

@@ -45,16 +45,27 @@ def run_checks(migrations: Migrations) -> list[CheckFinding]:
             found.extend(_drift(context, request))
         return []
 
-    _in_environment(migrations, scripts, request, look)
+    in_environment(migrations, scripts, request, look)
     return sorted(found, key=lambda item: item.severity != "error")
 
 
-def _in_environment(
+def in_environment(
     migrations: Migrations,
     scripts: ScriptDirectory,
     request: MigrationRequest,
     function: Callable[..., Any],
 ) -> None:
+    """Let ``env.py`` run, with a function in the place of Alembic's command.
+
+    Args:
+        migrations: Whose folder.
+        scripts: Its revisions.
+        request: Handed to ``env.run``.
+        function: Called with the heads and the context; returns steps.
+
+    Raises:
+        MigrationError: The folder's ``env.py`` is somebody else's.
+    """
     config = migrations.config(request)
     with EnvironmentContext(config, scripts, fn=function, dont_mutate=True):
         scripts.run_env()

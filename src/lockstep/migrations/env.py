@@ -63,6 +63,10 @@ def run(metadata: sa.MetaData | None = None, **options: Any) -> None:
     finally:
         if owned:
             request.database.close()
+    if owned and request.found_nothing:
+        print("models and database agree; no revision was written", file=sys.stderr)
+    for warning in request.warnings if owned else ():
+        print(f"look at: {warning}", file=sys.stderr)
 
 
 def _request_from_settings(config: Config) -> MigrationRequest:

@@ -410,7 +410,7 @@ class PortableBatchImpl(BatchOperationsImpl):
             getattr(other, name)(*arguments, **options)
         arguments: list[Any] = list(cast("Any", self).table_args)
         for argument in arguments:
-            table: Any = sa.Table(self.table_name, sa.MetaData(), argument)
+            table: Any = sa.Table(cast("Any", self).table_name, sa.MetaData(), argument)
             assert argument.table is table, "constraints are bound to their table"
             other.add_constraint(argument)
 

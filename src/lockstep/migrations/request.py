@@ -37,6 +37,7 @@ class MigrationRequest:
         downgrade_ops: Set by autogenerate: the way back, from the history.
         differences: Set by autogenerate.
         drops_empty: Whether a revision without changes is not written.
+        found_nothing: Such a revision was not written.
     """
 
     database: Database
@@ -53,3 +54,4 @@ class MigrationRequest:
     downgrade_ops: list[Any] | None = None
     differences: list[Any] = field(default_factory=list[Any])
     drops_empty: bool = False
+    found_nothing: bool = False

@@ -15,13 +15,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
+
+from alembic.runtime.migration import RevisionStep
 
 from lockstep.errors import LockstepError
 from lockstep.migrations.carriage import Carriage
+from lockstep.migrations.checks import in_environment
 from lockstep.migrations.diff import differences
 from lockstep.migrations.reading import reading
 from lockstep.migrations.replay import upwards
+from lockstep.migrations.request import MigrationRequest
 from lockstep.migrations.results import (
     Direction,
     ProgressCallback,
@@ -204,14 +208,15 @@ class _Replay:
         self._found(script.revision, direction, severity, text)
 
     def _move(self, script: Script, direction: Direction) -> None:
-        if direction == "upgrade":
-            self._verbs.upgrade(script.revision)
-        else:
-            below = script.down_revision
-            if isinstance(below, tuple):
-                self._verbs.downgrade(f"{script.revision}-1")
-            else:
-                self._verbs.downgrade(cast("str | None", below) or "base")
+        """Apply this one revision, also where a branch makes its name ambiguous."""
+        scripts = self._verbs.scripts()
+        step = RevisionStep(scripts.revision_map, script, direction == "upgrade")
+
+        def only_this(_: Any, context: Any) -> list[RevisionStep]:
+            return [step]
+
+        request = MigrationRequest(self._database, metadata=self._verbs.metadata)
+        in_environment(self._verbs, scripts, request, only_this)
 
     def _compare_with_models(self) -> None:
         self._tell("compare with the models", len(self._scripts))

@@ -87,7 +87,7 @@ class ValueRenderer:
         if isinstance(default, FunctionElement) and not _has_arguments(
             cast("Any", default)
         ):
-            name = str(getattr(default, "name", "")).lower()
+            name = str(getattr(cast("object", default), "name", "")).lower()
             if name in ("now", "current_timestamp"):
                 return "sa.func.now()"
             if name in ("current_date", "current_time"):
