@@ -47,7 +47,7 @@ def assert_declared(shell: Shell, verb: str) -> None:
     assert "Traceback" not in done.err
 
 
-@pytest.mark.parametrize("verb", [verb for verb in RUNS if verb != "migrate merge"])
+@pytest.mark.parametrize("verb", RUNS)
 def test_the_document_has_the_declared_keys(project: Shell, verb: str) -> None:
     assert_declared(project, verb)
 

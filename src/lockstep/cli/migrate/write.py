@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lockstep.migrations import RevisionWritten
 
 _DOCUMENT = {
-    "revision": "The new revision's id; null when models and database agree already.",
+    "revision": "The new revision's id; null when none was needed.",
     "path": "The file that was written, or null.",
     "message": "What you called it.",
     "operations": "One line per change.",
@@ -44,7 +44,7 @@ def revision(run: Run, *, message: str, autogenerate: bool) -> None:
     run.keeps("no revision was written")
     with run.migrations() as migrations:
         written = migrations.revision(message, autogenerate=autogenerate)
-    _tell(run, written)
+    _tell(run, written, needless="models and database agree")
 
 
 @command(
@@ -57,16 +57,21 @@ def revision(run: Run, *, message: str, autogenerate: bool) -> None:
 @argument("revisions", nargs=-1)
 def merge(run: Run, *, message: str, revisions: tuple[str, ...]) -> None:
     """Write a revision that joins REVISIONS, or all heads."""
+    from lockstep.migrations import RevisionWritten
+
     run.keeps("no revision was written")
-    with run.migrations() as migrations:
-        written = migrations.merge(revisions or "heads", message=message)
-    _tell(run, written)
+    with run.migrations(models=False) as migrations:
+        if revisions or len(migrations.heads()) > 1:
+            written = migrations.merge(revisions or "heads", message=message)
+        else:
+            written = RevisionWritten(None, None, message)
+    _tell(run, written, needless="there is one head already")
 
 
-def _tell(run: Run, written: RevisionWritten) -> None:
+def _tell(run: Run, written: RevisionWritten, *, needless: str) -> None:
     def draw(page: Page) -> None:
         if written.is_empty:
-            page.line("models and database agree; no revision was written")
+            page.line(f"{needless}; no revision was written")
             return
         page.line(f"Wrote {written.path}", style="bold")
         for operation in written.operations:
