@@ -13,7 +13,7 @@ from acting import People, acting
 from fixit.errors import Forbidden, Invalid, NotThere
 from fixit.permissions import Identity
 from fixit.seed.rows import fixed_id
-from fixit.services import equipment, reporting
+from fixit.services import equipment, orders, reporting
 from lockstep import Database
 from lockstep.errors import StaleVersion
 
@@ -101,9 +101,36 @@ def test_machines_are_found_and_places_have_a_way(db: Database, who: People) -> 
             session, who.operator, after=page.next_cursor, size=4
         )
         assert len(page.items) + len(rest.items) == 6
-        for search, found in (("im-", 1), ("Milling", 1), ("%", 0), ("", 6)):
+        for search, found in (
+            ("im-", 1),
+            ("mILLING centre", 1),
+            ("dmg", 1),
+            ("%", 0),
+            ("", 6),
+        ):
             hits = equipment.list_equipment(session, who.operator, search=search)
             assert len(hits.items) == found, search
         way = equipment.location_path(session, fixed_id("location", "LINE-A1"))
         assert [place.code for place in way] == ["MAIN", "HALL-A", "LINE-A1"]
         assert len(equipment.list_locations(session)) == 6
+
+
+def test_a_new_name_is_found_at_once(db: Database, who: People) -> None:
+    machine = do(db, who.admin, reporting.find_machine, "QS-001").equipment
+    do(
+        db,
+        who.admin,
+        equipment.change_equipment,
+        machine.id,
+        name="Prüfstand Ä",
+        location_id=HALL,
+        criticality="high",
+        status="running",
+        expected_version=machine.version,
+    )
+    with db.read_session() as session:
+        hits = equipment.list_equipment(session, who.operator, search="PRÜFSTAND ä")
+        assert [hit.id for hit in hits.items] == [machine.id]
+        wanted = orders.OrderFilter(search="ring PRÜF")
+        (order,) = orders.list_orders(session, who.technician, wanted).items
+        assert order.equipment_id == machine.id

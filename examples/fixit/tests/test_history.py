@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fixit.models import Base
+from sqlalchemy import select
+
+from fixit.models import Base, Equipment
 from fixit.project import history_directory
 from lockstep import Database, Migrations, check_portability
 
@@ -28,6 +30,16 @@ def test_the_history_leads_to_the_models(db: Database) -> None:
 def test_the_history_replays_up_and_down_on_every_engine(db: Database) -> None:
     report = history(db).verify(dialects=(db.dialect_name,))
     assert report.ok, report
+
+
+def test_machines_that_were_there_can_be_searched(db: Database) -> None:
+    history(db).downgrade("0004")
+    history(db).upgrade()
+    with db.read_session() as session:
+        found = session.scalars(
+            select(Equipment.code).where(*Equipment.matching("DMG milling"))
+        )
+        assert list(found) == ["CNC-001"]
 
 
 def test_the_plain_alembic_command_agrees(db: Database) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from fixit.models.base import Base
+from fixit.models.search import Searchable
 from lockstep import (
     Audited,
     Enum,
@@ -55,10 +56,11 @@ class Location(UuidKey, Versioned, Timestamped, Audited, SoftDelete, Base):
     parent: Mapped[Location | None] = relationship(remote_side="Location.id")
 
 
-class Equipment(UuidKey, Versioned, Timestamped, Audited, SoftDelete, Base):
+class Equipment(UuidKey, Versioned, Timestamped, Audited, SoftDelete, Searchable, Base):
     """A machine. Its QR label carries ``qr_code``, which never changes."""
 
     __tablename__ = "equipment"
+    __search__ = ("code", "name", "manufacturer", "model")
 
     code: Mapped[str] = mapped_column(Text(40), unique=True)
     qr_code: Mapped[str] = mapped_column(Text(64), unique=True)

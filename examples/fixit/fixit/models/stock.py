@@ -12,6 +12,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from fixit.models.base import Base
+from fixit.models.search import Searchable
 from lockstep import (
     Audited,
     Enum,
@@ -38,10 +39,11 @@ class Movement(StrEnum):
     COUNT = "count"
 
 
-class SparePart(UuidKey, Versioned, Timestamped, Audited, SoftDelete, Base):
+class SparePart(UuidKey, Versioned, Timestamped, Audited, SoftDelete, Searchable, Base):
     """A kind of part. ``reorder_point``: at or below it, order more."""
 
     __tablename__ = "spare_parts"
+    __search__ = ("sku", "name")
     __table_args__ = (
         CheckConstraint("reorder_point >= 0", name="reorder_point_not_negative"),
         CheckConstraint("unit_cost >= 0", name="unit_cost_not_negative"),
@@ -49,7 +51,6 @@ class SparePart(UuidKey, Versioned, Timestamped, Audited, SoftDelete, Base):
 
     sku: Mapped[str] = mapped_column(Text(40), unique=True)
     name: Mapped[str] = mapped_column(Text(120))
-    search_text: Mapped[str] = mapped_column(Text)
     unit: Mapped[str] = mapped_column(Text(20), default="pcs")
     unit_cost: Mapped[Decimal] = mapped_column(Money(2), default=Decimal("0.00"))
     reorder_point: Mapped[int] = mapped_column(default=0)

@@ -12,6 +12,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from fixit.models.base import Base
+from fixit.models.search import Searchable
 from lockstep import (
     Audited,
     BigInteger,
@@ -64,10 +65,11 @@ class WorkKind(StrEnum):
     MAINTENANCE = "maintenance"
 
 
-class WorkOrder(UuidKey, Versioned, Timestamped, Audited, Base):
+class WorkOrder(UuidKey, Versioned, Timestamped, Audited, Searchable, Base):
     """One thing to mend or maintain. The server gives the number people say."""
 
     __tablename__ = "work_orders"
+    __search__ = ("label", "title", "description")
     __table_args__ = (
         # A due date makes one order, however often or wherever the scheduler runs.
         UniqueConstraint("schedule_id", "scheduled_for"),
@@ -80,7 +82,6 @@ class WorkOrder(UuidKey, Versioned, Timestamped, Audited, Base):
     kind: Mapped[WorkKind] = mapped_column(Enum(WorkKind), default=WorkKind.REPAIR)
     title: Mapped[str] = mapped_column(Text(160))
     description: Mapped[str] = mapped_column(Text(4000), default="")
-    search_text: Mapped[str] = mapped_column(Text)
     priority: Mapped[Priority] = mapped_column(Enum(Priority))
     status: Mapped[WorkStatus] = mapped_column(
         Enum(WorkStatus), default=WorkStatus.OPEN, index=True
@@ -109,6 +110,11 @@ class WorkOrder(UuidKey, Versioned, Timestamped, Audited, Base):
     equipment: Mapped[Equipment] = relationship()
     reporter: Mapped[User | None] = relationship(foreign_keys=[reporter_id])
     assignee: Mapped[User | None] = relationship(foreign_keys=[assignee_id])
+
+    @property
+    def label(self) -> str:
+        """What people call it: ``#17``."""
+        return f"#{self.number}"
 
 
 class WorkOrderLog(UuidKey, Base):

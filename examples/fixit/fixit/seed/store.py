@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from fixit.clock import now
 from fixit.models import InventoryLevel, InventoryTransaction, Movement, SparePart
 from fixit.seed.rows import Row, add_missing, fixed_id
-from fixit.validation import folded
 
 PARTS = [
     ("BRG-6204", "Ball bearing 6204-2RS", "pcs", "6.40", 24, 10, "A-01"),
@@ -43,7 +42,6 @@ def _parts() -> list[Row]:
             "id": fixed_id("part", sku),
             "sku": sku,
             "name": name,
-            "search_text": folded((sku, name)),
             "unit": unit,
             "unit_cost": Decimal(cost),
             "reorder_point": reorder_point,

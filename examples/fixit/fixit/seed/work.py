@@ -21,7 +21,6 @@ from fixit.models import (
 )
 from fixit.seed.rows import fixed_id, missing_ids
 from fixit.services.events import next_number, publish
-from fixit.services.reporting import search_text
 from lockstep.migrations import upsert_seed
 
 
@@ -90,7 +89,6 @@ def _add(session: Session, order_id: uuid.UUID, story: Story) -> None:
         "number": number,
         "title": story.text.splitlines()[0],
         "description": story.text,
-        "search_text": search_text(number, story.machine, story.text),
         "priority": story.priority,
         "status": WorkStatus.IN_PROGRESS if story.taken else WorkStatus.OPEN,
         "equipment_id": fixed_id("equipment", story.machine),

@@ -24,8 +24,8 @@ the permission, and leaves committing to whoever opened the session:
         work.take(session, who, order_id)
 
 Asynchronous callers use ``await session.run_sync(work.take, who, order_id)``.
-Only signing in and out of a hall of wrong PINs (``auth``) and exports take the
-``Database`` itself: a refused login must still commit its count, and a stream
+Only ``auth.login``, ``auth.change_pin`` and ``export.stream_csv`` take the
+``Database`` itself: a wrong PIN must be counted although it is refused, and a stream
 outlives the request's session. What a service refuses is a ``FixitError``; what
 the database refuses is a ``LockstepError`` (``StaleVersion``, ``NotEnough``, …).
 """

@@ -13,6 +13,8 @@ from fixit.permissions import Identity, require
 from lockstep import Page, Repository
 
 PAGE_SIZE = 50
+# These change because others do.
+_FOLLOW = {"search_text", "updated_at", "updated_by", "version"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,12 @@ def list_actors(session: Session, who: Identity) -> list[str]:
 
 
 def changed_fields(entry: AuditEntry) -> list[tuple[str, object, object]]:
-    """Return (field, before, after) of every field that an entry changed."""
+    """Return (field, before, after) of every field that somebody changed."""
     before, after = entry.before or {}, entry.after or {}
     return [
         (name, before.get(name), after.get(name))
         for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
+        if before.get(name) != after.get(name) and name not in _FOLLOW
     ]
 
 

@@ -29,17 +29,11 @@ def list_equipment(
 ) -> Page[Equipment]:
     """Return a page of machines by code, with where they stand.
 
-    ``search`` is a part of the code, in any case, or of the name as it is written.
+    ``search`` is words of code, name, manufacturer or model, in any case.
     """
     require(who, "equipment:view")
-    where = []
-    if wanted := text(search, "search", most=100, least=0):
-        where.append(
-            Equipment.code.contains(wanted.upper(), autoescape=True)
-            | Equipment.name.contains(wanted, autoescape=True)
-        )
     return Repository(Equipment, session).page(
-        *where,
+        *Equipment.matching(search),
         order_by=(Equipment.code.asc(),),
         size=size,
         after=after,

@@ -24,7 +24,6 @@ from fixit.models import (
 )
 from fixit.permissions import Identity, require
 from fixit.services.transitions import Action, possible_actions
-from fixit.validation import folded
 from lockstep import Page, Repository
 
 PAGE_SIZE = 25
@@ -38,7 +37,7 @@ class OrderFilter:
     Attributes:
         scope: ``mine`` is assigned to me, ``reported`` by me.
         statuses: Any of these; empty means every status.
-        search: Words in number, title, description or machine code.
+        search: Words of the number (``#17``), the text or the machine.
         newest_first: Else the most urgent first, by when it is due.
     """
 
@@ -176,10 +175,9 @@ def _conditions(
     if wanted.overdue:
         where.append(WorkOrder.due_at < now(session))
         where.append(WorkOrder.status.in_(UNFINISHED))
-    where.extend(
-        WorkOrder.search_text.contains(word, autoescape=True)
-        for word in folded(wanted.search).split()[:8]
-    )
+    of_machine = Equipment.matching(wanted.search)
+    for own, machine in zip(WorkOrder.matching(wanted.search), of_machine, strict=True):
+        where.append(own | WorkOrder.equipment.has(machine))
     return where
 
 

@@ -23,7 +23,7 @@ from fixit.services.locking import lock_row
 from fixit.services.notifications import notify, people_who_may
 from fixit.services.orders import UNFINISHED
 from fixit.services.work import write_log
-from fixit.validation import choice, folded, request_key, text
+from fixit.validation import choice, request_key, text
 from lockstep import Repository
 
 TITLE_LENGTH_MAX = 80
@@ -103,7 +103,6 @@ def report(
             number=number,
             title=title,
             description=what,
-            search_text=search_text(number, equipment.code, what),
             priority=how_bad,
             equipment_id=equipment.id,
             reporter_id=who.user_id,
@@ -120,11 +119,6 @@ def report(
     notify(session, told, order, f"{equipment.code}: {title}")
     publish(session, "work_order", "reported", order.id)
     return order
-
-
-def search_text(number: int, machine_code: str, words: str) -> str:
-    """Return what a search in work orders looks at."""
-    return folded((f"#{number}", machine_code, words))
 
 
 def _find_equipment(session: Session, code: str) -> Equipment:

@@ -25,7 +25,6 @@ from fixit.models import (
 from fixit.permissions import Identity, require
 from fixit.services.events import next_number, publish
 from fixit.services.notifications import notify, people_who_may
-from fixit.services.reporting import search_text
 from fixit.services.work import write_log
 from lockstep import Repository
 
@@ -114,7 +113,6 @@ def _make(session: Session, schedule: Schedule, due_on: date) -> WorkOrder:
             number=number,
             kind=WorkKind.MAINTENANCE,
             title=title,
-            search_text=search_text(number, machine.code, title),
             priority=schedule.priority,
             equipment_id=machine.id,
             reported_at=now(session),

@@ -24,7 +24,7 @@ from fixit.models import (
 from fixit.permissions import Identity, require
 from fixit.services.events import publish
 from fixit.services.locking import lock_row
-from fixit.validation import code, folded, request_key, text, whole
+from fixit.validation import code, request_key, text, whole
 from lockstep import Page, Repository
 
 PAGE_SIZE = 50
@@ -46,9 +46,8 @@ def list_parts(
     A page shows ``low_parts`` above the first page of these.
     """
     require(who, "stock:view")
-    words = folded(search).split()[:8]
     return Repository(SparePart, session).page(
-        *(SparePart.search_text.contains(word, autoescape=True) for word in words),
+        *SparePart.matching(search),
         order_by=(SparePart.name.asc(), SparePart.id.asc()),
         size=size,
         after=after,
@@ -132,7 +131,6 @@ def add_part(
         SparePart(
             sku=clean_sku,
             name=clean_name,
-            search_text=folded((clean_sku, clean_name)),
             unit=text(unit, "unit", most=20),
             unit_cost=unit_cost.quantize(Decimal("0.01")),
             reorder_point=whole(
