@@ -8,7 +8,7 @@ to NULL as the unit of work would do.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -23,12 +23,17 @@ from lockstep.repository.tree import key_in, tables_of
 from lockstep.repository.versions import check_expected, check_version
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from sqlalchemy.orm import Session
 
     from lockstep.repository.facts import ModelFacts
     from lockstep.repository.keys import Key
 
 M = TypeVar("M")
+
+#: Parents whose children are looked up together.
+PARENTS_PER_STATEMENT: Final = 100
 
 
 def delete(
@@ -80,17 +85,48 @@ def mark(
 
 
 def _remove_with_cascades(session: Session, instance: Any) -> None:
-    state = cast("orm.InstanceState[Any]", sa.inspect(instance))
     # Parents come before their children; rows are removed the other way round.
-    below = [
-        child[0]
-        for child in state.mapper.cascade_iterator("delete", state)
-        if child[2].persistent
-    ]
     # What they hold is about to be recorded: as it is, not as it was once read.
+    below = _below(session, instance)
     refresh_many(session, below)
     for each in (*reversed(below), instance):
         _remove(session, each)
+
+
+def _below(session: Session, instance: object) -> list[Any]:
+    """Return what the mapping deletes along with an instance, level by level.
+
+    Asks the database and not the instance: a collection may be old, or hide rows
+    that are marked as deleted and still point at their parent.
+    """
+    found: dict[orm.InstanceState[Any], Any] = {}
+    level: list[Any] = [instance]
+    while level:
+        groups: dict[orm.RelationshipProperty[Any], list[Any]] = {}
+        for parent in level:
+            state = cast("orm.InstanceState[Any]", sa.inspect(parent))
+            for prop in state.mapper.relationships:
+                if prop.cascade.delete and not (prop.passive_deletes or prop.viewonly):
+                    groups.setdefault(prop, []).append(parent)
+        level = []
+        for prop, parents in groups.items():
+            for child in _children(session, prop, parents):
+                state = cast("orm.InstanceState[Any]", sa.inspect(child))
+                if state not in found and child is not instance:
+                    found[state] = child
+                    level.append(child)
+    return list(found.values())
+
+
+def _children(
+    session: Session, prop: orm.RelationshipProperty[Any], parents: Sequence[Any]
+) -> Iterator[Any]:
+    attribute = getattr(prop.parent.class_, prop.key)
+    for start in range(0, len(parents), PARENTS_PER_STATEMENT):
+        some = parents[start : start + PARENTS_PER_STATEMENT]
+        condition = sa.or_(*(orm.with_parent(parent, attribute) for parent in some))
+        statement = sa.select(prop.mapper.class_).where(condition)
+        yield from session.execute(statement).unique().scalars().all()
 
 
 def _remove(session: Session, instance: object) -> None:
