@@ -53,7 +53,7 @@ class History:
         up: str,
         down: str = "pass",
         *,
-        below: str | None | tuple[str, ...] = "last",
+        below: str | tuple[str, ...] | None = "last",
     ) -> str:
         """Write a revision by hand; it follows the last one."""
         after = self.last if below == "last" else below

@@ -146,8 +146,11 @@ def changed(draw: st.DrawFn, spec: Spec) -> Spec:
         if fate == 1:
             found.append(draw(tables(table.name)))
             continue
-        kept = [c if draw(st.booleans()) else draw(columns(c.name)) for c in
-                table.columns if draw(st.integers(0, 5))]
+        kept = [
+            c if draw(st.booleans()) else draw(columns(c.name))
+            for c in table.columns
+            if draw(st.integers(0, 5))
+        ]
         missing = [name for name in COLUMNS if name not in {c.name for c in kept}]
         if missing and draw(st.booleans()):
             kept.append(draw(columns(missing[0])))
@@ -155,8 +158,9 @@ def changed(draw: st.DrawFn, spec: Spec) -> Spec:
             dataclasses.replace(
                 table,
                 columns=tuple(kept),
-                links=table.links if draw(st.booleans()) else
-                tuple(draw(links(n)) for n in range(draw(st.integers(0, 2)))),
+                links=table.links
+                if draw(st.booleans())
+                else tuple(draw(links(n)) for n in range(draw(st.integers(0, 2)))),
                 check=draw(st.one_of(st.just(table.check), st.integers(0, 2))),
                 pair=draw(st.booleans()),
                 expression=draw(st.booleans()),

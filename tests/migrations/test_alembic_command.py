@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.migrations.histories import ask, run_sql
 
 from lockstep.engine import Database
 from lockstep.migrations import scaffold
-from tests.migrations.histories import ask, run_sql
 
 MODELS = """
 import lockstep as ls
@@ -111,7 +111,9 @@ def test_a_revision_that_fails_leaves_nothing_here_too(
     alembic(project, db_url, "revision", "-m", "broken")
     (written,) = (project / "migrations" / "versions").glob("*_broken.py")
     text = written.read_text()
-    body = "op.create_table('t', sa.Column('a', sa.Integer()))\n    raise ValueError('x')"
+    body = (
+        "op.create_table('t', sa.Column('a', sa.Integer()))\n    raise ValueError('x')"
+    )
     written.write_text(text.replace("    pass", f"    {body}", 1))
     said = alembic(project, db_url, "upgrade", "head", code=1)
     assert "nothing of it was kept" in said
@@ -120,9 +122,7 @@ def test_a_revision_that_fails_leaves_nothing_here_too(
 
 
 @pytest.mark.engines("postgresql")
-def test_sql_can_be_written_for_a_dba(
-    db: Database, db_url: str, project: Path
-) -> None:
+def test_sql_can_be_written_for_a_dba(db: Database, db_url: str, project: Path) -> None:
     alembic(project, db_url, "revision", "--autogenerate", "-m", "first")
     script = alembic(project, db_url, "upgrade", "head", "--sql")
     assert "CREATE TABLE part" in script

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.migrations.histories import History, ask, run_sql
 
 from lockstep.contrib.pytest.faults import KillAfter
 from lockstep.engine import Database
 from lockstep.errors import MigrationError, PartialMigration
-from tests.migrations.histories import History, ask, run_sql
 
 FIRST = """
 op.create_table('part', sa.Column('id', sa.Integer(), primary_key=True),

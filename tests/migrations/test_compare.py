@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
+from tests.migrations.histories import History, run_sql
 
 import lockstep.schema as ls
 from lockstep.engine import Database
-from tests.migrations.histories import History, run_sql
 
 
 class Colour(enum.Enum):
@@ -51,23 +51,33 @@ def plain() -> sa.MetaData:
     sa.Table(
         "book",
         metadata,
-        sa.Column("author_id", sa.ForeignKey("author.id", ondelete="CASCADE"),
-                  primary_key=True),
+        sa.Column(
+            "author_id",
+            sa.ForeignKey("author.id", ondelete="CASCADE"),
+            primary_key=True,
+        ),
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("title", sa.Unicode(100, collation=None), nullable=False),
         sa.Column("sequel_author", sa.Integer),
         sa.Column("sequel_number", sa.Integer),
         sa.ForeignKeyConstraint(
-            ["sequel_author", "sequel_number"], ["book.author_id", "book.number"],
-            onupdate="CASCADE", deferrable=True, initially="DEFERRED",
+            ["sequel_author", "sequel_number"],
+            ["book.author_id", "book.number"],
+            onupdate="CASCADE",
+            deferrable=True,
+            initially="DEFERRED",
         ),
         sa.Index("ix_book_title", sa.text("lower(title)"), unique=True),
     )
     book = metadata.tables["book"]
     sa.Index("ix_book_order", book.c.number.desc(), book.c.title)
     where = book.c.sequel_number.is_not(None)
-    sa.Index("ix_book_sequel", book.c.sequel_number, sqlite_where=where,
-             postgresql_where=where)
+    sa.Index(
+        "ix_book_sequel",
+        book.c.sequel_number,
+        sqlite_where=where,
+        postgresql_where=where,
+    )
     return metadata
 
 
@@ -78,8 +88,10 @@ def identity() -> sa.MetaData:
         metadata,
         sa.Column("id", sa.BigInteger, sa.Identity(start=100), primary_key=True),
         sa.Column("serial", sa.Integer, sa.Identity(always=True)),
-        sa.Column("label", sa.String(10, collation="NOCASE").with_variant(
-            sa.String(10), "postgresql")),
+        sa.Column(
+            "label",
+            sa.String(10, collation="NOCASE").with_variant(sa.String(10), "postgresql"),
+        ),
         sqlite_strict=False,
     )
     return metadata
@@ -241,23 +253,50 @@ def comment(metadata: sa.MetaData) -> None:
 
 
 CHANGES: list[tuple[str, Callable[[sa.MetaData], None], str]] = [
-    ("length", redefine("two", sa.Column("text", ls.Text(11), nullable=False,
-                                         server_default="x")), "alter two.text: type"),
-    ("nullable", redefine("two", sa.Column("text", ls.Text(10), server_default="x")),
-     "alter two.text: NULL allowed"),
-    ("default", redefine("two", sa.Column("text", ls.Text(10), nullable=False,
-                                          server_default="y")),
-     "alter two.text: another default"),
-    ("no default", redefine("two", sa.Column("text", ls.Text(10), nullable=False)),
-     "alter two.text: no default"),
-    ("scale", redefine("two", sa.Column("price", ls.Decimal(10, 3))),
-     "alter two.price: type"),
-    ("same storage", redefine("two", sa.Column("text", ls.Json(), nullable=False)),
-     "alter two.text: type Json"),
-    ("hidden storage", redefine("two", sa.Column("touched", ls.Text())),
-     "alter two.touched: type Text"),
-    ("labels", redefine("two", sa.Column("state", ls.Enum("a", "b", "c"))),
-     "change the values of two.state"),
+    (
+        "length",
+        redefine(
+            "two", sa.Column("text", ls.Text(11), nullable=False, server_default="x")
+        ),
+        "alter two.text: type",
+    ),
+    (
+        "nullable",
+        redefine("two", sa.Column("text", ls.Text(10), server_default="x")),
+        "alter two.text: NULL allowed",
+    ),
+    (
+        "default",
+        redefine(
+            "two", sa.Column("text", ls.Text(10), nullable=False, server_default="y")
+        ),
+        "alter two.text: another default",
+    ),
+    (
+        "no default",
+        redefine("two", sa.Column("text", ls.Text(10), nullable=False)),
+        "alter two.text: no default",
+    ),
+    (
+        "scale",
+        redefine("two", sa.Column("price", ls.Decimal(10, 3))),
+        "alter two.price: type",
+    ),
+    (
+        "same storage",
+        redefine("two", sa.Column("text", ls.Json(), nullable=False)),
+        "alter two.text: type Json",
+    ),
+    (
+        "hidden storage",
+        redefine("two", sa.Column("touched", ls.Text())),
+        "alter two.touched: type Text",
+    ),
+    (
+        "labels",
+        redefine("two", sa.Column("state", ls.Enum("a", "b", "c"))),
+        "change the values of two.state",
+    ),
     ("check gone", unchecked, "drop constraint ck_two_positive"),
     ("check text", rechecked, "add check ck_two_positive"),
     ("action", rekeyed("SET NULL"), "add foreign key two(one_id) to one"),

@@ -9,13 +9,13 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.migrations.histories import History, ask
 
 from lockstep.contrib.pytest.faults import LockHolder
 from lockstep.engine import Database
 from lockstep.errors import Busy, MigrationError, MigrationLocked
 from lockstep.migrations.lock import migrators_turn
 from lockstep.migrations.results import Progress, WaitingForMigrator
-from tests.migrations.histories import History, ask
 
 WORKER = """
 import json, sys
@@ -92,9 +92,8 @@ def test_a_second_migrator_waits_says_so_and_gives_up(
 ) -> None:
     history.add("one", "op.create_table('t', sa.Column('id', sa.Integer()))")
     seen: list[Progress] = []
-    with turn(db, 1.0):
-        with pytest.raises(MigrationLocked) as caught:
-            history.on(db, lock_wait_s=0.3).upgrade(on_progress=seen.append)
+    with turn(db, 1.0), pytest.raises(MigrationLocked) as caught:
+        history.on(db, lock_wait_s=0.3).upgrade(on_progress=seen.append)
     assert caught.value.retryable
     assert [type(event) for event in seen] == [WaitingForMigrator]
     assert history.on(db).current_heads() == ()
@@ -150,7 +149,9 @@ def test_looking_does_not_wait_for_a_writer(
 
 @pytest.mark.engines("sqlite")
 def test_a_writer_that_never_ends_makes_the_migrator_give_up(
-    make_database, history: History, lock_holder: LockHolder  # type: ignore[no-untyped-def]
+    make_database,
+    history: History,
+    lock_holder: LockHolder,  # type: ignore[no-untyped-def]
 ) -> None:
     db = make_database("sqlite", sqlite={"busy_timeout_s": 0.2})
     history.add("one", "op.create_table('t', sa.Column('id', sa.Integer()))")
@@ -169,7 +170,9 @@ def test_somebody_who_moves_the_history_meanwhile_is_noticed(
     def meddle(event: Progress) -> None:
         if getattr(event, "revision", "") == "two":
             with db.engine.begin() as connection:
-                connection.exec_driver_sql("UPDATE alembic_version SET version_num='three'")
+                connection.exec_driver_sql(
+                    "UPDATE alembic_version SET version_num='three'"
+                )
 
     with pytest.raises(MigrationError, match="from one to three"):
         history.on(db).upgrade(on_progress=meddle)

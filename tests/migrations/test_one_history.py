@@ -10,6 +10,8 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.migrations.histories import History
+from tests.migrations.schemas import Spec, build, changed, specs
 
 from lockstep.config import load_settings
 from lockstep.contrib.pytest.databases import PostgresServer
@@ -19,8 +21,6 @@ from lockstep.errors import MigrationError
 from lockstep.migrations import Migrations
 from lockstep.migrations.effective import effective_metadata
 from lockstep.migrations.samples import Samples
-from tests.migrations.histories import History
-from tests.migrations.schemas import Spec, build, changed, specs
 
 
 @st.composite

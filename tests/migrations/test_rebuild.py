@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from tests.migrations.histories import History, ask, run_sql
 
 from lockstep.engine import Database
 from lockstep.errors import (
     ForeignKeyViolationAfterRebuild,
     MigrationError,
 )
-from tests.migrations.histories import History, ask, run_sql
 
 pytestmark = pytest.mark.engines("sqlite")
 
@@ -184,8 +184,9 @@ def test_old_orphans_are_not_blamed_on_a_rebuild(
     raw.driver_connection.execute("PRAGMA foreign_keys = ON")
     raw.close()
     history.add("one", "op.drop_column('parent', 'note')")
-    history.add("two", "op.rename_table('child', 'kid')\nop.drop_column('parent', "
-                "'twice')")
+    history.add(
+        "two", "op.rename_table('child', 'kid')\nop.drop_column('parent', 'twice')"
+    )
     history.on(db).upgrade()
     assert ask(db, "SELECT count(*) FROM kid") == [(4,)]
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.migrations.histories import History
 
 import lockstep.schema as ls
 from lockstep.engine import Database
 from lockstep.errors import MigrationError
-from tests.migrations.histories import History
 
 D = decimal.Decimal
 MOMENT = datetime.datetime(2026, 11, 20, 22, 14, 0, 123456, tzinfo=datetime.UTC)
@@ -104,7 +104,7 @@ def table_with(db: Database, source: str, values: list[Any]) -> sa.Table:
     with db.engine.begin() as connection:
         made.create(connection)
         for value in [*values, None]:
-            connection.execute(sa.insert(made).values({'c': value}))
+            connection.execute(sa.insert(made).values({"c": value}))
     return made
 
 
@@ -113,7 +113,9 @@ def typed(source: str) -> Any:
 
 
 def values_as(db: Database, source: str) -> list[Any]:
-    made = sa.table("t", sa.column("id", ls.BigInteger()), sa.column("c", typed(source)))
+    made = sa.table(
+        "t", sa.column("id", ls.BigInteger()), sa.column("c", typed(source))
+    )
     with db.engine.connect() as connection:
         return list(connection.scalars(sa.select(made.c.c).order_by(made.c.id)).all())
 

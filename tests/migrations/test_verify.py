@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.migrations.histories import History
 
 import lockstep.schema as ls
 from lockstep.contrib.pytest.databases import PostgresServer
 from lockstep.migrations import Migrations, VerifyReport
 from lockstep.migrations.results import Progress, VerifyStep
-from tests.migrations.histories import History
 
 
 @pytest.fixture
@@ -36,17 +36,28 @@ def shop(*, longer: bool = False) -> sa.MetaData:
         "move",
         metadata,
         sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("part_id", ls.Uuid(), sa.ForeignKey("part.id", ondelete="CASCADE"),
-                  nullable=False),
-        sa.Column("amount", ls.BigInteger(), sa.CheckConstraint("amount BETWEEN 5 AND 9"),
-                  nullable=False),
+        sa.Column(
+            "part_id",
+            ls.Uuid(),
+            sa.ForeignKey("part.id", ondelete="CASCADE"),
+            nullable=False,
+        ),
+        sa.Column(
+            "amount",
+            ls.BigInteger(),
+            sa.CheckConstraint("amount BETWEEN 5 AND 9"),
+            nullable=False,
+        ),
     )
     return metadata
 
 
 def errors(report: VerifyReport) -> list[str]:
-    return [f"{f.dialect} {f.revision}: {f.message}" for f in report.findings
-            if f.severity == "error"]
+    return [
+        f"{f.dialect} {f.revision}: {f.message}"
+        for f in report.findings
+        if f.severity == "error"
+    ]
 
 
 def grown(db: Any, history: History) -> Migrations:
@@ -61,10 +72,16 @@ def grown(db: Any, history: History) -> Migrations:
 
 def test_a_good_history_carries_its_rows(db: Any, history: History) -> None:
     verbs = grown(db, history)
-    history.add("three", "op.add_column('part', sa.Column('note', ls.Text()))",
-                "op.drop_column('part', 'note')")
-    history.add("four", "op.drop_column('part', 'note')",
-                "op.add_column('part', sa.Column('note', ls.Text()))")
+    history.add(
+        "three",
+        "op.add_column('part', sa.Column('note', ls.Text()))",
+        "op.drop_column('part', 'note')",
+    )
+    history.add(
+        "four",
+        "op.drop_column('part', 'note')",
+        "op.add_column('part', sa.Column('note', ls.Text()))",
+    )
     seen: list[Progress] = []
     report = verbs.verify(on_progress=seen.append)
     assert report.findings == ()
@@ -136,8 +153,9 @@ def test_a_bad_revision_is_named(
     verbs = grown(db, history)
     history.add("three", up, down)
     report = verbs.verify()
-    said = [f"{f.revision}: {f.message}" for f in report.findings
-            if f.severity == severity]
+    said = [
+        f"{f.revision}: {f.message}" for f in report.findings if f.severity == severity
+    ]
     assert any(message in text for text in said), report.findings
 
 
@@ -150,14 +168,25 @@ def test_a_history_that_does_not_reach_the_models(db: Any, history: History) -> 
 
 def test_branches_are_replayed_too(db: Any, history: History) -> None:
     verbs = grown(db, history)
-    history.add("left", "op.create_table('l', sa.Column('id', sa.Integer()))",
-                "op.drop_table('l')", below="two")
-    history.add("right", "op.create_table('r', sa.Column('id', sa.Integer()))",
-                "op.drop_table('r')", below="two")
-    history.add("join", "op.drop_table('l')\nop.drop_table('r')",
-                "op.create_table('l', sa.Column('id', sa.Integer()))\n"
-                "op.create_table('r', sa.Column('id', sa.Integer()))",
-                below=("left", "right"))
+    history.add(
+        "left",
+        "op.create_table('l', sa.Column('id', sa.Integer()))",
+        "op.drop_table('l')",
+        below="two",
+    )
+    history.add(
+        "right",
+        "op.create_table('r', sa.Column('id', sa.Integer()))",
+        "op.drop_table('r')",
+        below="two",
+    )
+    history.add(
+        "join",
+        "op.drop_table('l')\nop.drop_table('r')",
+        "op.create_table('l', sa.Column('id', sa.Integer()))\n"
+        "op.create_table('r', sa.Column('id', sa.Integer()))",
+        below=("left", "right"),
+    )
     report = verbs.verify()
     assert errors(report) == []
     assert report.revisions == 5

@@ -259,16 +259,20 @@ class SafePostgresqlImpl(PostgresqlImpl):
         self._sql(f"ALTER TYPE {quote(name)} RENAME TO {quote(old)}")
         labels = ", ".join(quoted(label) for label in type_.enums)
         self._sql(f"CREATE TYPE {quote(name)} AS ENUM ({labels})")
+        self._move_to_enum(table, column, name, using)
+        self._move_other_columns(name, old)
+        self._sql(f"DROP TYPE {quote(old)}")
+
+    def _move_to_enum(self, table: str, column: str, name: str, using: str) -> None:
+        """Give a column the new type; its default goes along as text."""
         default = self._default_text(table, column)
         prefix = f"ALTER TABLE {quote(table)} ALTER COLUMN {quote(column)}"
         if default is not None:
             self._sql(f"{prefix} DROP DEFAULT")
         self._sql(f"{prefix} TYPE {quote(name)} USING ({using})::{quote(name)}")
         if default is not None:
-            literal = default.partition("::")[0]
+            literal = default.rpartition("::")[0] or default
             self._sql(f"{prefix} SET DEFAULT {literal}::{quote(name)}")
-        self._move_other_columns(name, old)
-        self._sql(f"DROP TYPE {quote(old)}")
 
     def _default_text(self, table: str, column: str) -> str | None:
         if self.as_sql or self.connection is None:
@@ -284,18 +288,16 @@ class SafePostgresqlImpl(PostgresqlImpl):
         return found.scalar()
 
     def _move_other_columns(self, name: str, old: str) -> None:
+        """Let every other column that uses the type follow."""
         if self.as_sql or self.connection is None:
             return
         query = sa.text(
-            "SELECT a.attrelid::regclass::text, quote_ident(a.attname) "
-            "FROM pg_attribute a WHERE a.atttypid = to_regtype(:old) "
-            "AND NOT a.attisdropped"
+            "SELECT c.relname, a.attname FROM pg_attribute a "
+            "JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p') "
+            "WHERE a.atttypid = to_regtype(:old) AND NOT a.attisdropped"
         )
         for table, column in self.connection.execute(query, {"old": quote(old)}).all():
-            self._sql(
-                f"ALTER TABLE {table} ALTER COLUMN {column} TYPE {quote(name)} "
-                f"USING {column}::text::{quote(name)}"
-            )
+            self._move_to_enum(table, column, name, f"{quote(column)}::text")
 
     def rename_constraint(
         self, table_name: str, old: str, new: str, *, if_exists: bool
