@@ -234,7 +234,14 @@ def _file(name: str, query: dict[str, str], base: Path | None) -> DatabaseUrl:
             hint="leave it out; connections share the file itself",
         )
     folder = base or Path.cwd()
-    path = Path(os.path.normpath(folder.absolute() / Path(name).expanduser()))
+    try:
+        named = Path(name).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"'{redact(name)}' begins with '~', and there is no such user",
+            hint="./~name is a file of that name",
+        ) from error
+    path = Path(os.path.normpath(folder.absolute() / named))
     immutable = query.get("immutable", "0").lower() not in ("0", "no", "off", "false")
     return DatabaseUrl(
         "sqlite",

@@ -97,6 +97,7 @@ def test_the_uri_that_sqlite_opens_names_the_same_file(name: str) -> None:
         *("sqlite:///a.db?unknown=1", "file:a.db?mode=rx", "file://host/a.db"),
         *("file:a.db?cache=shared", "a\0.db", "postgresql://u:p@ss@h/db"),
         *("postgresql://h:port/db", "postgresql://h/db?schema=other", "jdbc:x"),
+        *("~no-such-user/a.db", "sqlite:///~no-such-user/a.db"),
     ],
 )
 def test_what_names_no_database_is_refused(text: str) -> None:
