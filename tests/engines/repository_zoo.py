@@ -147,6 +147,7 @@ class Odd(Base):
     length: Mapped[int] = column_property(sa.func.length(first))
     total: Mapped[int | None] = query_expression()
     given = synonym("first")
+    number = synonym("key")
 
     @hybrid_property
     def full(self) -> str:

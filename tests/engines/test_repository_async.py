@@ -109,7 +109,18 @@ async def test_nothing_is_loaded_by_surprise(shop: Database) -> None:
         assert loaded.parts == [part]
         with pytest.raises(NotLoaded):
             _ = part.photo
-    assert home.parts[0].name == "Bolt"
+        new = await parts.add(Part(name="Nut", bin=Bin(label="B")))
+        assert new.bin is not None
+        moved = await parts.update(part.id, {"bin": Bin(label="C")}, any_version=True)
+        assert moved.bin is not None
+        same = await parts.update(part.id, {}, any_version=True)
+        # The link itself has filled these; nothing is asked for them.
+        assert new.bin.parts == [new]
+        assert moved.bin.parts == [moved]
+        with pytest.raises(NotLoaded):
+            _ = same.photo
+    # The part has moved, and the session's own instances agree.
+    assert (home.parts, part.name) == ([], "Bolt")
 
 
 async def test_tasks_at_the_same_time_take_what_is_there_once(shop: Database) -> None:

@@ -119,6 +119,10 @@ def test_cycles(zoo: Database) -> None:
         people.update(ann.id, {"board": None})
         boards.delete(board.id)
         people.delete(ann.id)
+        # What comes into the session along with an instance is sealed like it.
+        other = boards.add(Board(owner=Person()))
+        with pytest.raises(NotLoaded):
+            _ = other.owner.board
 
 
 def test_joined_and_single_table_inheritance(zoo: Database) -> None:
@@ -171,6 +175,8 @@ def test_names_expressions_and_values_that_are_not_what_they_seem(
         assert changed.point == Point(7, 8)
         assert odds.update(1, {"x": 3}).point == Point(3, 8)
         assert odds.update(1, {"given": "Eve"}).first == "Eve"
+        with pytest.raises(InvalidValue, match="not for update"):
+            odds.update(1, {"number": 7})
         with pytest.raises(ValueError, match="not empty"):
             odds.update(1, {"first": "Al", "last": ""})
         assert (odd.first, odd.full) == ("Eve", "Eve Hop")

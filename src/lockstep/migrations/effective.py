@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from lockstep.migrations.portable_default import portable_default
+from lockstep.migrations.render.types import refuse_unportable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,7 @@ def effective_metadata(metadata: sa.MetaData | Sequence[sa.MetaData]) -> sa.Meta
         for table in one.tables.values():
             copy = table.to_metadata(made)
             for column in copy.columns:
+                refuse_unportable(column.type, f"{table.name}.{column.name}")
                 _translate(column)
                 _lift_checks(column)
             for index in copy.indexes:

@@ -62,7 +62,7 @@ def model_state(connection: Connection, metadata: sa.MetaData) -> SchemaState:
             f"{connection.dialect.name} cannot create the models: {exc.orig}",
             hint="the statement that failed: " + " ".join(str(exc.statement).split()),
         ) from exc
-    except sa_exc.CompileError as exc:
+    except (sa_exc.CompileError, sa_exc.IdentifierError) as exc:
         raise NotPortable(
             f"the models cannot be written for {connection.dialect.name}: {exc}"
         ) from exc

@@ -102,6 +102,7 @@ def locked(
         and getattr(found, facts.deleted_name) is not None
     ):
         raise not_found(facts, identity)
+    seal([found])
     return found
 
 

@@ -56,7 +56,9 @@ def check_version(
         raise stale(facts, expected, actual)
 
 
-def stale(facts: ModelFacts[Any], expected: int, actual: int | None) -> StaleVersion:
+def stale(
+    facts: ModelFacts[Any], expected: int | None, actual: int | None
+) -> StaleVersion:
     """Return the error of a writer that read another version."""
     return StaleVersion(
         f"{facts.name} is at version {actual}, not {expected}",

@@ -95,9 +95,11 @@ def add(session: Session, facts: ModelFacts[M], item: M | Mapping[str, Any]) -> 
     with _together(session, [instance]):
         _refuse_known(session, [instance])
         session.add(instance)
+        stored = [*session.new]
         with recorded(session, instance):
             session.flush()
             refresh(session, instance)
+        seal(stored)
     return instance
 
 
@@ -139,7 +141,9 @@ def add_many(
         instances = [new_instance(facts, item) for item in batch]
         _refuse_known(session, instances)
         session.add_all(instances)
+        stored = [*session.new]
         session.flush()
+        seal(stored)
         yield instances
 
 
@@ -163,7 +167,6 @@ def add_counted(
     with _together(session, _given(items)):
         for instances in add_many(session, facts, items):
             count += len(instances)
-            seal(instances)
     return count
 
 
@@ -223,13 +226,16 @@ def write_values(session: Session, instance: Any, values: Mapping[str, Any]) -> 
                 setattr(instance, name, value)
             # Also a value that is the same counts as a change: the caller decided.
             state = cast("orm.InstanceState[Any]", sa.inspect(instance))
-            for name in (*values, *written_names(state.mapper)):
-                if name in state.dict and name in written_names(state.mapper):
+            written = written_names(state.mapper)
+            for name in (*values, *written):
+                if name in state.dict and name in written:
                     flag_modified(instance, name)
                     break
+        stored = [*session.new]
         session.flush()
         forget_moved(instance, values)
         refresh(session, instance)
+        seal(stored)
 
 
 def _recover(session: Session, instance: object | None) -> None:
@@ -248,13 +254,16 @@ def _check_names(facts: ModelFacts[Any], values: Mapping[str, Any]) -> None:
         if name not in mapper.all_orm_descriptors:
             known = mapper.all_orm_descriptors.keys()
             raise unknown_attribute(facts.name, name, known)
-        if name in kept:
+        prop = mapper.attrs.get(name)
+        if isinstance(prop, orm.SynonymProperty):
+            # Another name for a protected attribute protects it no less.
+            prop = mapper.attrs.get(prop.name)
+        if name in kept or (prop is not None and prop.key in kept):
             raise InvalidValue(
                 f"{facts.name}.{name} is not for update() to set",
                 hint="the version counts by itself, a key stays what it is, and "
                 "delete() and restore() mark rows",
             )
-        prop = mapper.attrs.get(name)
         if isinstance(prop, orm.RelationshipProperty) and (
             prop.uselist or prop.lazy in LAZY_QUERIES
         ):
@@ -275,4 +284,4 @@ def _stale(
     except LockstepError as exc:
         return exc
     actual = getattr(instance, facts.version_name or facts.key_names[0])
-    return stale(facts, -1 if expected is None else expected, actual)
+    return stale(facts, expected, actual)

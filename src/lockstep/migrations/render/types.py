@@ -58,7 +58,7 @@ class TypeRenderer:
         Raises:
             NotPortable: An engine has no such type.
         """
-        self._refuse_unportable(type_, where)
+        refuse_unportable(type_, where)
         for candidate, imports in _candidates(type_):
             if _is_same(candidate, imports, type_):
                 self.imports.update(imports)
@@ -70,17 +70,27 @@ class TypeRenderer:
             "constructor whose arguments are kept under their names",
         )
 
-    def _refuse_unportable(self, type_: TypeEngine[Any], where: str) -> None:
-        for dialect in _DIALECTS:
-            try:
-                type_sql(dialect, type_)
-            except (sa_exc.CompileError, AttributeError, NotImplementedError) as exc:
-                name = type(type_).__name__
-                raise NotPortable(
-                    f"{where or 'a column'}: {dialect.name} has no type {name}",
-                    hint=f"use {_HINTS.get(name.upper(), 'a type of lockstep')}",
-                    detail={"column": where, "dialect": dialect.name},
-                ) from exc
+
+def refuse_unportable(type_: TypeEngine[Any], where: str) -> None:
+    """Refuse a type that an engine does not have.
+
+    Args:
+        type_: Of a model.
+        where: ``table.column``, for the error.
+
+    Raises:
+        NotPortable: The message names the engine and what to use instead.
+    """
+    for dialect in _DIALECTS:
+        try:
+            type_sql(dialect, type_)
+        except (sa_exc.CompileError, AttributeError, NotImplementedError) as exc:
+            name = type(type_).__name__
+            raise NotPortable(
+                f"{where or 'a column'}: {dialect.name} has no type {name}",
+                hint=f"use {_HINTS.get(name.upper(), 'a type of lockstep')}",
+                detail={"column": where, "dialect": dialect.name},
+            ) from exc
 
 
 def same_ddl(one: TypeEngine[Any], two: TypeEngine[Any]) -> bool:
