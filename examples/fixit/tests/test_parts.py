@@ -17,7 +17,7 @@ from fixit.permissions import Identity
 from fixit.seed.rows import fixed_id
 from fixit.services import orders, parts, stock
 from lockstep import Database
-from lockstep.errors import Duplicate, NotEnough
+from lockstep.errors import Duplicate, NotEnough, StaleVersion
 
 NOISE, LABEL, BELT = order_id("noise"), order_id("label"), part_id("BELT-A68")
 STORE, HALL = fixed_id("location", "STORE"), fixed_id("location", "HALL-A")
@@ -274,3 +274,33 @@ def test_a_new_part_is_checked(db: Database, who: People) -> None:
         do(db, who.storekeeper, stock.add_part, sku="brg-6204", name="Twin")
     with pytest.raises(Forbidden):
         do(db, who.technician, stock.add_part, **good)
+
+
+def test_a_changed_part_is_found_and_its_stock_stays(db: Database, who: People) -> None:
+    part = do(db, who.storekeeper, stock.get_part, BELT)
+    form = {"name": "Keilriemen Größe A68", "unit_cost": Decimal("12.5")}
+    changed = do(
+        db,
+        who.storekeeper,
+        stock.change_part,
+        BELT,
+        **form,
+        reorder_point=9,
+        expected_version=part.version,
+    )
+    assert changed.unit_cost == Decimal("12.50")
+    assert on_hand(db) == 5
+    with db.read_session() as session:
+        page = stock.list_parts(session, who.technician, search="GRÖSSE")
+        assert [found.id for found in page.items] == [BELT]
+        assert page.items[0].is_low
+    with pytest.raises(StaleVersion):
+        do(
+            db,
+            who.storekeeper,
+            stock.change_part,
+            BELT,
+            **form,
+            reorder_point=1,
+            expected_version=part.version,
+        )

@@ -30,6 +30,7 @@ from lockstep import Page, Repository
 PAGE_SIZE = 50
 LOW_SHOWN_MAX = 200
 QUANTITY_MAX = 1_000_000
+PRICE_MAX = 10**9
 
 
 def list_parts(
@@ -125,14 +126,12 @@ def add_part(
     """
     require(who, "stock:manage")
     clean_sku, clean_name = code(sku, "sku"), text(name, "name", most=120)
-    if not (unit_cost.is_finite() and 0 <= unit_cost < 10**9):
-        raise Invalid({"unit_cost": "A price of 0 or more, please."})
     part = Repository(SparePart, session).add(
         SparePart(
             sku=clean_sku,
             name=clean_name,
             unit=text(unit, "unit", most=20),
-            unit_cost=unit_cost.quantize(Decimal("0.01")),
+            unit_cost=_price(unit_cost),
             reorder_point=whole(
                 reorder_point, "reorder_point", least=0, most=QUANTITY_MAX
             ),
@@ -140,6 +139,38 @@ def add_part(
     )
     publish(session, "stock", "added", part.id)
     return part
+
+
+def change_part(
+    session: Session,
+    who: Identity,
+    part_id: uuid.UUID,
+    *,
+    name: str,
+    unit_cost: Decimal,
+    reorder_point: int,
+    expected_version: int,
+) -> SparePart:
+    """Change what is known of a part; what lies where is not touched.
+
+    Raises:
+        StaleVersion: Somebody else changed it meanwhile.
+    """
+    require(who, "stock:manage")
+    get_part(session, who, part_id)
+    changed = Repository(SparePart, session).update(
+        part_id,
+        {
+            "name": text(name, "name", most=120),
+            "unit_cost": _price(unit_cost),
+            "reorder_point": whole(
+                reorder_point, "reorder_point", least=0, most=QUANTITY_MAX
+            ),
+        },
+        expected_version=expected_version,
+    )
+    publish(session, "stock", "changed", part_id)
+    return changed
 
 
 def receive(
@@ -268,3 +299,10 @@ def stores(session: Session) -> list[Location]:
             .order_by(Location.code)
         )
     )
+
+
+def _price(value: Decimal) -> Decimal:
+    """Return a price in whole cents."""
+    if not (value.is_finite() and 0 <= value < PRICE_MAX):
+        raise Invalid({"unit_cost": "A price of 0 or more, please."})
+    return value.quantize(Decimal("0.01"))
