@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
+
+# Under nohup, or in the background of a script, signals arrive here ignored, and
+# every process that a test starts would inherit that and survive its Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # What a developer or a CI machine has set would change what tests see. The
 # server that tests may use is the one thing they may name.

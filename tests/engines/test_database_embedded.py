@@ -147,7 +147,7 @@ def test_it_ends_with_its_creator(base: Path, ending: str | signal.Signals) -> N
     if isinstance(ending, signal.Signals):
         assert homes(base)
         creator.send_signal(ending)
-    creator.communicate()
+    creator.communicate(timeout=60)
     assert until(lambda: homes(base) == []), "the directory is still there"
 
 
