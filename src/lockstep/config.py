@@ -94,6 +94,23 @@ class PoolSettings(BaseModel):
     """Connections older than this are replaced before they are used."""
 
 
+class WriteSettings(BaseModel):
+    """How ``Database.write`` groups commits."""
+
+    model_config = _GROUP
+
+    timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    """How long a function waits for its turn when the call does not say."""
+    queue_max: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Functions that may wait; more are refused."""
+    batch_max: int = Field(default=500, ge=1, le=100_000)
+    """Functions that share one transaction."""
+    batch_s_max: float = Field(default=0.02, gt=0, le=10)
+    """After this long no further function joins a transaction."""
+    key_retention_s: int = Field(default=7 * 86400, ge=60, le=10 * 365 * 86400)
+    """How long an idempotency key is kept."""
+
+
 class Settings(BaseSettings):
     """All settings of one application, with the place each came from.
 
@@ -124,6 +141,7 @@ class Settings(BaseSettings):
     sqlite: SqliteSettings = SqliteSettings()
     postgresql: PostgresqlSettings = PostgresqlSettings()
     pool: PoolSettings = PoolSettings()
+    write: WriteSettings = WriteSettings()
     provenance: dict[str, str] = Field(default_factory=dict)
     """Where each value came from, by dotted name."""
     root: Path = Path()

@@ -184,6 +184,13 @@ class InvalidStatement(EngineError):
     code = "LS-2011"
 
 
+class OutcomeUnknown(EngineError):
+    """The connection was lost while a commit was under way."""
+
+    code = "LS-2012"
+    default_hint = "look whether it was written, or use an idempotency key"
+
+
 class SchemaError(LockstepError):
     """The models, the history and the database do not agree."""
 

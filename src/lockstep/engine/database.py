@@ -13,16 +13,17 @@ made from it shows a secret.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
 
 import sqlalchemy as sa
@@ -44,6 +45,8 @@ from lockstep.engine.sessions import (
 )
 from lockstep.engine.sqlite import SqliteBackend
 from lockstep.engine.sqlite_files import forget_connections
+from lockstep.engine.unit import Unit
+from lockstep.engine.units import Units, WriteStatistics
 from lockstep.engine.urls import DatabaseUrl, DialectName
 from lockstep.engine.write_turns import forget_turns
 from lockstep.errors import ConfigError
@@ -52,6 +55,9 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
     from lockstep.config import Settings
+
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,7 @@ class Database:
         self._lock = threading.RLock()
         self._engine: sa.Engine | None = None
         self._reading_engine: sa.Engine | None = None
+        self._units_open: Units | None = None
         self._async_engines = AsyncEngines(self._create_async_engine)
         _databases.add(self)
 
@@ -175,7 +182,7 @@ class Database:
         return self._async_engines.current().engine
 
     @property
-    def _reader(self) -> sa.Engine:
+    def reader(self) -> sa.Engine:
         """The engine whose transactions only read; it shares the pool."""
         with self._lock:
             engine = self.engine
@@ -235,7 +242,7 @@ class Database:
             ReadOnlySession: Something in it tried to write, or an object of it
                 was changed.
         """
-        with session_scope(self._reader, self._info(None), read_only=True) as session:
+        with session_scope(self.reader, self._info(None), read_only=True) as session:
             yield session
 
     def async_write_session(
@@ -253,6 +260,90 @@ class Database:
 
     def _info(self, actor: str | None) -> dict[str, Any]:
         return {ACTOR: actor, CLOCK: self._clock, DATABASE: self}
+
+    def write(
+        self,
+        function: Callable[[Unit], R],
+        *,
+        actor: str | None = None,
+        timeout_s: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> R:
+        """Run a function in a transaction that many callers share.
+
+        Functions of all threads and tasks are run one after another by one writer,
+        each between savepoints, and committed together. The call returns when the
+        commit is durable. A function that raises fails alone: what it did is undone
+        and its error raised here.
+
+        Args:
+            function: Gets a ``Unit``; what it returns is returned. Keep it short,
+                everybody waits for it; let it change nothing but the database,
+                because it runs again when a constraint that is checked at the
+                commit, or a full disk, took back the transaction it shared.
+            actor: Who does it; audit rows and ``Audited`` columns name them.
+            timeout_s: How long it may wait for its turn; ``LOCKSTEP_WRITE__TIMEOUT_S``
+                by default. Once begun, it runs to its end.
+            idempotency_key: A write with a key that was used before is not done
+                again: what the first one returned, a JSON value, is returned.
+
+        Raises:
+            Busy: Its turn did not come in time; nothing was written.
+            OutcomeUnknown: The connection was lost during the commit.
+
+        Example:
+            >>> db = Database("sqlite://")
+            >>> _ = db.write(lambda unit: unit.execute("CREATE TABLE t (n INTEGER)"))
+            >>> db.write(lambda u: u.execute("INSERT INTO t VALUES (1)").rowcount)
+            1
+            >>> db.close()
+
+        SQLite: the writer holds the write lock only while it has work; sessions
+        and other processes get it between two batches. PostgreSQL: rows that a
+        function locks stay locked until the batch is committed.
+        """
+        return self._units.write(function, actor, timeout_s, idempotency_key)
+
+    async def async_write(
+        self,
+        function: Callable[[Unit], R],
+        *,
+        actor: str | None = None,
+        timeout_s: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> R:
+        """Run :meth:`write` from asyncio: one hop to the writer and back.
+
+        A task that is cancelled while its function waits withdraws it; later, it is
+        written all the same.
+        """
+        return await self._units.write_async(
+            function, actor, timeout_s, idempotency_key
+        )
+
+    def read(self, function: Callable[[Unit], R]) -> R:
+        """Run a function in one snapshot that cannot write; return what it returns."""
+        try:
+            return self._units.read(function)
+        except Exception as error:
+            raise_classified(error)
+
+    async def async_read(
+        self, function: Callable[[Unit], R], *, timeout_s: float | None = None
+    ) -> R:
+        """Run :meth:`read` from asyncio: one hop to a reading thread and back."""
+        return await self._units.read_async(function, timeout_s)
+
+    def write_statistics(self) -> WriteStatistics:
+        """Return how many functions :meth:`write` committed, in how many batches."""
+        return self._units.statistics()
+
+    @property
+    def _units(self) -> Units:
+        with self._lock:
+            if self._units_open is None:
+                self._units_open = Units(self, self._backend, self.settings.write)
+            return self._units_open
 
     @cached_property
     def capabilities(self) -> Capabilities:
@@ -298,7 +389,7 @@ class Database:
     @contextmanager
     def _reading(self) -> Generator[sa.Connection]:
         try:
-            with self._reader.connect() as connection:
+            with self.reader.connect() as connection:
                 yield connection
                 connection.commit()
         except sa_exc.SQLAlchemyError as error:
@@ -310,6 +401,7 @@ class Database:
         May be called anywhere, also inside a running event loop (it then holds
         the loop up for a moment; ``aclose`` does not).
         """
+        self._finish_units()
         engines = self._async_engines.take_all()
         if engines:
             dispose_apart(engines)
@@ -317,9 +409,16 @@ class Database:
 
     async def aclose(self) -> None:
         """Close, as ``close`` does, from a coroutine."""
+        await asyncio.get_running_loop().run_in_executor(None, self._finish_units)
         for engine in self._async_engines.take_all():
             await engine.dispose()
         self._close_sync()
+
+    def _finish_units(self) -> None:
+        with self._lock:
+            units, self._units_open = self._units_open, None
+        if units is not None:
+            units.close()
 
     def _close_sync(self) -> None:
         with self._lock:
@@ -340,7 +439,7 @@ class Database:
         _of_parent.append(
             (self._engine, self._async_engines, self.__dict__.get("_backend"))
         )
-        self._engine = self._reading_engine = None
+        self._engine = self._reading_engine = self._units_open = None
         self._async_engines = AsyncEngines(self._create_async_engine)
         self.__dict__.pop("_backend", None)
 

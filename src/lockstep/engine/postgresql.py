@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 VERSION_MIN = 13
 
+_IN_TRANSACTION = (2, 3)
+"""libpq's PQTRANS_INTRANS and PQTRANS_INERROR."""
+
 _READING_TAGS = ("SELECT", "FETCH", "SHOW", "EXPLAIN", "DECLARE CURSOR", "CLOSE CURSOR")
 """How the server names a statement that only reads."""
 
@@ -126,6 +129,22 @@ class PostgresqlBackend:
             "wal_level": row[6],
             "behind_pooler": self.behind_pooler,
         }
+
+    def command(self, driver: Any, sql: str) -> None:
+        """Run a statement that has no parameters and gives no rows."""
+        driver.execute(sql, prepare=False)
+
+    def in_transaction(self, driver: Any) -> bool:
+        """Say whether a transaction is open, also one that failed."""
+        return driver.pgconn.transaction_status in _IN_TRANSACTION
+
+    def is_broken(self, driver: Any) -> bool:
+        """Say whether the server is gone, and so whatever was not committed."""
+        return driver.closed
+
+    def rolled_back_by(self, error: BaseException) -> bool:
+        """Say that PostgreSQL never ends a transaction by itself and goes on."""
+        return False
 
     def _session_settings(self) -> dict[str, str]:
         s = self._settings

@@ -3,8 +3,9 @@
 Owns every pragma and every BEGIN. It knows nothing of sessions or models.
 
     connect ──► checks (folder, mount, second library) ──► open ──► pragmas
-    begin   ──► default, write: a turn in the process's queue, BEGIN IMMEDIATE
+    begin   ──► default, write: a turn among the writers, BEGIN IMMEDIATE
             └─► read:           authorizer + query_only, BEGIN; undone at check-in
+    commit  ──► COMMIT, and a checkpoint when it is due; then the turn ends
 
 Invariants: every connection of a ``Database`` has the same pragmas (they are per
 connection); a transaction that may write holds the write lock from its start, so
@@ -24,6 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from lockstep.engine.capabilities import Capabilities
+from lockstep.engine.sqlite_errors import primary_code
 from lockstep.engine.sqlite_files import (
     check_filesystem,
     check_folder,
@@ -31,7 +33,7 @@ from lockstep.engine.sqlite_files import (
     note_closed,
     note_opening,
 )
-from lockstep.engine.write_turns import turns_of
+from lockstep.engine.write_turns import WriteTurns, turns_of
 from lockstep.errors import UnsupportedCapability
 
 if TYPE_CHECKING:
@@ -58,6 +60,12 @@ _COUNTED = "lockstep.counted"
 _RETRY_S = 0.005
 _WAIT_COUNTS_FROM_S = 0.05
 
+_ROLLING_BACK = {
+    *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM),
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_CORRUPT),
+    sqlite3.SQLITE_CONSTRAINT,  # RAISE(ROLLBACK), INSERT OR ROLLBACK
+}
+
 _READ_ACTIONS = {
     *(sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION),
     *(sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT),
@@ -82,7 +90,7 @@ class SqliteBackend:
         self._settings = settings.sqlite
         # A memory database lives as long as one connection to it is open.
         self._anchor: sqlite3.Connection | None = None
-        self._turns = turns_of(os.path.realpath(url.path) if url.path else str(id(url)))
+        self._turns = turns_of(os.path.realpath(url.path)) if url.path else WriteTurns()
 
     def engine_url(self, *, async_: bool) -> sa.URL:
         """Return the URL that ``create_engine`` gets."""
@@ -104,14 +112,14 @@ class SqliteBackend:
         event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "connect", self._after_connect)
         event.listen(engine, "begin", self._begin)
-        event.listen(engine, "commit", self._end_turn_of)
-        event.listen(engine, "rollback", self._end_turn_of)
+        self._end_turns_after(engine.dialect)
         event.listen(engine, "reset", self._reset)
         for ending in ("close", "close_detached", "invalidate"):
             event.listen(engine, ending, self._closed)
 
     def close(self) -> None:
-        """Let go of a memory database."""
+        """Let go of a memory database, and of the side file of a real one."""
+        self._turns.remove_traces()
         if self._anchor is not None:
             self._anchor.close()
             self._anchor = None
@@ -153,6 +161,26 @@ class SqliteBackend:
             "foreign_keys": bool(pragma("foreign_keys")),
             "busy_timeout_s": pragma("busy_timeout") / 1000,
         }
+
+    def command(self, driver: Any, sql: str) -> None:
+        """Run a statement that has no parameters and gives no rows."""
+        driver.execute(sql)
+
+    def in_transaction(self, driver: Any) -> bool:
+        """Say whether a transaction is open."""
+        return driver.in_transaction
+
+    def is_broken(self, driver: Any) -> bool:
+        """Say that a file is never gone as a server is."""
+        return False
+
+    def rolled_back_by(self, error: BaseException) -> bool:
+        """Say whether SQLite itself rolled back when this error came.
+
+        See https://www.sqlite.org/lang_transaction.html, section 2.3.
+        """
+        code = primary_code(error)
+        return code is not None and code in _ROLLING_BACK
 
     def _connect(
         self, dialect: Any, record: Any, cargs: list[Any], cparams: dict[str, Any]
@@ -262,10 +290,30 @@ class SqliteBackend:
         finally:
             _set_busy_timeout(dbapi, timeout_s)
 
-    def _end_turn_of(self, connection: sa.Connection) -> None:
-        # Just before the COMMIT or ROLLBACK itself: the next writer waits for
-        # the lock alone, while this one's commit reaches the disk.
-        self._end_turn(connection.info)
+    def _end_turns_after(self, dialect: Any) -> None:
+        """End the turn once a COMMIT or ROLLBACK is done.
+
+        SQLAlchemy's events of these names come before it; a turn that ended there
+        would send the next writer into SQLite's busy sleep, and let it write while
+        this one's checkpoint runs.
+        """
+        for name in ("do_commit", "do_rollback"):
+            setattr(dialect, name, self._then_end_turn(getattr(dialect, name)))
+
+    def _then_end_turn(
+        self, end_transaction: Callable[[Any], None]
+    ) -> Callable[[Any], None]:
+        def end(dbapi_connection: Any) -> None:
+            # A commit that fails leaves the transaction open, and keeps the turn
+            # until the rollback that follows.
+            end_transaction(dbapi_connection)
+            try:
+                info = dbapi_connection.info
+            except NotImplementedError:
+                return  # the dialect looks at a first connection: no turn was taken
+            self._end_turn(info)
+
+        return end
 
     def _end_turn(self, info: dict[Any, Any]) -> None:
         if info.pop(_TURN, False):

@@ -32,6 +32,8 @@ from lockstep.errors import (
 
 _Meaning = tuple[type[LockstepError], str]
 
+_CHAIN_DEPTH_MAX = 8
+
 CONSTRAINT_DATATYPE = 3091
 """SQLITE_CONSTRAINT_DATATYPE of STRICT tables; Python has no name for it."""
 
@@ -148,3 +150,15 @@ def _without_code(error: sqlite3.Error) -> LockstepError:
         # aiosqlite's words for a connection that is gone.
         return ConnectionLost("the connection is closed", hint="open a new session")
     return EngineError(f"sqlite3 reports an error: {error}")
+
+
+def primary_code(error: BaseException | None) -> int | None:
+    """Return the primary result code of an error, or of what it was raised from."""
+    for _ in range(_CHAIN_DEPTH_MAX):
+        if error is None:
+            return None
+        if isinstance(error, sqlite3.Error):
+            code = getattr(error, "sqlite_errorcode", None)
+            return None if code is None else code & 0xFF
+        error = getattr(error, "orig", None) or error.__cause__
+    return None

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from alembic.runtime.plugins import Plugin
 from alembic.util import PriorityDispatchResult
 
+from lockstep.engine.idempotency import WRITE_KEYS_TABLE
 from lockstep.migrations.changes import ChangePlanner
 from lockstep.migrations.declared import declared_state
 from lockstep.migrations.diff import Difference, differences
@@ -79,6 +80,7 @@ def compare(
         scripts: The history; without it only the database is asked.
         ignore: Tables that belong to nobody's models.
     """
+    ignore = (*ignore, WRITE_KEYS_TABLE)
     models = effective_metadata(metadata)
     for name in ignore:
         if name in models.tables:

@@ -24,7 +24,7 @@ def test_every_setting_has_a_row_a_source_and_a_variable(tmp_path: Path) -> None
 def test_each_named_variable_really_sets_it(tmp_path: Path) -> None:
     settings = load_settings(start=tmp_path, env={})
     for row in setting_rows(settings):
-        value = {"str": "x", "int": "7", "float": "7", "bool": "true"}.get(
+        value = {"str": "x", "int": "70", "float": "7", "bool": "true"}.get(
             type(row["value"]).__name__, "app.x:y"
         )
         value = {"sqlite.synchronous": "off", "postgresql.pooler": "none"}.get(

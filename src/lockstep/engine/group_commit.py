@@ -1,0 +1,254 @@
+"""Group commit: many functions in one transaction, each acknowledged when durable.
+
+Owns the batch: how functions share a transaction without sharing their failures,
+and what is said to whom when the transaction itself is lost.
+
+    begin ──► [ SAVEPOINT, function, RELEASE ] × n ──► COMMIT ──► answer all
+                     └─ error: ROLLBACK TO, this one fails alone
+
+A commit costs what the disk takes to say "written"; n functions share that cost.
+While one batch commits, the next callers queue, so batches grow as load does and
+a single caller waits for nobody.
+
+Invariants: nobody is told of success before the commit is durable; an error of one
+function undoes that function and no other; when it cannot be known whether a commit
+happened, everybody concerned is told exactly that.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import sqlalchemy as sa
+import sqlalchemy.exc as sa_exc
+
+from lockstep.engine.idempotency import WriteKeys
+from lockstep.engine.unit import Unit, named
+from lockstep.errors import Busy, ConnectionLost, DataError, OutcomeUnknown
+
+if TYPE_CHECKING:
+    from lockstep.config import WriteSettings
+    from lockstep.engine.database import Database
+    from lockstep.engine.lane import Job, Lane
+
+SAVEPOINT = "lockstep_unit"
+
+
+class TransactionFacts(Protocol):
+    """What a batch asks the dialect about its raw connection."""
+
+    def command(self, driver: Any, sql: str) -> None:
+        """Run a statement that has no parameters and gives no rows."""
+        ...
+
+    def in_transaction(self, driver: Any) -> bool:
+        """Say whether a transaction is open."""
+        ...
+
+    def is_broken(self, driver: Any) -> bool:
+        """Say whether the server is gone, and so whatever was not committed."""
+        ...
+
+    def rolled_back_by(self, error: BaseException) -> bool:
+        """Say whether the engine itself rolled back when this error came."""
+        ...
+
+
+@dataclass(slots=True)
+class Batch:
+    """The functions of one transaction.
+
+    Attributes:
+        done: Those that ran to their end; acknowledged when the commit is durable.
+        failed: Those that raised; their error stands, whatever the commit does.
+    """
+
+    done: list[Job] = field(default_factory=list["Job"])
+    failed: list[Job] = field(default_factory=list["Job"])
+
+    def __len__(self) -> int:
+        return len(self.done) + len(self.failed)
+
+    def fail_done(self, error: BaseException) -> None:
+        """Let those that ran fail with ``error``: the transaction is lost."""
+        for job in self.done:
+            job.value, job.error = None, error
+        self.failed += self.done
+        self.done = []
+
+
+class _TransactionLost(Exception):
+    """The transaction that a batch shares is gone."""
+
+    def __init__(self, culprit: Job) -> None:
+        super().__init__()
+        self.culprit = culprit
+
+
+class GroupCommit:
+    """The work of a ``Lane``: one thread at a time uses it.
+
+    Attributes:
+        batches: How many transactions were committed.
+        writes: How many functions they held.
+    """
+
+    def __init__(
+        self, database: Database, backend: TransactionFacts, settings: WriteSettings
+    ) -> None:
+        self._database = database
+        self._backend = backend
+        self._settings = settings
+        self._keys = WriteKeys(settings.key_retention_s)
+        self._alone: set[Job] = set()
+        self.batches = 0
+        self.writes = 0
+
+    def __call__(self, lane: Lane) -> None:
+        """Commit one batch of what waits in the lane."""
+        try:
+            connection = self._database.engine.connect()
+        except BaseException as error:
+            lane.fail_all(named(error))
+            return
+        with connection:
+            try:
+                transaction = connection.begin()
+            except BaseException as error:
+                meaning = named(error)
+                # Another process writes. Whoever waits still has time, or
+                # withdraws: a deadline is the caller's, not ours.
+                if not isinstance(meaning, Busy):
+                    lane.fail_all(meaning)
+                return
+            batch = Batch()
+            try:
+                self._fill(batch, connection, lane)
+            except _TransactionLost as loss:
+                self._lose(batch, loss.culprit, connection, lane)
+            else:
+                self._commit(batch, transaction, lane)
+        lane.answer(batch.failed)
+
+    def _fill(self, batch: Batch, connection: sa.Connection, lane: Lane) -> None:
+        """Run functions until nobody waits or the batch is full."""
+        settings = self._settings
+        driver: Any = connection.connection.dbapi_connection
+        until = time.monotonic() + settings.batch_s_max
+        while len(batch) < settings.batch_max:
+            job = lane.claim()
+            if job is None:
+                return
+            if job in self._alone and len(batch):
+                lane.put_back([job])
+                return
+            unit = Unit(connection, self._database, actor=job.actor, driver=driver)
+            self._run(job, unit, batch)
+            if job in self._alone:
+                return
+            if time.monotonic() > until:
+                return
+
+    def _run(self, job: Job, unit: Unit, batch: Batch) -> None:
+        """Run one function between savepoints."""
+        backend = self._backend
+        driver = unit.driver
+        error: BaseException | None = None
+        try:
+            backend.command(driver, f"SAVEPOINT {SAVEPOINT}")
+            if job.key is None:
+                job.value = job.function(unit)
+            else:
+                job.value = self._keys.once(unit, job.key, job.function)
+            unit.finish()
+            if backend.in_transaction(driver):
+                backend.command(driver, f"RELEASE SAVEPOINT {SAVEPOINT}")
+        except BaseException as raised:
+            error = raised
+            unit.abandon()
+        if not backend.in_transaction(driver):
+            job.error = error
+            raise _TransactionLost(job)
+        if error is None:
+            batch.done.append(job)
+            return
+        job.error = named(error)
+        batch.failed.append(job)
+        try:
+            backend.command(driver, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
+            backend.command(driver, f"RELEASE SAVEPOINT {SAVEPOINT}")
+        except Exception as raised:
+            batch.failed.remove(job)
+            raise _TransactionLost(job) from raised
+
+    def _commit(
+        self, batch: Batch, transaction: sa.RootTransaction, lane: Lane
+    ) -> None:
+        try:
+            transaction.commit()
+        except BaseException as error:
+            with suppress(sa_exc.SQLAlchemyError, OSError):
+                transaction.rollback()
+            self._commit_failed(batch, error, lane)
+            return
+        self.batches += 1
+        self.writes += len(batch.done)
+        if any(job.key for job in batch.done):
+            self._keys.believe()
+        self._alone.difference_update(batch.done)
+        lane.answer(batch.done)
+
+    def _commit_failed(self, batch: Batch, error: BaseException, lane: Lane) -> None:
+        meaning = named(error)
+        if isinstance(meaning, ConnectionLost):
+            unknown = _unknown("the connection was lost while it committed")
+            unknown.__cause__ = error
+            batch.fail_done(unknown)
+        elif isinstance(meaning, DataError) and len(batch.done) > 1:
+            # A constraint that is checked at the commit: alone, each shows
+            # whether it is the one.
+            self._alone.update(batch.done)
+            lane.put_back(batch.done)
+            batch.done = []
+        else:
+            batch.fail_done(meaning)
+        self._alone.difference_update(batch.failed)
+
+    def _lose(
+        self, batch: Batch, culprit: Job, connection: sa.Connection, lane: Lane
+    ) -> None:
+        """Say what became of a batch whose transaction ended under it."""
+        error = culprit.error
+        driver: Any = connection.connection.dbapi_connection
+        broken = self._backend.is_broken(driver)
+        connection.invalidate()
+        if broken:
+            batch.done.append(culprit)
+            batch.fail_done(
+                ConnectionLost(
+                    "the connection was lost before the commit; nothing was written",
+                    hint="try again",
+                )
+            )
+        elif error is None or not self._backend.rolled_back_by(error):
+            batch.done.append(culprit)
+            batch.fail_done(
+                _unknown("a function ended the transaction that it shared with others")
+            )
+        else:
+            # The engine rolled back by itself (a full disk, RAISE(ROLLBACK)):
+            # nothing of the others is written, so they may run again.
+            culprit.error = named(error)
+            batch.failed.append(culprit)
+            lane.put_back(batch.done)
+            batch.done = []
+
+
+def _unknown(what: str) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"{what}; it may or may not be written",
+        hint="give db.write an idempotency_key, then it is safe to try again",
+    )

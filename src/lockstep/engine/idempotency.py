@@ -1,0 +1,116 @@
+"""Idempotency keys: a write that is asked for twice is done once.
+
+Owns the table ``lockstep_write``: one row per key, written in the transaction of the
+write itself, so key and write are there together or not at all. A key that is found
+gives the answer of the first time and the function does not run.
+
+The table is made at the first keyed write; keys are kept for
+``LOCKSTEP_WRITE__KEY_RETENTION_S`` and removed as new ones come.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from lockstep.engine.unit import Unit
+from lockstep.errors import InvalidValue
+
+WRITE_KEYS_TABLE = "lockstep_write"
+KEY_LENGTH_MAX = 200
+PRUNE_EVERY = 1_000
+"""Keyed writes between two looks for keys that are too old."""
+
+_CREATE = f"""
+CREATE TABLE IF NOT EXISTS {WRITE_KEYS_TABLE} (
+    key VARCHAR({KEY_LENGTH_MAX}) NOT NULL PRIMARY KEY,
+    result TEXT,
+    at BIGINT NOT NULL
+)"""
+_CREATE_STRICT = f"""
+CREATE TABLE IF NOT EXISTS {WRITE_KEYS_TABLE} (
+    key TEXT NOT NULL PRIMARY KEY,
+    result TEXT,
+    at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID"""
+_CREATE_INDEX = (
+    f"CREATE INDEX IF NOT EXISTS ix_{WRITE_KEYS_TABLE}_at ON {WRITE_KEYS_TABLE} (at)"
+)
+# The name is a constant of this module, never text from outside.
+_TAKE = (
+    f"INSERT INTO {WRITE_KEYS_TABLE} (key, at) VALUES (:key, :at) "  # noqa: S608
+    "ON CONFLICT (key) DO NOTHING"
+)
+_KEEP = f"UPDATE {WRITE_KEYS_TABLE} SET result = :result WHERE key = :key"  # noqa: S608
+_FIND = f"SELECT result FROM {WRITE_KEYS_TABLE} WHERE key = :key"  # noqa: S608
+_NAME = {"name": WRITE_KEYS_TABLE}
+_PRUNE = f"DELETE FROM {WRITE_KEYS_TABLE} WHERE at < :before"  # noqa: S608
+
+
+class WriteKeys:
+    """The keys of one database; used by one thread at a time.
+
+    Args:
+        retention_s: How long a key is kept.
+    """
+
+    def __init__(self, retention_s: float) -> None:
+        self._retention_s = retention_s
+        self._is_there = False
+        self._until_prune = 0
+
+    def once(self, unit: Unit, key: str, function: Callable[[Unit], Any]) -> Any:
+        """Run ``function``, or return what it returned when the key was first used.
+
+        Raises:
+            InvalidValue: The key is empty or too long, or the function returned
+                what JSON cannot hold.
+        """
+        if not 0 < len(key) <= KEY_LENGTH_MAX:
+            raise InvalidValue(
+                f"an idempotency key has 1 to {KEY_LENGTH_MAX} characters"
+            )
+        if not self._is_there:
+            self._make_table(unit)
+        now = int(unit.clock.now().timestamp())
+        if unit.execute(_TAKE, {"key": key, "at": now}).rowcount == 0:
+            row = unit.execute(_FIND, {"key": key}).fetchone()
+            return None if row is None or row[0] is None else json.loads(row[0])
+        value = function(unit)
+        if value is not None:
+            unit.execute(_KEEP, {"key": key, "result": _as_json(value)})
+        self._prune(unit, now)
+        return value
+
+    def believe(self) -> None:
+        """Take it that the table is there: a keyed write was committed."""
+        self._is_there = True
+
+    def _make_table(self, unit: Unit) -> None:
+        # A rollback takes the table back too, so it is believed in only after a
+        # commit; until then this asks again.
+        if unit.connection.dialect.name == "sqlite":
+            unit.execute(_CREATE_STRICT)
+        else:
+            # Two processes that create it at once would collide in the catalogue.
+            unit.execute("SELECT pg_advisory_xact_lock(hashtext(:name))", _NAME)
+            unit.execute(_CREATE)
+        unit.execute(_CREATE_INDEX)
+
+    def _prune(self, unit: Unit, now: int) -> None:
+        self._until_prune -= 1
+        if self._until_prune < 0:
+            self._until_prune = PRUNE_EVERY
+            unit.execute(_PRUNE, {"before": now - int(self._retention_s)})
+
+
+def _as_json(value: Any) -> str:
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidValue(
+            "a write with an idempotency key returns what JSON can hold, "
+            f"not {type(value).__name__}",
+            hint="return the id as text",
+        ) from error

@@ -1,0 +1,194 @@
+"""``Unit``: one transaction, seen by the function that works in it.
+
+Owns the three ways into one transaction: SQL text on the raw driver (fastest),
+SQLAlchemy's connection, and a Session (slowest, and complete). All three see the
+same rows, because they are the same connection.
+
+    Unit ──┬── execute(sql)   the driver's own cursor, no SQLAlchemy between
+           ├── connection     Core statements
+           └── session        models, Repository(Part, unit.session)
+
+It neither begins nor ends the transaction: whoever made the unit does. Not thread
+safe, and of no use after its function has returned.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from lockstep.engine.classify import classify
+from lockstep.engine.sessions import ACTOR, CLOCK, DATABASE, ReadSession
+from lockstep.errors import InvalidStatement
+
+if TYPE_CHECKING:
+    from lockstep.clock import Clock
+    from lockstep.engine.database import Database
+
+STATEMENTS_REMEMBERED_MAX = 1_000
+"""Texts whose translation is kept; a program has few, an attacker has many."""
+
+_ENDS_TRANSACTION = re.compile(
+    r"\s*(BEGIN|COMMIT|END|START|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!.*\bTO\b))\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+class Cursor(Protocol):
+    """What ``Unit.execute`` returns: the driver's cursor, as PEP 249 has it."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows were changed; -1 where the driver does not know."""
+        ...
+
+    def fetchone(self) -> Any:
+        """Return the next row as a tuple, or None."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows that are left."""
+        ...
+
+
+class Unit:
+    """One unit of work: a transaction and who works in it.
+
+    Attributes:
+        connection: SQLAlchemy's connection, inside the transaction.
+        driver: The DB-API connection itself: ``sqlite3.Connection``,
+            ``psycopg.Connection``. Committing or rolling back here breaks the
+            transaction that others may share.
+        database: Whose unit it is.
+        actor: Who does it; audit rows and ``Audited`` columns name them.
+    """
+
+    __slots__ = (
+        *("_read_only", "_session"),
+        *("actor", "connection", "database", "driver"),
+    )
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        database: Database,
+        *,
+        actor: str | None = None,
+        driver: Any = None,
+        read_only: bool = False,
+    ) -> None:
+        self.connection = connection
+        self.driver: Any = driver or connection.connection.dbapi_connection
+        self.database = database
+        self.actor = actor
+        self._read_only = read_only
+        self._session: Session | None = None
+
+    @property
+    def clock(self) -> Clock:
+        """What tells the time here."""
+        return self.database.clock
+
+    @property
+    def session(self) -> Session:
+        """A Session in this transaction, made at first use.
+
+        It works inside a savepoint of its own: its ``rollback`` takes back what
+        the session did, its ``commit`` does not end the unit.
+        """
+        if self._session is None:
+            kind = ReadSession if self._read_only else Session
+            self._session = kind(
+                self.connection,
+                join_transaction_mode="create_savepoint",
+                expire_on_commit=False,
+                info={ACTOR: self.actor, CLOCK: self.clock, DATABASE: self.database},
+            )
+        return self._session
+
+    def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Cursor:
+        """Run one statement on the driver, with nothing between.
+
+        Args:
+            sql: One statement. Parameters are written ``:name``, on every engine.
+            parameters: By name. They go to the driver as they are: a ``UUID`` or
+                ``datetime`` must be given as the column stores it.
+
+        Raises:
+            InvalidStatement: It would begin or end a transaction.
+
+        What the session still holds is flushed first, so both see the same rows.
+        """
+        if self._session is not None:
+            self._session.flush()
+        text = _translated(sql, self.connection.dialect.paramstyle, bool(parameters))
+        if not parameters:
+            return self.driver.execute(text)
+        return self.driver.execute(text, parameters)
+
+    def finish(self) -> None:
+        """Write what the session still holds and let go of it.
+
+        Called by whoever made the unit, before the transaction is ended.
+        """
+        session = self._session
+        if session is not None:
+            self._session = None
+            try:
+                session.commit()
+            finally:
+                session.close()
+
+    def abandon(self) -> None:
+        """Let go of the session and of what it holds."""
+        session = self._session
+        if session is not None:
+            self._session = None
+            session.expunge_all()
+            session.close()
+
+
+_translations: dict[tuple[str, str, bool], str] = {}
+
+
+def _translated(sql: str, paramstyle: str, has_parameters: bool) -> str:
+    """Return ``sql`` as the driver wants it; looked at once per text."""
+    key = (sql, paramstyle, has_parameters)
+    found = _translations.get(key)
+    if found is not None:
+        return found
+    if _ENDS_TRANSACTION.match(sql):
+        raise InvalidStatement(
+            "a unit of work does not end its own transaction",
+            hint="return from the function to commit, raise to roll back",
+        )
+    text = sql
+    if has_parameters and paramstyle == "pyformat":  # SQLite reads :name by itself
+        text = str(sa.text(sql).compile(dialect=_psycopg_dialect()))
+    if len(_translations) >= STATEMENTS_REMEMBERED_MAX:
+        _translations.clear()
+    _translations[key] = text
+    return text
+
+
+def _psycopg_dialect() -> sa.Dialect:
+    from sqlalchemy.dialects.postgresql.psycopg import dialect
+
+    return dialect()
+
+
+def named(error: BaseException) -> BaseException:
+    """Return ``error`` as ours, with the driver's own as its cause.
+
+    For errors that are handed to another thread instead of being raised.
+    """
+    meaning = classify(error)
+    if meaning is None or meaning is error:
+        return error
+    if meaning.__cause__ is None:
+        meaning.__cause__ = error
+    return meaning
