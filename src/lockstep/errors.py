@@ -367,6 +367,12 @@ class AppendOnly(DataError):
     code = "LS-4012"
 
 
+class Unexaminable(LockstepError):
+    """The doctor cannot look at it: not there, no database, damaged, or held."""
+
+    code = "LS-7001"
+
+
 def all_errors() -> list[type[LockstepError]]:
     """Return every error class of this module, ordered by code."""
 

@@ -11,6 +11,7 @@ VERBS = {path.removeprefix("lockstep "): verb for path, verb in reference.verbs(
 # Keys that only some runs have; the declaration says "Only".
 RUNS = {
     "db info": ["db", "info"],
+    "db doctor": ["db", "doctor"],
     "migrate current": ["migrate", "current"],
     "migrate history": ["migrate", "history"],
     "migrate heads": ["migrate", "heads"],
@@ -39,7 +40,7 @@ def test_every_verb_with_a_document_is_tried() -> None:
 
 
 def assert_declared(shell: Shell, verb: str) -> None:
-    if verb in {"seed", "migrate check", "migrate downgrade"}:
+    if verb in {"seed", "migrate check", "migrate downgrade", "db doctor"}:
         shell("migrate", "upgrade")
     done = shell(*RUNS[verb], "--json")
     always, sometimes = declared(verb)

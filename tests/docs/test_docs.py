@@ -33,3 +33,15 @@ def test_every_error_stands_on_the_errors_page() -> None:
     )
     written = (ROOT / "docs/reference/errors.md").read_text(encoding="utf-8")
     assert written == made.stdout, "run scripts/errors_page.py"
+
+
+def test_every_check_of_the_doctor_stands_on_its_page() -> None:
+    made = subprocess.run(
+        [sys.executable, "-c", "import doctor_page; print(doctor_page.page(), end='')"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT / "scripts",
+        check=True,
+    )
+    written = (ROOT / "docs/reference/doctor.md").read_text(encoding="utf-8")
+    assert written == made.stdout, "run scripts/doctor_page.py"

@@ -27,11 +27,15 @@ if TYPE_CHECKING:
 @group(
     "db",
     cls=LazyGroup,
-    verbs={"info": "lockstep.cli.db:info", "shell": "lockstep.cli.db:shell"},
-    short_help="Look at the database, or open its SQL shell.",
+    verbs={
+        "info": "lockstep.cli.db:info",
+        "doctor": "lockstep.cli.doctor:doctor",
+        "shell": "lockstep.cli.db:shell",
+    },
+    short_help="Look at the database, examine it, or open its SQL shell.",
 )
 def db() -> None:
-    """Look at the database, or open its SQL shell."""
+    """Look at the database, examine it, or open its SQL shell."""
 
 
 @command(

@@ -21,7 +21,7 @@ from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from lockstep.cli.output import Output, Page, console
-from lockstep.errors import ConfigError, ConnectionLost, LockstepError
+from lockstep.errors import ConfigError, ConnectionLost, LockstepError, Unexaminable
 from lockstep.redaction import SECRET_PARAMETERS, redact
 
 EXIT_OK = 0
@@ -36,7 +36,7 @@ EXIT_CODES: Mapping[int, str] = {
     EXIT_OK: "Done; nothing to complain about.",
     EXIT_FAILED: "The verb found something, failed, or wanted `--yes`.",
     EXIT_USAGE: "The command line or the configuration is wrong.",
-    EXIT_UNREACHABLE: "The database server cannot be reached.",
+    EXIT_UNREACHABLE: "The database cannot be reached, or there is nothing to examine.",
     EXIT_INTERRUPTED: "Ctrl-C; stderr says what was kept.",
     EXIT_BROKEN_PIPE: "The reader of the output went away.",
     EXIT_TERMINATED: "SIGTERM or SIGHUP; stderr says what was kept.",
@@ -57,7 +57,7 @@ class Finished(Exception):
 
 def exit_code_of(error: LockstepError) -> int:
     """Return the exit code that ``error`` stands for."""
-    if isinstance(error, ConnectionLost):
+    if isinstance(error, ConnectionLost | Unexaminable):
         return EXIT_UNREACHABLE
     return EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
 

@@ -119,12 +119,8 @@ def check_filesystem(path: Path, settings: SqliteSettings) -> None:
     """
     if settings.allow_network_filesystem:
         return
-    try:
-        table = MOUNT_TABLE.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return
-    mount = mount_of(os.path.realpath(path), read_mounts(table))
-    if mount is not None and mount.filesystem.lower() in NETWORK_FILESYSTEMS:
+    mount = network_mount_of(path)
+    if mount is not None:
         raise NetworkFilesystem(
             f"{path} lies on {mount.point}, a network file system "
             f"({mount.filesystem}); SQLite cannot trust its locks",
@@ -134,6 +130,21 @@ def check_filesystem(path: Path, settings: SqliteSettings) -> None:
                 "filesystem": mount.filesystem,
             },
         )
+
+
+def network_mount_of(path: Path) -> Mount | None:
+    """Return the network or shared-folder mount that ``path`` lies on, if it does.
+
+    Linux only; where there is no mount table the answer is None.
+    """
+    try:
+        table = MOUNT_TABLE.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    mount = mount_of(os.path.realpath(path), read_mounts(table))
+    if mount is None or mount.filesystem.lower() not in NETWORK_FILESYSTEMS:
+        return None
+    return mount
 
 
 @dataclass(slots=True)
@@ -195,7 +206,7 @@ def check_second_library(path: Path, settings: SqliteSettings) -> None:
     if not foreign:
         return
     looks = 1
-    while (found := _descriptors_of(path)) > _ours(path):
+    while (found := descriptors_of(path)) > _ours(path):
         if looks == _LOOKS:
             raise SecondSqliteLibrary(
                 f"{path} is open in this process by another library "
@@ -213,7 +224,8 @@ def _ours(path: Path) -> int:
         return count.highest if count else 0
 
 
-def _descriptors_of(path: Path) -> int:
+def descriptors_of(path: Path) -> int:
+    """Return how many descriptors of this process point at ``path``."""
     try:
         file = path.stat()
         names = os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")

@@ -1,0 +1,191 @@
+"""``lockstep db doctor``: find the known traps, mend those that are safe.
+
+Owns how a report and a plan are shown, and which exit code they are. What is a
+finding is decided by ``lockstep.doctor``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click as plain_click
+
+from lockstep.cli.failures import EXIT_FAILED, Finished
+from lockstep.cli.options import argument, command, option
+from lockstep.cli.output import Page
+from lockstep.cli.run import Run
+
+if TYPE_CHECKING:
+    from lockstep.doctor import Check, Finding, Report
+
+_STYLES = {"problem": "bold red", "warning": "yellow", "notice": "cyan"}
+_FINDING_KEYS = (
+    "`{check, severity, subject, what, why, mend, command, fixable, evidence}`"
+)
+
+
+@command(
+    "doctor",
+    document={
+        "healthy": "Whether nothing worse than a notice was found.",
+        "targets": "What was looked at, passwords masked.",
+        "checks": "How many checks ran.",
+        "counts": "Findings per severity: `{problem, warning, notice}`.",
+        "findings": f"The worst first: list of {_FINDING_KEYS}. `evidence` holds "
+        "counts, names and row numbers, never a stored text.",
+        "unfinished": "Checks that did not come to an end: list of `{check, target, "
+        "outcome, reason, findings, elapsed_s}`; outcome is `incomplete`, `refused` "
+        "or `failed`.",
+        "elapsed_s": "Seconds in all.",
+        "registry": "Only with `--list`: list of `{name, looks_for, why, kinds, "
+        "fixable}`.",
+    },
+    examples={
+        "lockstep db doctor": "the project you are in, and its database",
+        "lockstep db doctor shop.db": "any SQLite file",
+        "lockstep db doctor postgresql://…": "any PostgreSQL database",
+        "lockstep db doctor --check orphans": "one check only",
+        "lockstep db doctor --list": "what it looks for",
+    },
+    short_help="Find the known traps, and mend those that are safe.",
+)
+@argument("target", required=False, metavar="[FILE|URL|FOLDER]")
+@option(
+    "--check",
+    "checks",
+    multiple=True,
+    metavar="NAME",
+    help="Run this check only; may be repeated.",
+)
+@option(
+    "--skip", multiple=True, metavar="NAME", help="Leave this check out; repeatable."
+)
+@option("--list", "lists", is_flag=True, help="Show every check and what it looks for.")
+@option(
+    "--limit-s",
+    type=plain_click.FloatRange(min=0.1, max=86400),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time that one check may take.",
+)
+@option(
+    "--rows",
+    type=plain_click.IntRange(min=1),
+    default=1_000_000,
+    show_default=True,
+    metavar="N",
+    help="Rows of each table whose values are looked at.",
+)
+def doctor(
+    run: Run,
+    *,
+    target: str | None,
+    checks: tuple[str, ...],
+    skip: tuple[str, ...],
+    lists: bool,
+    limit_s: float,
+    rows: int,
+) -> None:
+    """Look at a SQLite file, a PostgreSQL database or a project, and say what is wrong.
+
+    Nothing is changed by looking: a SQLite file is opened read-only, PostgreSQL in
+    read-only transactions. Exit code 0: nothing worse than a notice. 1: findings.
+    3: the database is not there or cannot be reached.
+    """
+    from lockstep.doctor import Limits, examine
+    from lockstep.doctor.registry import choose
+
+    if lists:
+        _list(run, choose(checks, skip))
+        return
+    limits = Limits(check_s=limit_s, rows_max=rows)
+    report = examine(
+        _target(run, target),
+        checks=checks,
+        skip=skip,
+        limits=limits,
+        settings=None if target else run.settings,
+    )
+    run.output.result(report.to_json(), lambda page: draw(page, report))
+    if not report.is_healthy:
+        raise Finished(EXIT_FAILED)
+
+
+def _target(run: Run, named: str | None) -> str:
+    if named is not None:
+        return named
+    assert run.settings.url is not None, "load_settings chose one"
+    from lockstep.engine import DatabaseUrl
+
+    return DatabaseUrl.parse(run.settings.url, base=run.settings.root).unmasked()
+
+
+def draw(page: Page, report: Report) -> None:
+    """Show a report: the worst first, each finding with what, why and how to mend."""
+    severity = ""
+    for finding in report.findings:
+        if finding.severity != severity:
+            severity = finding.severity
+            count = report.counts()[severity]
+            plural = "" if count == 1 else "s"
+            page.line()
+            page.line(f"{count} {severity}{plural}", style=_STYLES[severity])
+        _draw_finding(page, finding)
+    if report.unfinished:
+        page.line()
+        page.line("not finished", style="yellow")
+        for run in report.unfinished:
+            page.line(f"  {run.check}: {run.outcome}: {run.reason}")
+    page.line()
+    _draw_summary(page, report)
+
+
+def _draw_finding(page: Page, finding: Finding) -> None:
+    page.line()
+    style = _STYLES[finding.severity]
+    page.line(f"  {finding.check}  {finding.subject}", style=style)
+    page.line(f"    {finding.what}")
+    page.line(f"    why:  {finding.why}", style="dim")
+    page.line(f"    mend: {finding.mend}")
+    if finding.command:
+        page.line(f"          {finding.command}", style="green")
+    if finding.fixable:
+        page.line("          or: lockstep db doctor --fix", style="green")
+
+
+def _draw_summary(page: Page, report: Report) -> None:
+    checks = len({run.check for run in report.runs})
+    number = len(report.findings)
+    findings = f"{number} finding{'' if number == 1 else 's'}"
+    state = "healthy" if report.is_healthy else "needs attention"
+    if report.unfinished:
+        state += f", {len(report.unfinished)} not finished"
+    page.line(
+        f"{checks} checks, {findings}: {', '.join(report.targets)} {state}",
+        style="green" if report.is_healthy else "yellow",
+    )
+
+
+def _list(run: Run, checks: tuple[Check, ...]) -> None:
+    registry = [
+        {
+            "name": check.name,
+            "looks_for": check.looks_for,
+            "why": check.why,
+            "kinds": list(check.kinds()),
+            "fixable": check.repair is not None,
+        }
+        for check in checks
+    ]
+
+    def draw_list(page: Page) -> None:
+        page.table(
+            ("check", "looks at", "looks for"),
+            [
+                (check.name, ", ".join(check.kinds()), check.looks_for)
+                for check in checks
+            ],
+        )
+
+    run.output.result({"registry": registry}, draw_list)

@@ -1,0 +1,1 @@
+"""The checks, one file each; see :mod:`lockstep.doctor.registry`."""

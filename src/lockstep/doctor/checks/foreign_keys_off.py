@@ -1,0 +1,45 @@
+"""Foreign keys that are declared, and enforced by nobody in particular."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from lockstep.doctor.check import Check, Findings
+from lockstep.doctor.findings import counted
+from lockstep.doctor.sqlite.context import SqliteContext
+
+
+def examine(context: SqliteContext) -> Findings:
+    """Say that each connection must switch foreign keys on."""
+    count = sum(len(table.foreign_keys) for table in context.tables)
+    if not count or _library_enforces() or context.settings is not None:
+        # A project's connections go through lockstep, which switches them on.
+        return
+    yield CHECK.finding(
+        "notice",
+        context.path.name,
+        f"{counted(count, 'foreign key is', 'foreign keys are')} declared; this "
+        f"Python's SQLite leaves them off unless a connection switches them on",
+        mend="switch them on in the hook that every new connection goes through, not "
+        "once at the start: a pool opens connections later. Whether somebody forgot "
+        "shows in the check 'orphans', and in a trace of the running program",
+        command="PRAGMA foreign_keys = ON",
+        evidence={"foreign_keys": count, "default": 0},
+    )
+
+
+def _library_enforces() -> bool:
+    connection = sqlite3.connect(":memory:")
+    try:
+        return bool(connection.execute("PRAGMA foreign_keys").fetchone()[0])
+    finally:
+        connection.close()
+
+
+CHECK = Check(
+    name="foreign-keys-off",
+    looks_for="Foreign keys that SQLite enforces only on connections that ask for it.",
+    why="The pragma belongs to the connection and is off by default: a pool of three "
+    "on which it was set once enforces on one and lets orphans in on two.",
+    sqlite=examine,
+)

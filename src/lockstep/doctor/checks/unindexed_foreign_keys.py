@@ -1,0 +1,64 @@
+"""Foreign keys without an index on the side that points."""
+
+from __future__ import annotations
+
+from lockstep.doctor.catalog import ForeignKey, Table
+from lockstep.doctor.check import Check, Findings, Repair
+from lockstep.doctor.findings import Finding
+from lockstep.doctor.sqlite.context import SqliteContext
+from lockstep.schema import constraint_name
+from lockstep.schema.names import quote_identifier as quoted
+
+ROWS_THAT_HURT = 1_000
+"""Below this many rows reading the whole table costs next to nothing."""
+
+
+def examine(context: SqliteContext) -> Findings:
+    """Find foreign keys whose rows can only be found by reading the table."""
+    for table in context.tables:
+        for key in table.foreign_keys:
+            if table.leading(key.columns) is None:
+                yield _finding(table, key, context.row_count(table))
+
+
+def _finding(table: Table, key: ForeignKey, rows: int) -> Finding:
+    columns = ", ".join(key.columns)
+    acts = key.on_delete in ("CASCADE", "SET NULL", "SET DEFAULT")
+    name = constraint_name("ix", table.name, *key.columns)
+    return CHECK.finding(
+        "warning" if rows >= ROWS_THAT_HURT else "notice",
+        f"{table.name}.{columns}"
+        if len(key.columns) == 1
+        else f"{table.name} ({columns})",
+        f"no index finds the rows that point at one of {key.parent}; the table has "
+        f"{rows:,} rows" + (f", ON DELETE {key.on_delete}" if acts else ""),
+        mend="make an index on the column",
+        command=f"CREATE INDEX {quoted(name)} ON {quoted(table.name)} "
+        f"({', '.join(map(quoted, key.columns))})",
+        fixable=True,
+        evidence={
+            "columns": list(key.columns),
+            "parent": key.parent,
+            "rows": rows,
+            "on_delete": key.on_delete,
+        },
+    )
+
+
+def repair(finding: Finding) -> Repair:
+    """Create the index that the finding names."""
+    return Repair(
+        finding,
+        f"create an index for {finding.subject}; writers wait while it is built",
+        (finding.command,),
+    )
+
+
+CHECK = Check(
+    name="unindexed-foreign-keys",
+    looks_for="Foreign keys without an index on the pointing columns.",
+    why="Every DELETE or key change of a parent row, and every join from it, reads the "
+    "whole child table, while the write lock is held.",
+    sqlite=examine,
+    repair=repair,
+)

@@ -1,0 +1,223 @@
+"""Open somebody's SQLite file so that nothing of it changes.
+
+Owns how a file that may be live, left behind, damaged or on a read-only disk is
+opened for reading:
+
+    rollback journal            mode=ro
+    WAL, in use or clean        mode=ro; what SQLite then puts beside the file is
+                                removed again by SQLite itself when we are done
+    WAL left by a crash         a private copy (a -wal without a -shm: nobody has
+                                it open, and reading it in place would leave a -shm)
+    nothing else works          immutable=1, and the report says so
+
+Invariants: the database's bytes and times stay as they are; a file that was not
+beside it before is not there afterwards, unless another process made it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from lockstep.doctor.sqlite.surroundings import Beside, likely_content
+from lockstep.errors import Unexaminable
+
+BUSY_TIMEOUT_S = 5.0
+COPY_BYTES_MAX = 512 * 1024 * 1024
+"""Above this a file with a left-behind WAL is read in place."""
+
+How = Literal["read-only", "copy", "immutable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open database.
+
+    Attributes:
+        connection: Reads; cannot write.
+        how: As it lies there, as a private copy, or without locks (immutable).
+        uses_wal: Whether the file is in WAL mode.
+        beside: What lay beside it before it was opened.
+    """
+
+    connection: sqlite3.Connection
+    how: How
+    uses_wal: bool
+    beside: Beside
+
+
+@contextmanager
+def opened(path: Path, *, timeout_s: float = BUSY_TIMEOUT_S) -> Generator[Opened]:
+    """Open ``path`` for reading and yield it; leave nothing behind.
+
+    Args:
+        path: The file.
+        timeout_s: How long to wait for a process that holds it.
+
+    Raises:
+        Unexaminable: It is no SQLite file, is damaged in its first page, is held
+            by another process all the time, or may not be read.
+    """
+    size_bytes = _size_of(path)
+    beside = Beside.of(path)
+    if beside.left_behind and size_bytes + (beside.wal_bytes or 0) <= COPY_BYTES_MAX:
+        with _private_copy(path) as copy, _closing(copy, "mode=rw", timeout_s) as own:
+            _prove(own, path)
+            yield Opened(own, "copy", _uses_wal(own), beside)
+        return
+    with _in_place(path, timeout_s) as (connection, how):
+        uses_wal = how == "immutable" or _uses_wal(connection)
+        yield Opened(connection, how, uses_wal, beside)
+    if uses_wal and how == "read-only" and beside.wal_bytes is None:
+        _sweep(path)
+
+
+def _size_of(path: Path) -> int:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise Unexaminable(
+            f"{path} cannot be read: {error.strerror}", detail={"path": str(path)}
+        ) from error
+    if not path.is_file():
+        raise Unexaminable(f"{path} is no file", detail={"path": str(path)})
+    if status.st_size == 0:
+        raise Unexaminable(
+            f"{path} is no database yet: it is empty",
+            hint="it becomes one at the first write; if it had content, restore a "
+            "backup",
+            detail={"path": str(path), "size_bytes": 0},
+        )
+    return status.st_size
+
+
+@contextmanager
+def _in_place(
+    path: Path, timeout_s: float
+) -> Generator[tuple[sqlite3.Connection, How]]:
+    with _closing(path, "mode=ro", timeout_s) as connection:
+        try:
+            _prove(connection, path)
+        except Unexaminable as error:
+            refused = error
+        else:
+            yield connection, "read-only"
+            return
+    # A WAL file in a folder where no -shm can be made.
+    if refused.detail.get("sqlite_code") != sqlite3.SQLITE_CANTOPEN:
+        raise refused
+    with _closing(path, "immutable=1", timeout_s) as connection:
+        _prove(connection, path)
+        yield connection, "immutable"
+
+
+@contextmanager
+def _closing(path: Path, query: str, timeout_s: float) -> Generator[sqlite3.Connection]:
+    try:
+        connection = sqlite3.connect(
+            f"file:{quote(os.path.abspath(path))}?{query}",
+            uri=True,
+            timeout=timeout_s,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+    except sqlite3.Error as error:
+        raise _refused(path, error) from error
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        # A stored text may be no UTF-8; the checks that want bytes ask for them.
+        connection.text_factory = lenient_text
+        yield connection
+    finally:
+        connection.close()
+
+
+def lenient_text(text: bytes) -> str:
+    """Decode a stored text, whatever bytes it holds."""
+    return text.decode("utf-8", "backslashreplace")
+
+
+def _uses_wal(connection: sqlite3.Connection) -> bool:
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    return mode == "wal"
+
+
+def _prove(connection: sqlite3.Connection, path: Path) -> None:
+    """Read the schema once; say in words what prevents it."""
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: sqlite3.Error) -> Unexaminable:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    what = _PREVENTED.get(code, f"cannot be read: {error}")
+    if code == sqlite3.SQLITE_NOTADB:
+        what = f"is no SQLite database: {likely_content(path)}"
+    return Unexaminable(
+        f"{path} {what}",
+        hint=_HINTS.get(code, ""),
+        detail={
+            "path": str(path),
+            "sqlite_code": code,
+            "sqlite_error": getattr(error, "sqlite_errorname", ""),
+        },
+    )
+
+
+_PREVENTED = {
+    sqlite3.SQLITE_BUSY: "is held by another process all the time",
+    sqlite3.SQLITE_LOCKED: "is held by another connection all the time",
+    sqlite3.SQLITE_CORRUPT: "is damaged: its schema cannot be read",
+    sqlite3.SQLITE_READONLY: "has a hot journal: a program died while it wrote, and "
+    "the half-written pages must be rolled back before anything can be read",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened",
+    sqlite3.SQLITE_IOERR: "cannot be read: the disk or the network reports an error",
+}
+_HINTS = {
+    sqlite3.SQLITE_BUSY: "look again when it is idle; a program that keeps an "
+    "exclusive lock (locking_mode=EXCLUSIVE, a stuck transaction) shuts all out",
+    sqlite3.SQLITE_CORRUPT: "restore a backup, or save what is left: "
+    "sqlite3 damaged.db .recover | sqlite3 new.db",
+    sqlite3.SQLITE_NOTADB: "name the database itself, open it with the key it was "
+    "encrypted with, or restore a backup",
+    sqlite3.SQLITE_READONLY: "open it once with the program it belongs to (or "
+    "sqlite3); keep the -journal file beside it, it is needed",
+    sqlite3.SQLITE_CANTOPEN: "check the rights on the file and on its folder",
+    sqlite3.SQLITE_IOERR: "check the disk; copy the file elsewhere and look again",
+}
+
+
+@contextmanager
+def _private_copy(path: Path) -> Generator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="lockstep-doctor-"))
+    try:
+        copy = folder / "copy.db"
+        shutil.copyfile(path, copy)
+        shutil.copyfile(f"{path}-wal", f"{copy}-wal")
+        yield copy
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(path: Path) -> None:
+    """Let SQLite remove the empty -wal and -shm that our reading made.
+
+    A read-only connection may make them and may not remove them. The last
+    connection that may write removes them when it closes, under SQLite's own
+    locks: if another process opened the file meanwhile, it is not the last.
+    An empty WAL has nothing to write back, so the database stays as it is.
+    """
+    if Beside.of(path).wal_bytes != 0:
+        return
+    with suppress(sqlite3.Error, Unexaminable), _closing(path, "mode=rw", 0) as last:
+        last.execute("SELECT count(*) FROM sqlite_master").fetchone()

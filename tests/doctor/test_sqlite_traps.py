@@ -1,0 +1,97 @@
+"""Every seeded trap in a SQLite file fires its check, and no other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.doctor.corpus import TRAPS, Trap, make
+
+from lockstep.doctor import Finding, Report, all_checks, examine
+
+
+def told(report: Report) -> set[tuple[str, str, str]]:
+    return {(f.check, f.severity, f.subject) for f in report.findings}
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str, str]]:
+    path = make(tmp_path_factory.mktemp("healthy") / "trap.db")
+    return told(examine(path))
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
+def test_a_trap_fires_exactly_its_check(
+    trap: Trap, tmp_path: Path, healthy: set[tuple[str, str, str]]
+) -> None:
+    path = make(tmp_path / "trap.db", trap.sql, wal=trap.wal)
+    if trap.after is not None:
+        trap.after(path)
+    report = examine(path)
+    assert report.unfinished == ()
+    added = told(report) - healthy
+    assert added - trap.also == trap.expected
+    assert report.is_healthy is all(
+        severity == "notice" for _, severity, _ in trap.expected
+    )
+
+
+def test_every_check_of_sqlite_has_a_trap() -> None:
+    trapped = {check for trap in TRAPS for check, _, _ in trap.expected}
+    elsewhere = {
+        "readable",  # test_sqlite_files.py: damaged, empty, encrypted, held
+        "foreign-keys-off",  # always a notice; below
+    }
+    looking = {check.name for check in all_checks() if check.sqlite is not None}
+    assert looking - trapped == elsewhere
+
+
+def test_a_healthy_database_gets_no_warning(tmp_path: Path) -> None:
+    report = examine(make(tmp_path / "healthy.db"))
+    assert report.is_healthy, [f.what for f in report.findings]
+    assert report.unfinished == ()
+
+
+def test_declared_foreign_keys_are_said_to_be_off_by_default(tmp_path: Path) -> None:
+    report = examine(make(tmp_path / "healthy.db"), checks=["foreign-keys-off"])
+    (found,) = report.findings
+    assert found.severity == "notice"
+    assert found.evidence["foreign_keys"] == 2
+
+
+def findings_of_all_traps(folder: Path) -> list[Finding]:
+    found: list[Finding] = []
+    for number, trap in enumerate(TRAPS):
+        path = make(folder / f"{number}.db", trap.sql, wal=trap.wal)
+        found += examine(path).findings
+    return found
+
+
+def test_every_finding_says_what_why_and_how_to_mend(tmp_path: Path) -> None:
+    for finding in findings_of_all_traps(tmp_path):
+        json.dumps(finding.to_json())
+        for text in (finding.what, finding.why, finding.mend):
+            assert len(text) > 10
+            assert "  " not in text
+        assert not finding.what.endswith(".")
+
+
+def test_no_stored_text_is_ever_shown(tmp_path: Path) -> None:
+    secret = "correct horse battery staple"
+    path = make(
+        tmp_path / "trap.db",
+        OFF_AND_SECRET.format(secret=secret),
+    )
+    report = examine(path)
+    assert not report.is_healthy
+    assert secret not in json.dumps(report.to_json())
+
+
+OFF_AND_SECRET = """
+PRAGMA foreign_keys = OFF;
+UPDATE orders SET total_cents = '{secret}', note = CAST('{secret}' AS BLOB);
+CREATE TABLE users (name TEXT PRIMARY KEY, boss TEXT REFERENCES users (name));
+INSERT INTO users VALUES ('ann', '{secret}'), ('{secret}', NULL);
+DELETE FROM users WHERE boss IS NULL;
+"""
