@@ -14,7 +14,7 @@ from lockstep.cli.output import Output
 def test_every_error_has_an_exit_code(kind: type[errors.LockstepError]) -> None:
     error = kind.__new__(kind)
     code = failures.exit_code_of(error)
-    if issubclass(kind, errors.ConnectionLost):
+    if issubclass(kind, errors.ConnectionLost | errors.Unexaminable):
         assert code == 3
     elif issubclass(kind, errors.ConfigError):
         assert code == 2
