@@ -7,7 +7,7 @@ errors into this tree, by SQLSTATE or SQLite result code, never by message text.
 
     LockstepError
     ├── ConfigError, MissingExtraError
-    ├── EngineError   ConnectionLost*, Busy*, NetworkFilesystem, …
+    ├── EngineError   ConnectionLost*, Busy*, NetworkFilesystem, BackupDamaged, …
     ├── SchemaError   NotPortable, Drift, MigrationError …
     └── DataError     NotFound, Duplicate, StaleVersion, InvalidValue …
                                                               (* = retryable)
@@ -189,6 +189,25 @@ class OutcomeUnknown(EngineError):
 
     code = "LS-2012"
     default_hint = "look whether it was written, or use an idempotency key"
+
+
+class BackupFailed(EngineError):
+    """A backup could not be made or restored; what was there before is untouched."""
+
+    code = "LS-2101"
+
+
+class BackupDamaged(EngineError):
+    """A backup, or what was restored from it, is not what its manifest says."""
+
+    code = "LS-2102"
+    default_hint = "use another backup; lockstep db verify-backup says what differs"
+
+
+class ProgramMissing(EngineError):
+    """A program of PostgreSQL is not installed, or older than the server."""
+
+    code = "LS-2103"
 
 
 class SchemaError(LockstepError):

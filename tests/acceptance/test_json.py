@@ -12,6 +12,10 @@ VERBS = {path.removeprefix("lockstep "): verb for path, verb in reference.verbs(
 RUNS = {
     "db info": ["db", "info"],
     "db doctor": ["db", "doctor"],
+    "db backup": ["db", "backup", "copy.db"],
+    "db verify-backup": ["db", "verify-backup", "made.db"],
+    "db restore": ["db", "restore", "made.db", "--replace", "--yes"],
+    "db vacuum": ["db", "vacuum"],
     "migrate current": ["migrate", "current"],
     "migrate history": ["migrate", "history"],
     "migrate heads": ["migrate", "heads"],
@@ -40,8 +44,10 @@ def test_every_verb_with_a_document_is_tried() -> None:
 
 
 def assert_declared(shell: Shell, verb: str) -> None:
-    if verb in {"seed", "migrate check", "migrate downgrade", "db doctor"}:
+    if verb in {"seed", "migrate check", "migrate downgrade"} or "db " in verb:
         shell("migrate", "upgrade")
+    if verb in {"db verify-backup", "db restore"}:
+        shell("db", "backup", "made.db")
     done = shell(*RUNS[verb], "--json")
     always, sometimes = declared(verb)
     assert always <= set(done.document) <= always | sometimes

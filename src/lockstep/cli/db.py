@@ -31,11 +31,15 @@ if TYPE_CHECKING:
         "info": "lockstep.cli.db:info",
         "doctor": "lockstep.cli.doctor:doctor",
         "shell": "lockstep.cli.db:shell",
+        "backup": "lockstep.cli.backup:backup",
+        "verify-backup": "lockstep.cli.backup:verify",
+        "restore": "lockstep.cli.backup:restore",
+        "vacuum": "lockstep.cli.vacuum:vacuum",
     },
-    short_help="Look at the database, examine it, or open its SQL shell.",
+    short_help="Look at the database, examine it, back it up, restore it.",
 )
 def db() -> None:
-    """Look at the database, examine it, or open its SQL shell."""
+    """Look at the database, examine it, back it up, or open its SQL shell."""
 
 
 @command(

@@ -10,6 +10,7 @@ plan; an interrupted verb says truthfully what was kept.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -50,6 +51,7 @@ class Run:
         self.output = Output(as_json=as_json, debug=debug)
         self.yes = False
         self._url: str | None = None
+        self._more_urls: list[str] = []
         self._start: Path | None = None
         self._settings: Settings | None = None
         self._kept: Callable[[], str] = lambda: NOTHING_CHANGED
@@ -82,9 +84,23 @@ class Run:
         self.yes = yes
         self._url = url
         self._start = project
-        if url is not None and redact(url) != url:
+        if url is not None:
+            self._warn_of_password("--url", url)
+
+    def aim(self, option: str, url: str) -> None:
+        """Use the database of ``url``, which ``option`` names, not the project's."""
+        self.note_url(option, url)
+        self._url, self._settings = url, None
+
+    def note_url(self, option: str, url: str) -> None:
+        """Remember a URL that ``option`` names, so that its password is not shown."""
+        self._more_urls.append(url)
+        self._warn_of_password(option, url)
+
+    def _warn_of_password(self, option: str, url: str) -> None:
+        if redact(url) != url:
             self.output.warning(
-                "the password in --url can be read by every user of this machine; "
+                f"the password in {option} can be read by every user of this machine; "
                 "set LOCKSTEP_URL instead"
             )
 
@@ -162,7 +178,9 @@ class Run:
     def secrets(self) -> set[str]:
         """Return every password this run may know of, so that none gets printed."""
         urls = [value for value in os.environ.values() if "://" in value]
-        urls += [word.removeprefix("--url=") for word in sys.argv if "://" in word]
+        # An option and its value may be one word: --url=postgresql://…
+        urls += [re.sub(r"^--\w+=", "", word) for word in sys.argv if "://" in word]
+        urls += self._more_urls
         if self._url is not None:
             urls.append(self._url)
         if self._settings is not None:

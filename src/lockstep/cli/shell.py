@@ -18,46 +18,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-# https://www.postgresql.org/docs/current/libpq-envars.html
-LIBPQ_VARIABLES: Mapping[str, str] = {
-    "application_name": "PGAPPNAME",
-    "channel_binding": "PGCHANNELBINDING",
-    "client_encoding": "PGCLIENTENCODING",
-    "connect_timeout": "PGCONNECT_TIMEOUT",
-    "dbname": "PGDATABASE",
-    "gssdelegation": "PGGSSDELEGATION",
-    "gssencmode": "PGGSSENCMODE",
-    "gsslib": "PGGSSLIB",
-    "host": "PGHOST",
-    "hostaddr": "PGHOSTADDR",
-    "krbsrvname": "PGKRBSRVNAME",
-    "load_balance_hosts": "PGLOADBALANCEHOSTS",
-    "max_protocol_version": "PGMAXPROTOCOLVERSION",
-    "min_protocol_version": "PGMINPROTOCOLVERSION",
-    "options": "PGOPTIONS",
-    "passfile": "PGPASSFILE",
-    "password": "PGPASSWORD",
-    "port": "PGPORT",
-    "require_auth": "PGREQUIREAUTH",
-    "requirepeer": "PGREQUIREPEER",
-    "requiressl": "PGREQUIRESSL",
-    "sslcert": "PGSSLCERT",
-    "sslcertmode": "PGSSLCERTMODE",
-    "sslcrl": "PGSSLCRL",
-    "sslcrldir": "PGSSLCRLDIR",
-    "sslkey": "PGSSLKEY",
-    "sslmode": "PGSSLMODE",
-    "sslnegotiation": "PGSSLNEGOTIATION",
-    "sslrootcert": "PGSSLROOTCERT",
-    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
-    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
-    "target_session_attrs": "PGTARGETSESSIONATTRS",
-    "user": "PGUSER",
-}
-
-# A service file goes before the variables and would lead to another server.
-_LEADS_ELSEWHERE = frozenset({"PGSERVICE"})
-
 
 @dataclass(frozen=True)
 class ShellCommand:
@@ -91,36 +51,14 @@ def postgresql_command(
     url: URL, rest: Sequence[str], environment: Mapping[str, str]
 ) -> ShellCommand | None:
     """Return the ``psql`` command for a server; None when it is not installed."""
+    # Here, because `lockstep --help` reads this module and needs no engine.
+    from lockstep.engine.libpq import client_environment
+
     program = shutil.which("psql")
     if program is None:
         return None
     return ShellCommand(
         program,
         ["psql", *rest],
-        {
-            **{k: v for k, v in environment.items() if k not in _LEADS_ELSEWHERE},
-            **libpq_environment(url),
-        },
+        client_environment(url, environment),
     )
-
-
-def libpq_environment(url: URL) -> dict[str, str]:
-    """Return the variables that lead libpq to the database of ``url``.
-
-    Parameters that libpq reads from no variable (keepalives, for one) are left out;
-    none of them decides which database is reached or as whom.
-    """
-    parts: dict[str, str] = {
-        "dbname": url.database or "",
-        "host": url.host or "",
-        "port": str(url.port or ""),
-        "user": url.username or "",
-        "password": str(url.password or ""),
-    }
-    for name, value in url.query.items():
-        parts[name] = value if isinstance(value, str) else ",".join(value)
-    return {
-        LIBPQ_VARIABLES[name]: value
-        for name, value in parts.items()
-        if value and name in LIBPQ_VARIABLES
-    }

@@ -5,11 +5,8 @@ import shutil
 import pytest
 from sqlalchemy import make_url
 
-from lockstep.cli.shell import (
-    libpq_environment,
-    postgresql_command,
-    sqlite_command,
-)
+from lockstep.cli.shell import postgresql_command, sqlite_command
+from lockstep.engine.libpq import libpq_environment
 
 
 def test_the_password_is_in_the_environment_and_nowhere_else(
