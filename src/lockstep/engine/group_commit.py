@@ -3,8 +3,8 @@
 Owns the batch: how functions share a transaction without sharing their failures,
 and what is said to whom when the transaction itself is lost.
 
-    begin ──► [ SAVEPOINT, function, RELEASE ] × n ──► COMMIT ──► answer all
-                     └─ error: ROLLBACK TO, this one fails alone
+    begin ──► [ fence: function ] × n ──► COMMIT ──► answer all
+                     └─ error: back to its savepoint, this one fails alone
 
 A commit costs what the disk takes to say "written"; n functions share that cost.
 While one batch commits, the next callers queue, so batches grow as load does and
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import sqlalchemy as sa
 import sqlalchemy.exc as sa_exc
 
+from lockstep.engine.fence import Fence
 from lockstep.engine.idempotency import WriteKeys
 from lockstep.engine.unit import Unit, named
 from lockstep.errors import Busy, ConnectionLost, DataError, OutcomeUnknown
@@ -34,14 +35,12 @@ if TYPE_CHECKING:
     from lockstep.engine.database import Database
     from lockstep.engine.lane import Job, Lane
 
-SAVEPOINT = "lockstep_unit"
-
 
 class TransactionFacts(Protocol):
     """What a batch asks the dialect about its raw connection."""
 
-    def command(self, driver: Any, sql: str) -> None:
-        """Run a statement that has no parameters and gives no rows."""
+    def fence(self, driver: Any) -> Fence:
+        """Return what keeps functions apart on this connection."""
         ...
 
     def in_transaction(self, driver: Any) -> bool:
@@ -137,52 +136,67 @@ class GroupCommit:
         """Run functions until nobody waits or the batch is full."""
         settings = self._settings
         driver: Any = connection.connection.dbapi_connection
+        fence = self._backend.fence(driver)
         until = time.monotonic() + settings.batch_s_max
         while len(batch) < settings.batch_max:
             job = lane.claim()
             if job is None:
-                return
+                break
             if job in self._alone and len(batch):
                 lane.put_back([job])
-                return
+                break
             unit = Unit(connection, self._database, actor=job.actor, driver=driver)
-            self._run(job, unit, batch)
-            if job in self._alone:
-                return
-            if time.monotonic() > until:
-                return
+            self._run(job, unit, driver, fence, batch)
+            if job in self._alone or time.monotonic() > until:
+                break
+        self._settle(fence, batch)
 
-    def _run(self, job: Job, unit: Unit, batch: Batch) -> None:
-        """Run one function between savepoints."""
-        backend = self._backend
-        driver = unit.driver
-        error: BaseException | None = None
+    def _run(
+        self, job: Job, unit: Unit, driver: Any, fence: Fence, batch: Batch
+    ) -> None:
+        """Run one function inside the fence."""
         try:
-            backend.command(driver, f"SAVEPOINT {SAVEPOINT}")
+            fence.enter(unit)
             if job.key is None:
                 job.value = job.function(unit)
             else:
                 job.value = self._keys.once(unit, job.key, job.function)
             unit.finish()
-            if backend.in_transaction(driver):
-                backend.command(driver, f"RELEASE SAVEPOINT {SAVEPOINT}")
-        except BaseException as raised:
-            error = raised
+            self._check_open(driver, job)
+            fence.leave(unit, job)
+        except _TransactionLost:
+            raise
+        except BaseException as error:
             unit.abandon()
-        if not backend.in_transaction(driver):
             job.error = error
-            raise _TransactionLost(job)
-        if error is None:
+            self._check_open(driver, job)
+            try:
+                fence.undo(unit)
+            except Exception as raised:
+                raise _TransactionLost(job) from raised
+            job.error = named(error)
+            batch.failed.append(job)
+        else:
             batch.done.append(job)
-            return
-        job.error = named(error)
-        batch.failed.append(job)
+
+    def _check_open(self, driver: Any, job: Job) -> None:
+        if not self._backend.in_transaction(driver):
+            raise _TransactionLost(job)
+
+    def _settle(self, fence: Fence, batch: Batch) -> None:
+        """Learn which functions failed after they had returned."""
         try:
-            backend.command(driver, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
-            backend.command(driver, f"RELEASE SAVEPOINT {SAVEPOINT}")
-        except Exception as raised:
-            batch.failed.remove(job)
-            raise _TransactionLost(job) from raised
+            failures = fence.settle()
+        except Exception as error:
+            if not batch.done:
+                raise
+            culprit = batch.done.pop()
+            culprit.error = error
+            raise _TransactionLost(culprit) from error
+        for job, error in failures:
+            batch.done.remove(job)
+            job.value, job.error = None, error
+            batch.failed.append(job)
 
     def _commit(
         self, batch: Batch, transaction: sa.RootTransaction, lane: Lane

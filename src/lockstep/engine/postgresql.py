@@ -22,6 +22,8 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from lockstep.engine.capabilities import Capabilities
+from lockstep.engine.fence import Fence, PipelineFence
+from lockstep.engine.pipeline import Pipeline
 from lockstep.engine.sessions import MAY_HAVE_WRITTEN
 from lockstep.errors import ConfigError, MissingExtraError, UnsupportedCapability
 from lockstep.redaction import SECRET_PARAMETERS
@@ -130,9 +132,17 @@ class PostgresqlBackend:
             "behind_pooler": self.behind_pooler,
         }
 
-    def command(self, driver: Any, sql: str) -> None:
-        """Run a statement that has no parameters and gives no rows."""
-        driver.execute(sql, prepare=False)
+    def fence(self, driver: Any) -> Fence:
+        """Return what keeps functions of one transaction apart."""
+
+        def command(sql: str) -> None:
+            driver.execute(sql, prepare=False)
+
+        pipeline = Pipeline(driver, prepares=not self.behind_pooler)
+        if not self.in_transaction(driver):
+            # psycopg begins with the first statement it sends; ours go past it.
+            pipeline.run([("BEGIN", None)])
+        return PipelineFence(command, pipeline)
 
     def in_transaction(self, driver: Any) -> bool:
         """Say whether a transaction is open, also one that failed."""

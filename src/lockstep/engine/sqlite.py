@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from lockstep.engine.capabilities import Capabilities
+from lockstep.engine.fence import Fence, SavepointFence
 from lockstep.engine.sqlite_errors import primary_code
 from lockstep.engine.sqlite_files import (
     check_filesystem,
@@ -162,9 +163,9 @@ class SqliteBackend:
             "busy_timeout_s": pragma("busy_timeout") / 1000,
         }
 
-    def command(self, driver: Any, sql: str) -> None:
-        """Run a statement that has no parameters and gives no rows."""
-        driver.execute(sql)
+    def fence(self, driver: Any) -> Fence:
+        """Return what keeps functions of one transaction apart."""
+        return SavepointFence(driver.execute)
 
     def in_transaction(self, driver: Any) -> bool:
         """Say whether a transaction is open."""

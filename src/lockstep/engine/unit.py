@@ -5,6 +5,7 @@ SQLAlchemy's connection, and a Session (slowest, and complete). All three see th
 same rows, because they are the same connection.
 
     Unit ──┬── execute(sql)   the driver's own cursor, no SQLAlchemy between
+           ├── send(sql)      the same, where no answer is needed
            ├── connection     Core statements
            └── session        models, Repository(Part, unit.session)
 
@@ -15,13 +16,14 @@ safe, and of no use after its function has returned.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from lockstep.engine.classify import classify
+from lockstep.engine.pipeline import Statement
 from lockstep.engine.sessions import ACTOR, CLOCK, DATABASE, ReadSession
 from lockstep.errors import InvalidStatement
 
@@ -59,17 +61,13 @@ class Unit:
     """One unit of work: a transaction and who works in it.
 
     Attributes:
-        connection: SQLAlchemy's connection, inside the transaction.
-        driver: The DB-API connection itself: ``sqlite3.Connection``,
-            ``psycopg.Connection``. Committing or rolling back here breaks the
-            transaction that others may share.
         database: Whose unit it is.
         actor: Who does it; audit rows and ``Audited`` columns name them.
     """
 
     __slots__ = (
-        *("_read_only", "_session"),
-        *("actor", "connection", "database", "driver"),
+        *("_answer", "_connection", "_driver", "_read_only", "_sent", "_session"),
+        *("actor", "database"),
     )
 
     def __init__(
@@ -81,12 +79,31 @@ class Unit:
         driver: Any = None,
         read_only: bool = False,
     ) -> None:
-        self.connection = connection
-        self.driver: Any = driver or connection.connection.dbapi_connection
+        self._connection = connection
+        self._driver: Any = driver or connection.connection.dbapi_connection
         self.database = database
         self.actor = actor
         self._read_only = read_only
         self._session: Session | None = None
+        self._sent: list[Statement] = []
+        self._answer: Callable[[list[Statement]], None] | None = None
+
+    @property
+    def driver(self) -> Any:
+        """The DB-API connection itself: ``sqlite3.Connection``, ``psycopg.Connection``.
+
+        Committing or rolling back here breaks the transaction that others share.
+        """
+        if self._answer is not None:
+            self._answer(self.take_sent())
+        return self._driver
+
+    @property
+    def connection(self) -> sa.Connection:
+        """SQLAlchemy's connection, inside the transaction."""
+        if self._answer is not None:
+            self._answer(self.take_sent())
+        return self._connection
 
     @property
     def clock(self) -> Clock:
@@ -125,10 +142,41 @@ class Unit:
         """
         if self._session is not None:
             self._session.flush()
-        text = _translated(sql, self.connection.dialect.paramstyle, bool(parameters))
+        style = self._connection.dialect.paramstyle
+        text = _translated(sql, style, bool(parameters))
         if not parameters:
             return self.driver.execute(text)
         return self.driver.execute(text, parameters)
+
+    def send(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Run one statement whose answer is not needed. See ``execute``.
+
+        SQLite: at once. PostgreSQL, in ``Database.write``: with the next one that
+        needs an answer, or after the function has returned, in one round trip with
+        those of others. Its error is raised there: by that statement, or at the
+        caller of ``write``.
+        """
+        if self._answer is None:
+            self.execute(sql, parameters)
+            return
+        if self._session is not None:
+            self._session.flush()
+        _translated(sql, "named", has_parameters=False)  # refuses COMMIT and the like
+        self._sent.append((sql, parameters))
+
+    def defer(self, answer: Callable[[list[Statement]], None]) -> None:
+        """Let ``send`` wait; call ``answer`` with what was sent before an answer.
+
+        For whoever made the unit.
+        """
+        self._answer = answer
+
+    def take_sent(self) -> list[Statement]:
+        """Return what waits to be sent, and forget it."""
+        sent = self._sent
+        if sent:
+            self._sent = []
+        return sent
 
     def finish(self) -> None:
         """Write what the session still holds and let go of it.

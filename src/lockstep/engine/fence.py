@@ -1,0 +1,162 @@
+"""Fences: what keeps the functions of one transaction apart.
+
+Owns when a savepoint is set. Two kinds, chosen by the dialect:
+
+    SavepointFence   each function between SAVEPOINT and RELEASE; a statement is a
+                     call in this process (SQLite)
+    PipelineFence    a statement is a round trip (PostgreSQL): functions that only
+                     ``send`` are put together and go out in one; a function that
+                     needs an answer sends the others' first, then its own savepoint
+
+Invariant: whatever fails, exactly the function it belongs to is undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lockstep.engine.pipeline import Pipeline, Statement
+from lockstep.engine.unit import Unit, named
+
+if TYPE_CHECKING:
+    from lockstep.engine.lane import Job
+
+SAVEPOINT = "lockstep_unit"
+GROUP_SAVEPOINT = "lockstep_group"
+SENT_MAX = 10_000
+"""Statements that may wait; more go out at once, so that memory stays bounded."""
+
+_SET = f"SAVEPOINT {SAVEPOINT}"
+_RELEASE = f"RELEASE SAVEPOINT {SAVEPOINT}"
+_UNDO = f"ROLLBACK TO SAVEPOINT {SAVEPOINT}"
+
+Failures = list[tuple["Job", BaseException]]
+
+
+class Fence(Protocol):
+    """Between functions; used by one batch in one thread."""
+
+    def enter(self, unit: Unit) -> None:
+        """Begin a function."""
+        ...
+
+    def leave(self, unit: Unit, job: Job) -> None:
+        """End a function that returned."""
+        ...
+
+    def undo(self, unit: Unit) -> None:
+        """Take back what a function did that raised."""
+        ...
+
+    def settle(self) -> Failures:
+        """Return the functions that turned out to have failed since last asked."""
+        ...
+
+
+class SavepointFence:
+    """A savepoint for each function.
+
+    Args:
+        command: Runs SQL that has no parameters and gives no rows.
+    """
+
+    def __init__(self, command: Callable[[str], Any]) -> None:
+        self._command = command
+
+    def enter(self, unit: Unit) -> None:
+        """Set the savepoint."""
+        self._command(_SET)
+
+    def leave(self, unit: Unit, job: Job) -> None:
+        """Release it."""
+        self._command(_RELEASE)
+
+    def undo(self, unit: Unit) -> None:
+        """Return to it."""
+        self._command(_UNDO)
+        self._command(_RELEASE)
+
+    def settle(self) -> Failures:
+        """Return nothing: a failure shows at once."""
+        return []
+
+
+class PipelineFence:
+    """Savepoints where they are needed, and as few round trips as can be.
+
+    Args:
+        command: As for ``SavepointFence``.
+        pipeline: On the same connection.
+    """
+
+    def __init__(self, command: Callable[[str], Any], pipeline: Pipeline) -> None:
+        self._command = command
+        self._pipeline = pipeline
+        self._waiting: list[tuple[Job, list[Statement]]] = []
+        self._statements = 0
+        self._failures: Failures = []
+        self._inside = False
+
+    def enter(self, unit: Unit) -> None:
+        """Let the unit's statements wait until one needs an answer."""
+        self._inside = False
+        unit.defer(self._answer)
+
+    def leave(self, unit: Unit, job: Job) -> None:
+        """Release the savepoint, or let the function's statements wait."""
+        sent = unit.take_sent()
+        if self._inside:
+            if sent:
+                self._run(sent)
+            self._command(_RELEASE)
+        elif sent:
+            self._waiting.append((job, sent))
+            self._statements += len(sent)
+            if self._statements > SENT_MAX:
+                self._flush()
+
+    def undo(self, unit: Unit) -> None:
+        """Return to the savepoint, or forget what was not sent yet."""
+        if self._inside:
+            self._command(_UNDO)
+            self._command(_RELEASE)
+
+    def settle(self) -> Failures:
+        """Send what waits; return the functions whose statements failed."""
+        self._flush()
+        failures, self._failures = self._failures, []
+        return failures
+
+    def _answer(self, sent: list[Statement]) -> None:
+        """Make the connection ready for a statement whose answer is needed."""
+        if not self._inside:
+            self._flush()
+            self._command(_SET)
+            self._inside = True
+        if sent:
+            self._run(sent)
+
+    def _run(self, statements: list[Statement]) -> None:
+        error = self._pipeline.run(statements)
+        if error is not None:
+            raise error
+
+    def _flush(self) -> None:
+        waiting, self._waiting, self._statements = self._waiting, [], 0
+        if not waiting:
+            return
+        together: list[Statement] = [(f"SAVEPOINT {GROUP_SAVEPOINT}", None)]
+        for _, sent in waiting:
+            together += sent
+        together.append((f"RELEASE SAVEPOINT {GROUP_SAVEPOINT}", None))
+        if self._pipeline.run(together) is None:
+            return
+        self._command(f"ROLLBACK TO SAVEPOINT {GROUP_SAVEPOINT}")
+        self._command(f"RELEASE SAVEPOINT {GROUP_SAVEPOINT}")
+        for job, sent in waiting:
+            error = self._pipeline.run([(_SET, None), *sent, (_RELEASE, None)])
+            if error is not None:
+                self._command(_UNDO)
+                self._command(_RELEASE)
+                self._failures.append((job, named(error)))

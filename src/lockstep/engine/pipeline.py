@@ -1,0 +1,159 @@
+"""Many statements to PostgreSQL in one round trip, through libpq's pipeline mode.
+
+Owns the conversation and nothing of transactions: statements go out together, their
+results come back together, and the first error ends the rest (the server skips
+what follows it, up to the end of the pipeline).
+
+    Parse (texts that repeat) ──► Bind, Execute × n ──► Sync
+    ◄────────────────────────── n results ───────────────┘
+
+psycopg's own pipeline makes a cursor per statement; this needs a fraction of its time
+and gives up the rows: whether a statement succeeded is all that comes back.
+
+See https://www.postgresql.org/docs/current/libpq-pipeline-mode.html
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import sqlalchemy as sa
+
+Statement = tuple[str, Mapping[str, Any] | None]
+"""SQL with ``:name`` parameters, and their values."""
+
+PREPARED_FROM = 3
+"""A text that comes this often in one pipeline is parsed once for all."""
+PREPARED_MAX = 100
+"""Statements that stay prepared on one connection."""
+_TEXTS_REMEMBERED_MAX = 1_000
+_UNKNOWN_STATEMENT = "26000"
+
+_Encoded = tuple[bytes, Sequence[Any], tuple[int, ...], Sequence[Any]]
+"""Text, values, their types and formats."""
+
+
+class Pipeline:
+    """Sends statements on one psycopg connection, inside its transaction.
+
+    Args:
+        driver: The connection, in a transaction and with nothing under way.
+        prepares: Whether statements may stay prepared; not behind a pooler.
+    """
+
+    def __init__(self, driver: Any, *, prepares: bool) -> None:
+        from psycopg import adapt
+
+        self._driver = driver
+        self._adapter: Any = adapt.Transformer(driver)
+        self._names = _prepared.setdefault(driver, {}) if prepares else None
+
+    def run(self, statements: Sequence[Statement]) -> Exception | None:
+        """Run all, or up to the first that fails; return its error.
+
+        After an error the transaction is in the failed state, as after any other.
+
+        Raises:
+            psycopg.OperationalError: The connection is lost.
+        """
+        encoded = [self._encode(*statement) for statement in statements]
+        error: Exception | None = self._driver.wait(self._exchange(encoded))
+        if self._names and getattr(error, "sqlstate", None) == _UNKNOWN_STATEMENT:
+            # psycopg drops every prepared statement after a rollback, ours too.
+            self._names.clear()
+        return error
+
+    def _encode(self, sql: str, parameters: Mapping[str, Any] | None) -> _Encoded:
+        if not parameters:
+            return sql.encode(), (), (), ()
+        from psycopg.adapt import PyFormat
+
+        text, order = _numbered(sql)
+        values = [parameters[name] for name in order]
+        dumped = self._adapter.dump_sequence(values, [PyFormat.AUTO] * len(values))
+        return text, dumped, self._adapter.types, self._adapter.formats
+
+    def _exchange(self, encoded: Sequence[_Encoded]) -> Generator[Any, Any, Any]:
+        """Send and receive; a generator that yields what it waits for."""
+        from psycopg.waiting import Wait
+
+        connection: Any = self._driver.pgconn
+        connection.enter_pipeline_mode()
+        try:
+            new = self._send(connection, encoded)
+            connection.pipeline_sync()
+            while connection.flush():
+                yield Wait.RW
+                connection.consume_input()
+            return (yield from self._receive(connection, new))
+        finally:
+            connection.exit_pipeline_mode()
+
+    def _send(self, connection: Any, encoded: Sequence[_Encoded]) -> list[_Prepared]:
+        """Queue everything; return what is prepared on the way, in its order."""
+        names = self._names
+        new: dict[_Prepared, bytes] = {}
+        if names is not None:
+            repeated = Counter((text, types) for text, _, types, _ in encoded)
+            for key, count in repeated.items():
+                room = len(names) + len(new) < PREPARED_MAX
+                if count >= PREPARED_FROM and key not in names and room:
+                    new[key] = b"lockstep_%d" % (len(names) + len(new))
+                    connection.send_prepare(new[key], key[0], key[1])
+        for text, values, types, formats in encoded:
+            name = None
+            if names is not None:
+                name = names.get((text, types)) or new.get((text, types))
+            if name is None:
+                connection.send_query_params(text, values, types, formats)
+            else:
+                connection.send_query_prepared(name, values, formats)
+        self._new = new
+        return list(new)
+
+    def _receive(
+        self, connection: Any, new: list[_Prepared]
+    ) -> Generator[Any, Any, Exception | None]:
+        from psycopg import errors, pq
+        from psycopg.waiting import Wait
+
+        status = pq.ExecStatus
+        error: Exception | None = None
+        received = 0
+        while True:
+            while connection.is_busy():
+                yield Wait.R
+                connection.consume_input()
+            result = connection.get_result()
+            if result is None:  # the end of one statement's results
+                continue
+            if result.status == status.PIPELINE_SYNC:
+                return error
+            if result.status == status.FATAL_ERROR and error is None:
+                error = errors.error_from_result(result)
+            elif received < len(new) and self._names is not None and error is None:
+                self._names[new[received]] = self._new[new[received]]
+            received += 1
+
+
+_Prepared = tuple[bytes, tuple[int, ...]]
+
+_prepared: WeakKeyDictionary[Any, dict[_Prepared, bytes]] = WeakKeyDictionary()
+_texts: dict[str, tuple[bytes, tuple[str, ...]]] = {}
+
+
+def _numbered(sql: str) -> tuple[bytes, tuple[str, ...]]:
+    """Return ``sql`` with ``$1`` for each ``:name``, and the names in their order."""
+    found = _texts.get(sql)
+    if found is None:
+        from sqlalchemy.dialects.postgresql.psycopg import dialect
+
+        numbered = dialect(paramstyle="numeric_dollar")
+        compiled: Any = sa.text(sql).compile(dialect=numbered)
+        if len(_texts) >= _TEXTS_REMEMBERED_MAX:
+            _texts.clear()
+        found = _texts[sql] = (str(compiled).encode(), tuple(compiled.positiontup))
+    return found
