@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import psycopg
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sqlalchemy import orm
 
 from lockstep.contrib.pytest.databases import MakeDatabase
-from lockstep.contrib.pytest.faults import KillAfter
-from lockstep.engine import Database, Unit, classify
+from lockstep.engine import Database, Unit
 from lockstep.errors import (
     Busy,
     CheckFailed,
-    ConnectionLost,
     Duplicate,
     EngineError,
     ForeignKeyMissing,
@@ -33,64 +26,16 @@ from lockstep.errors import (
     LockstepError,
     OutcomeUnknown,
     ReadOnlySession,
-    StorageFailed,
 )
 from lockstep.repository import Repository
 from lockstep.schema import Audited, Base, Text, UuidKey, Versioned
 
-CREATE = "CREATE TABLE part (id INTEGER PRIMARY KEY, n INTEGER NOT NULL CHECK (n >= 0))"
-ADD = "INSERT INTO part (id, n) VALUES (:id, :n)"
-RAISE = "UPDATE part SET n = n + 1 WHERE id = 1"
-
-
-def adding(key: int, n: int = 0) -> Callable[[Unit], int]:
-    def add(unit: Unit) -> int:
-        unit.execute(ADD, {"id": key, "n": n})
-        return key
-
-    return add
-
-
-def rows(db: Database) -> dict[int, int]:
-    def read(unit: Unit) -> dict[int, int]:
-        return dict(unit.execute("SELECT id, n FROM part ORDER BY id").fetchall())
-
-    return db.read(read)
+from .write_cases import ADD, CREATE, RAISE, Held, adding, queued, rows, with_parts
 
 
 @pytest.fixture
 def parts(db: Database) -> Database:
-    db.write(lambda unit: unit.execute(CREATE))
-    db.write(adding(1))
-    return db
-
-
-class Held:
-    """Keeps the writer inside a function until it is let go."""
-
-    def __init__(self, db: Database) -> None:
-        self._inside, self._go = threading.Event(), threading.Event()
-        self._pool = ThreadPoolExecutor(1)
-        self.result = self._pool.submit(db.write, self._hold)
-        assert self._inside.wait(10)
-
-    def _hold(self, unit: Unit) -> str:
-        self._inside.set()
-        assert self._go.wait(10)
-        return "held"
-
-    def let_go(self) -> None:
-        self._go.set()
-        self._pool.shutdown()
-
-
-def queued(db: Database, count: int) -> None:
-    """Wait until ``count`` functions wait for the writer."""
-    lane = db._units._writing
-    deadline = time.monotonic() + 10
-    while len(lane._queue) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    return with_parts(db)
 
 
 def test_it_returns_what_the_function_returns_and_others_see_the_row(
@@ -244,128 +189,6 @@ def test_a_transaction_ended_behind_our_back_is_told_to_all(parts: Database) -> 
             with pytest.raises(OutcomeUnknown):
                 future.result()
     assert parts.write(adding(3)) == 3, "and the writer works on"
-
-
-def test_what_was_sent_is_seen_by_what_needs_an_answer(parts: Database) -> None:
-    def write(unit: Unit) -> tuple[int, int]:
-        unit.send(ADD, {"id": 2, "n": 5})
-        unit.send("UPDATE part SET n = n + 1 WHERE id = 2")
-        seen = unit.execute("SELECT n FROM part WHERE id = 2").fetchone()[0]
-        unit.send("UPDATE part SET n = n + 1 WHERE id = 2")
-        by_core = unit.connection.scalar(sa.text("SELECT n FROM part WHERE id = 2"))
-        unit.send("UPDATE part SET n = n + 1 WHERE id = 2")
-        return seen, by_core or 0
-
-    assert parts.write(write) == (6, 7)
-    assert rows(parts)[2] == 8
-
-
-def test_the_error_of_what_was_sent_is_its_caller_s(parts: Database) -> None:
-    def sending(*keys: int) -> Callable[[Unit], str]:
-        def write(unit: Unit) -> str:
-            for key in keys:
-                unit.send(ADD, {"id": key, "n": 0})
-            return "sent"
-
-        return write
-
-    for _ in range(2):  # the second time statements are prepared already
-        held = Held(parts)
-        with ThreadPoolExecutor(6) as pool:
-            futures = []
-            for count, keys in enumerate(((2, 3), (4, 1), (5,), (2,), (6, 6), (7,)), 1):
-                futures.append(pool.submit(parts.write, sending(*keys)))
-                queued(parts, count)
-            held.let_go()
-            for number, future in enumerate(futures):
-                if number in (0, 2, 5):
-                    assert future.result() == "sent"
-                else:
-                    with pytest.raises(Duplicate):
-                        future.result()
-        assert set(rows(parts)) == {1, 2, 3, 5, 7}
-        parts.write(lambda unit: unit.send("DELETE FROM part WHERE id > 1"))
-
-
-def test_an_error_of_what_was_sent_may_be_handled(parts: Database) -> None:
-    def write(unit: Unit) -> str:
-        unit.execute("SAVEPOINT mine")
-        with pytest.raises((sqlite3.Error, psycopg.Error)) as caught:
-            unit.send(ADD, {"id": 1, "n": 0})
-            unit.execute("SELECT 1")
-        assert isinstance(classify(caught.value), Duplicate)
-        unit.execute("ROLLBACK TO SAVEPOINT mine")
-        unit.send(ADD, {"id": 9, "n": 0})
-        return "handled"
-
-    assert parts.write(write) == "handled"
-    assert set(rows(parts)) == {1, 9}
-
-
-def test_sending_the_end_of_the_transaction_is_refused(parts: Database) -> None:
-    with pytest.raises(InvalidStatement):
-        parts.write(lambda unit: unit.send("COMMIT"))
-
-
-_STEPS = st.lists(
-    st.tuples(st.sampled_from(["send", "execute", "raise"]), st.integers(0, 6)),
-    max_size=4,
-)
-
-
-@settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(st.lists(_STEPS, min_size=1, max_size=6))
-def test_a_batch_equals_its_functions_one_after_another(
-    parts: Database, programs: list[list[tuple[str, int]]]
-) -> None:
-    parts.write(lambda unit: unit.execute("DELETE FROM part"))
-
-    def function(program: list[tuple[str, int]]) -> Callable[[Unit], None]:
-        def write(unit: Unit) -> None:
-            for step, key in program:
-                if step == "raise":
-                    raise KeyError(key)
-                run = unit.send if step == "send" else unit.execute
-                run(ADD, {"id": key, "n": 0})
-
-        return write
-
-    wanted: set[int] = set()
-    outcomes: list[str] = []
-    for program in programs:
-        added = [key for step, key in program if step != "raise"]
-        before = [
-            key for step, key in itertools.takewhile(lambda s: s[0] != "raise", program)
-        ]
-        clash = len(set(before)) < len(before) or bool(set(before) & wanted)
-        if clash:
-            outcomes.append("clash")
-        elif len(before) < len(program):
-            outcomes.append("raised")
-        else:
-            outcomes.append("done")
-            wanted |= set(added)
-    held = Held(parts)
-    with ThreadPoolExecutor(len(programs)) as pool:
-        futures = []
-        for count, program in enumerate(programs, 1):
-            futures.append(pool.submit(parts.write, function(program)))
-            queued(parts, count)
-        held.let_go()
-        for future, outcome in zip(futures, outcomes, strict=True):
-            error = future.exception()
-            if outcome == "done":
-                assert error is None
-            elif outcome == "raised":
-                # What was only sent had not failed yet when the function raised.
-                assert isinstance(error, KeyError)
-            else:
-                assert isinstance(error, Duplicate | KeyError)
-    assert set(rows(parts)) == wanted
 
 
 class Gear(UuidKey, Versioned, Audited, Base):
@@ -592,152 +415,3 @@ def test_many_async_reads_share_threads_and_fail_alone(parts: Database) -> None:
             assert isinstance(answer, LockstepError)
         else:
             assert answer == number
-
-
-_FOR_EVER = """
-import sys, threading
-from lockstep.engine import Database
-db = Database(sys.argv[1])
-lock = threading.Lock()
-def work(number):
-    for n in range(100_000):
-        def write(unit):
-            row = {"who": number, "n": n}
-            unit.execute("INSERT INTO ack (who, n) VALUES (:who, :n)", row)
-            unit.execute("UPDATE part SET n = n + 1 WHERE id = 1")
-        db.write(write)
-        with lock:
-            print(number, n, flush=True)
-for number in range(30):
-    threading.Thread(target=work, args=(number,)).start()
-"""
-
-
-def test_no_acknowledged_write_is_lost_by_a_kill(
-    parts: Database, db_url: str, kill_after: KillAfter
-) -> None:
-    parts.write(
-        lambda u: u.execute(
-            "CREATE TABLE ack (who INTEGER, n INTEGER, UNIQUE (who, n))"
-        )
-    )
-    acknowledged = 0
-    for delay_s in (0.05, 0.15, 0.3):
-        lines = kill_after(_FOR_EVER, db_url, delay_s=delay_s).splitlines()
-        told = {
-            tuple(map(int, line.split())) for line in lines if len(line.split()) == 2
-        }
-
-        def read(unit: Unit) -> set[tuple[int, int]]:
-            return set(unit.execute("SELECT who, n FROM ack").fetchall())
-
-        there = parts.read(read)
-        assert told <= there
-        assert len(there) == rows(parts)[1], "no function was torn"
-        acknowledged += len(told)
-        parts.write(
-            lambda u: (u.execute("DELETE FROM ack"), u.execute("UPDATE part SET n = 0"))
-        )
-    assert acknowledged > 0
-
-
-@pytest.mark.engines("sqlite")
-def test_a_full_disk_fails_what_does_not_fit(db: Database) -> None:
-    db.write(lambda u: u.execute("CREATE TABLE big (id INTEGER PRIMARY KEY, b BLOB)"))
-    put = "INSERT INTO big VALUES (:id, zeroblob(:size))"
-
-    def limited(unit: Unit) -> None:
-        pages = unit.execute("PRAGMA page_count").fetchone()[0]
-        unit.execute(f"PRAGMA max_page_count = {pages + 40}")
-
-    db.write(limited)
-    held = Held(db)
-    with ThreadPoolExecutor(3) as pool:
-        small = pool.submit(
-            db.write, lambda u: u.execute(put, {"id": 1, "size": 10}).rowcount
-        )
-        queued(db, 1)
-        large = pool.submit(
-            db.write, lambda u: u.execute(put, {"id": 2, "size": 10**7}).rowcount
-        )
-        queued(db, 2)
-        later = pool.submit(
-            db.write, lambda u: u.execute(put, {"id": 3, "size": 10}).rowcount
-        )
-        queued(db, 3)
-        held.let_go()
-        with pytest.raises(StorageFailed):
-            large.result()
-        assert small.result() == later.result() == 1
-        assert held.result.result() == "held"
-    ids = db.read(lambda u: u.execute("SELECT id FROM big ORDER BY id").fetchall())
-    assert ids == [(1,), (3,)]
-
-
-@pytest.mark.engines("sqlite")
-def test_a_trigger_that_rolls_everything_back_hurts_nobody_else(
-    parts: Database,
-) -> None:
-    parts.write(
-        lambda u: u.execute(
-            "CREATE TRIGGER no BEFORE INSERT ON part WHEN NEW.id = 66 "
-            "BEGIN SELECT RAISE(ROLLBACK, 'no'); END"
-        )
-    )
-    held = Held(parts)
-    with ThreadPoolExecutor(3) as pool:
-        futures = []
-        for count, key in enumerate((2, 66, 3), 1):
-            futures.append(pool.submit(parts.write, adding(key)))
-            queued(parts, count)
-        held.let_go()
-        assert futures[0].result() == 2
-        with pytest.raises(CheckFailed):
-            futures[1].result()
-        assert futures[2].result() == 3
-        assert held.result.result() == "held"
-    assert set(rows(parts)) == {1, 2, 3}
-
-
-@pytest.mark.engines("postgresql")
-def test_a_server_that_ends_the_connection_has_written_nothing(parts: Database) -> None:
-    def killed(unit: Unit) -> None:
-        unit.execute(ADD, {"id": 3, "n": 0})
-        unit.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-
-    held = Held(parts)
-    with ThreadPoolExecutor(2) as pool:
-        before = pool.submit(parts.write, adding(2))
-        queued(parts, 1)
-        killing = pool.submit(parts.write, killed)
-        queued(parts, 2)
-        held.let_go()
-        for future in (held.result, before, killing):
-            with pytest.raises(ConnectionLost) as caught:
-                future.result()
-            assert caught.value.retryable
-    assert parts.write(adding(4)) == 4
-    assert set(rows(parts)) == {1, 4}
-
-
-@pytest.mark.engines("sqlite")
-def test_another_process_s_long_transaction_is_waited_for(parts: Database) -> None:
-    """Longer than SQLite's own timeout, as long as the caller's deadline allows."""
-    path = parts.url.path
-    assert path
-    shorter = parts.settings.model_copy(
-        update={
-            "sqlite": parts.settings.sqlite.model_copy(update={"busy_timeout_s": 0.1})
-        }
-    )
-    with Database(parts.url.unmasked(), settings=shorter) as impatient:
-        other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        other.execute("BEGIN IMMEDIATE")
-        threading.Timer(0.5, lambda: other.execute("COMMIT")).start()
-        assert impatient.write(adding(2)) == 2
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(Busy):
-            impatient.write(adding(3), timeout_s=0.3)
-        other.execute("COMMIT")
-        other.close()
-        assert set(rows(impatient)) == {1, 2}

@@ -1,0 +1,169 @@
+"""``db.write`` when the process, the disk, the server or another writer fails."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lockstep.contrib.pytest.faults import KillAfter
+from lockstep.engine import Database, Unit
+from lockstep.errors import Busy, CheckFailed, ConnectionLost, StorageFailed
+
+from .write_cases import ADD, Held, adding, queued, rows, with_parts
+
+
+@pytest.fixture
+def parts(db: Database) -> Database:
+    return with_parts(db)
+
+
+_FOR_EVER = """
+import sys, threading
+from lockstep.engine import Database
+db = Database(sys.argv[1])
+lock = threading.Lock()
+def work(number):
+    for n in range(100_000):
+        def write(unit):
+            row = {"who": number, "n": n}
+            unit.execute("INSERT INTO ack (who, n) VALUES (:who, :n)", row)
+            unit.execute("UPDATE part SET n = n + 1 WHERE id = 1")
+        db.write(write)
+        with lock:
+            print(number, n, flush=True)
+for number in range(30):
+    threading.Thread(target=work, args=(number,)).start()
+"""
+
+
+def test_no_acknowledged_write_is_lost_by_a_kill(
+    parts: Database, db_url: str, kill_after: KillAfter
+) -> None:
+    parts.write(
+        lambda u: u.execute(
+            "CREATE TABLE ack (who INTEGER, n INTEGER, UNIQUE (who, n))"
+        )
+    )
+    acknowledged = 0
+    for delay_s in (0.05, 0.15, 0.3):
+        lines = kill_after(_FOR_EVER, db_url, delay_s=delay_s).splitlines()
+        told = {
+            tuple(map(int, line.split())) for line in lines if len(line.split()) == 2
+        }
+
+        def read(unit: Unit) -> set[tuple[int, int]]:
+            return set(unit.execute("SELECT who, n FROM ack").fetchall())
+
+        there = parts.read(read)
+        assert told <= there
+        assert len(there) == rows(parts)[1], "no function was torn"
+        acknowledged += len(told)
+        parts.write(
+            lambda u: (u.execute("DELETE FROM ack"), u.execute("UPDATE part SET n = 0"))
+        )
+    assert acknowledged > 0
+
+
+@pytest.mark.engines("sqlite")
+def test_a_full_disk_fails_what_does_not_fit(db: Database) -> None:
+    db.write(lambda u: u.execute("CREATE TABLE big (id INTEGER PRIMARY KEY, b BLOB)"))
+    put = "INSERT INTO big VALUES (:id, zeroblob(:size))"
+
+    def limited(unit: Unit) -> None:
+        pages = unit.execute("PRAGMA page_count").fetchone()[0]
+        unit.execute(f"PRAGMA max_page_count = {pages + 40}")
+
+    db.write(limited)
+    held = Held(db)
+    with ThreadPoolExecutor(3) as pool:
+        small = pool.submit(
+            db.write, lambda u: u.execute(put, {"id": 1, "size": 10}).rowcount
+        )
+        queued(db, 1)
+        large = pool.submit(
+            db.write, lambda u: u.execute(put, {"id": 2, "size": 10**7}).rowcount
+        )
+        queued(db, 2)
+        later = pool.submit(
+            db.write, lambda u: u.execute(put, {"id": 3, "size": 10}).rowcount
+        )
+        queued(db, 3)
+        held.let_go()
+        with pytest.raises(StorageFailed):
+            large.result()
+        assert small.result() == later.result() == 1
+        assert held.result.result() == "held"
+    ids = db.read(lambda u: u.execute("SELECT id FROM big ORDER BY id").fetchall())
+    assert ids == [(1,), (3,)]
+
+
+@pytest.mark.engines("sqlite")
+def test_a_trigger_that_rolls_everything_back_hurts_nobody_else(
+    parts: Database,
+) -> None:
+    parts.write(
+        lambda u: u.execute(
+            "CREATE TRIGGER no BEFORE INSERT ON part WHEN NEW.id = 66 "
+            "BEGIN SELECT RAISE(ROLLBACK, 'no'); END"
+        )
+    )
+    held = Held(parts)
+    with ThreadPoolExecutor(3) as pool:
+        futures = []
+        for count, key in enumerate((2, 66, 3), 1):
+            futures.append(pool.submit(parts.write, adding(key)))
+            queued(parts, count)
+        held.let_go()
+        assert futures[0].result() == 2
+        with pytest.raises(CheckFailed):
+            futures[1].result()
+        assert futures[2].result() == 3
+        assert held.result.result() == "held"
+    assert set(rows(parts)) == {1, 2, 3}
+
+
+@pytest.mark.engines("postgresql")
+def test_a_server_that_ends_the_connection_has_written_nothing(parts: Database) -> None:
+    def killed(unit: Unit) -> None:
+        unit.execute(ADD, {"id": 3, "n": 0})
+        unit.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    held = Held(parts)
+    with ThreadPoolExecutor(2) as pool:
+        before = pool.submit(parts.write, adding(2))
+        queued(parts, 1)
+        killing = pool.submit(parts.write, killed)
+        queued(parts, 2)
+        held.let_go()
+        for future in (held.result, before, killing):
+            with pytest.raises(ConnectionLost) as caught:
+                future.result()
+            assert caught.value.retryable
+    assert parts.write(adding(4)) == 4
+    assert set(rows(parts)) == {1, 4}
+
+
+@pytest.mark.engines("sqlite")
+def test_another_process_s_long_transaction_is_waited_for(parts: Database) -> None:
+    """Longer than SQLite's own timeout, as long as the caller's deadline allows."""
+    path = parts.url.path
+    assert path
+    shorter = parts.settings.model_copy(
+        update={
+            "sqlite": parts.settings.sqlite.model_copy(update={"busy_timeout_s": 0.1})
+        }
+    )
+    with Database(parts.url.unmasked(), settings=shorter) as impatient:
+        other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        threading.Timer(0.5, lambda: other.execute("COMMIT")).start()
+        assert impatient.write(adding(2)) == 2
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Busy):
+            impatient.write(adding(3), timeout_s=0.3)
+        other.execute("COMMIT")
+        other.close()
+        assert set(rows(impatient)) == {1, 2}
