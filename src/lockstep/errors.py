@@ -9,7 +9,8 @@ errors into this tree, by SQLSTATE or SQLite result code, never by message text.
     ├── ConfigError, MissingExtraError
     ├── EngineError   ConnectionLost*, Busy*, NetworkFilesystem, BackupDamaged, …
     ├── SchemaError   NotPortable, Drift, MigrationError …
-    └── DataError     NotFound, Duplicate, StaleVersion, InvalidValue …
+    ├── DataError     NotFound, Duplicate, StaleVersion, InvalidValue …
+    └── MoveError     Unmappable, VerificationFailed, TargetInUse …
                                                               (* = retryable)
 
 Invariants: every class has a code of its own, ``docs/errors.md`` lists exactly
@@ -384,6 +385,64 @@ class AppendOnly(DataError):
     """A row of the audit trail would be changed or removed; nothing was written."""
 
     code = "LS-4012"
+
+
+class MoveError(LockstepError):
+    """A database could not be moved as planned; the target says it is incomplete."""
+
+    code = "LS-6000"
+
+
+class Unmappable(MoveError):
+    """A stored value does not fit the type that the plan gives its column.
+
+    Attributes:
+        table: The source's table.
+        column: The source's column.
+        value: What is stored, shortened for reading.
+    """
+
+    code = "LS-6001"
+    default_hint = (
+        "give the column another type in the plan, or on_dirt = 'quarantine'"
+    )
+
+    def __init__(
+        self, message: str, *, table: str, column: str, value: str, key: str = ""
+    ) -> None:
+        detail = {"table": table, "column": column, "value": value, "key": key}
+        super().__init__(message, detail=detail)
+        self.table = table
+        self.column = column
+        self.value = value
+
+
+class VerificationFailed(MoveError):
+    """Source and target differ; the report names the cells."""
+
+    code = "LS-6002"
+    default_hint = "lockstep verify SOURCE TARGET shows the cells"
+
+
+class TargetInUse(MoveError):
+    """The target holds something that is not this move's; nothing was changed."""
+
+    code = "LS-6003"
+    default_hint = "name an empty database"
+
+
+class SourceChanged(MoveError):
+    """The source was written to while it was read."""
+
+    code = "LS-6004"
+    retryable = True
+    default_hint = "stop the program that writes to it, and move again"
+
+
+class InvalidPlan(ConfigError):
+    """The mapping file says something that is not in the source, or unreadable."""
+
+    code = "LS-6005"
 
 
 class Unexaminable(LockstepError):

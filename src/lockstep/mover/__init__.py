@@ -1,0 +1,42 @@
+"""Move a live database to another engine, and prove that every cell arrived.
+
+    inspect ──► plan ──► create ──► copy (lines) ──► indexes, keys ──► verify
+                          │            │
+                          └── journal in the target, committed with the data ──┘
+
+Owns everything between two databases: what lies in the source, how each column
+is carried, what is not carried and why, the copy that can be killed and goes on,
+and the comparison of every cell. Must not know: terminals.
+
+Invariant (promise P5): a move verifies every cell or names the cells that differ;
+the source is never changed; the target is complete and verified, or says that it
+is not.
+"""
+
+from lockstep.mover.mover import Mover
+from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
+from lockstep.mover.results import (
+    Difference,
+    Finding,
+    Inspection,
+    MoveResult,
+    Progress,
+    TableMoved,
+    VerifyReport,
+)
+
+__all__ = [
+    "ColumnPlan",
+    "Difference",
+    "Finding",
+    "Inspection",
+    "Loss",
+    "MoveResult",
+    "Mover",
+    "Plan",
+    "Progress",
+    "Statement",
+    "TableMoved",
+    "TablePlan",
+    "VerifyReport",
+]

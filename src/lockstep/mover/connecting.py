@@ -1,0 +1,40 @@
+"""From a URL to a source or a target of a move.
+
+Owns the one place that knows which class serves which engine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lockstep.engine.urls import DatabaseUrl
+from lockstep.errors import ConfigError, UnsupportedCapability
+
+if TYPE_CHECKING:
+    from lockstep.mover.sides import MoveSource, MoveTarget
+
+
+def open_move_source(url: DatabaseUrl, target_dialect: str) -> MoveSource:
+    """Open a database to read it, in one snapshot."""
+    if url.dialect_name == "sqlite":
+        if url.path is None:
+            raise ConfigError("a database in memory cannot be moved: name a file")
+        if target_dialect != "postgresql":
+            raise UnsupportedCapability(
+                "a SQLite file moves to PostgreSQL; a copy of the file is a copy",
+                hint="VACUUM INTO, or the backup API, copies a live file",
+            )
+        from lockstep.mover.sqlite.source import SqliteSource
+
+        return SqliteSource(url.path)
+    raise UnsupportedCapability("PostgreSQL as a source")
+
+
+def open_move_target(url: DatabaseUrl) -> MoveTarget:
+    """Open a database to fill it."""
+    if url.dialect_name == "postgresql":
+        from lockstep.mover.postgresql.session import connect
+        from lockstep.mover.postgresql.target import PostgresqlTarget
+
+        return PostgresqlTarget(connect(url))
+    raise UnsupportedCapability("SQLite as a target")

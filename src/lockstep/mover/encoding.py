@@ -1,0 +1,223 @@
+"""Rows of SQLite into lines, whole columns at a time.
+
+Owns what happens to a block on its way: conversion by each column's codec, the
+rows whose values do not fit (fail, quarantine, coerce), and the odd cells whose
+storage class the line alone would not tell.
+
+Invariant: every row of a block is in the lines or in ``rejected``, exactly once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lockstep.errors import Unmappable
+from lockstep.mover.codecs import CellRefused, Codec, codec_of
+from lockstep.mover.lines import join
+from lockstep.mover.plan.model import TablePlan
+from lockstep.mover.values import Value, shown, storage_of
+
+DIGEST_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class OddCell:
+    """A cell whose class the target's value does not tell.
+
+    Attributes:
+        row: Digest of the row's line.
+        column: Source name.
+        storage: The class in SQLite.
+    """
+
+    row: bytes
+    column: str
+    storage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that was not carried, and the cell that is why."""
+
+    table: str
+    key: str
+    column: str
+    value: str
+    reason: str
+
+
+@dataclass
+class LineBlock:
+    """Some rows as lines.
+
+    Attributes:
+        position: Where to go on after them.
+        text: The lines, each with its newline.
+        count: How many lines.
+        read: How many rows were read for them.
+    """
+
+    position: int | str | None
+    text: str
+    count: int
+    read: int
+    odd: list[OddCell] = field(default_factory=list[OddCell])
+    rejected: list[Rejected] = field(default_factory=list[Rejected])
+
+
+def line_digest(line: str) -> bytes:
+    """Return the digest by which a row without a key is known."""
+    return hashlib.blake2b(
+        line.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES
+    ).digest()
+
+
+class TableEncoder:
+    """Makes lines of one table's rows.
+
+    Args:
+        plan: The table's plan.
+        key: Places of the key's columns, for messages; empty: the first column.
+    """
+
+    def __init__(self, plan: TablePlan, key: Sequence[int] = ()) -> None:
+        self._plan = plan
+        self._codecs: list[Codec] = [codec_of(c.codec) for c in plan.columns]
+        self._key = tuple(key) or (0,)
+        self._may_be_odd = any(codec.may_be_odd for codec in self._codecs)
+
+    def block(
+        self, position: int | str | None, rows: Sequence[Sequence[Value]]
+    ) -> LineBlock:
+        """Return a block's lines.
+
+        Raises:
+            Unmappable: A value does not fit, and the plan says ``fail``.
+        """
+        rejected: list[Rejected] = []
+        read = len(rows)
+        kept: list[Sequence[Value]] = list(rows) if self._is_editing else rows  # type: ignore[assignment]
+        while True:
+            columns = self._columns(kept)
+            try:
+                fields = [
+                    codec.fields(column)
+                    for codec, column in zip(self._codecs, columns, strict=True)
+                ]
+            except CellRefused:
+                kept = self._without_misfits(kept, rejected)
+                continue
+            break
+        text = join(fields, len(kept))
+        block = LineBlock(position, text, len(kept), read, rejected=rejected)
+        if self._may_be_odd:
+            block.odd = self._odd(columns, text)
+        return block
+
+    @property
+    def _is_editing(self) -> bool:
+        return any(column.on_dirt != "fail" for column in self._plan.columns)
+
+    def _columns(self, rows: Sequence[Sequence[Value]]) -> list[Sequence[Value]]:
+        width = len(self._codecs)
+        if not rows:
+            return [()] * width
+        return list(zip(*rows, strict=True))[:width]
+
+    def _without_misfits(
+        self, rows: Sequence[Sequence[Value]], rejected: list[Rejected]
+    ) -> list[Sequence[Value]]:
+        kept: list[Sequence[Value]] = []
+        for row in rows:
+            fitting = self._fitted(row, rejected)
+            if fitting is not None:
+                kept.append(fitting)
+        return kept
+
+    def _fitted(
+        self, row: Sequence[Value], rejected: list[Rejected]
+    ) -> Sequence[Value] | None:
+        changed = list(row)
+        for place, (column, codec) in enumerate(
+            zip(self._plan.columns, self._codecs, strict=True)
+        ):
+            value = changed[place]
+            reason = _misfit(codec, value)
+            if reason and column.on_dirt == "coerce":
+                value = changed[place] = coerced(value, column.codec)
+                reason = _misfit(codec, value)
+            if not reason:
+                continue
+            found = Rejected(
+                self._plan.source,
+                self._key_of(row),
+                column.source,
+                shown(value),
+                reason,
+            )
+            if column.on_dirt == "fail":
+                raise Unmappable(
+                    f"{found.table}.{found.column} of row {found.key} does not fit "
+                    f"{column.type}: {reason}: {found.value}",
+                    table=found.table,
+                    column=found.column,
+                    value=found.value,
+                    key=found.key,
+                )
+            rejected.append(found)
+            return None
+        return changed
+
+    def _key_of(self, row: Sequence[Value]) -> str:
+        return ", ".join(shown(row[place]) for place in self._key if place < len(row))
+
+    def _odd(self, columns: Sequence[Sequence[Value]], text: str) -> list[OddCell]:
+        found: list[OddCell] = []
+        lines: list[str] = []
+        for plan, codec, column in zip(
+            self._plan.columns, self._codecs, columns, strict=True
+        ):
+            for row in codec.odd_rows(column):
+                lines = lines or text.split("\n")
+                storage = storage_of(column[row])
+                found.append(OddCell(line_digest(lines[row]), plan.source, storage))
+        return found
+
+
+def _misfit(codec: Codec, value: Value) -> str:
+    try:
+        codec.fields([value])
+    except CellRefused as refused:
+        return refused.reason or "it cannot be converted"
+    return ""
+
+
+def coerced(value: Value, codec: str) -> Value:
+    """Return what a value most plainly means where the plan says ``coerce``.
+
+    An empty text becomes NULL, digits in a text become the number, a real
+    without a fraction the integer, bytes that are UTF-8 the text. Whatever else
+    there is stays as it is, and is quarantined.
+    """
+    if isinstance(value, str) and codec not in ("text", "mixed_text"):
+        stripped = value.strip()
+        if not stripped:
+            return None
+        for kind in (int, float):
+            try:
+                return kind(stripped)
+            except ValueError:
+                continue
+    if isinstance(value, int) and codec == "real":
+        return float(value)
+    if isinstance(value, float) and value.is_integer() and codec != "real":
+        return int(value)
+    if isinstance(value, bytes) and codec == "text":
+        return value.decode("utf-8", "replace").replace(
+            "\0", "\N{REPLACEMENT CHARACTER}"
+        )
+    if isinstance(value, int | float) and codec == "text":
+        return str(value)
+    return value

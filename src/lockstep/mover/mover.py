@@ -1,0 +1,237 @@
+"""``Mover``: one source, one target, and everything between them.
+
+Owns the order of a move and the decision whether an earlier one is continued.
+
+    plan ──► what the target refuses on empty tables becomes a loss, named now
+    move ──► create | continue ──► fill ──► build ──► verify ──► status
+
+Invariant: nothing is written to the target before the plan is complete, and
+nothing is written to the source at all.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lockstep.engine.urls import DatabaseUrl
+from lockstep.errors import InvalidPlan, TargetInUse
+from lockstep.mover.connecting import open_move_source, open_move_target
+from lockstep.mover.plan.model import Loss, Plan, TablePlan
+from lockstep.mover.postgresql.journal import State
+from lockstep.mover.results import (
+    MoveResult,
+    Progress,
+    ProgressCallback,
+    TableMoved,
+    VerifyReport,
+    silent,
+)
+from lockstep.mover.verify.tables import verify_tables
+
+if TYPE_CHECKING:
+    from lockstep.mover.sides import MoveSource, MoveTarget
+
+QUARANTINE_FILE = "lockstep-quarantine.jsonl"
+
+
+class Mover:
+    """Moves one database into another, empty one.
+
+    Args:
+        source: A SQLite file or a PostgreSQL URL; it is only read.
+        target: The other engine; empty, or filled by an unfinished move.
+        plan: What goes where; None makes one from the inspection.
+        quarantine: Where rejected rows are written, as JSON lines.
+        on_progress: Told about every block.
+
+    Example::
+
+        result = Mover("old.db", "postgresql://localhost/new").move()
+        assert result.is_exact, result.verification.differences
+    """
+
+    def __init__(
+        self,
+        source: str | Path,
+        target: str | Path,
+        *,
+        plan: Plan | None = None,
+        quarantine: Path | str = QUARANTINE_FILE,
+        on_progress: ProgressCallback = silent,
+    ) -> None:
+        self.source_url = DatabaseUrl.parse(source)
+        self.target_url = DatabaseUrl.parse(target)
+        self._given = plan
+        self._quarantine = Path(quarantine)
+        self._on_progress = on_progress
+
+    def plan(self) -> Plan:
+        """Inspect the source and return the plan; the target gets nothing.
+
+        Constraints are tried on empty tables of the target in a transaction that
+        is taken back, so that what it refuses is a loss of the plan.
+        """
+        with ExitStack() as stack:
+            source = self._open_source(stack)
+            target = self._open_target(stack)
+            return self._plan(source, target)
+
+    def _open_source(self, stack: ExitStack) -> MoveSource:
+        source = open_move_source(self.source_url, self.target_url.dialect_name)
+        stack.callback(source.close)
+        return source
+
+    def _open_target(self, stack: ExitStack) -> MoveTarget:
+        target = open_move_target(self.target_url)
+        stack.callback(target.close)
+        return target
+
+    def _plan(self, source: MoveSource, target: MoveTarget) -> Plan:
+        if self._given is not None:
+            return self._given
+        plan = source.make_plan(self._inspected)
+        if not target.taken(plan):
+            leave_out(plan, target.refusals(plan))
+        return plan
+
+    def _inspected(self, table: str, rows: int) -> None:
+        self._on_progress(Progress("inspect", table, rows, rows))
+
+    def move(self) -> MoveResult:
+        """Move everything, or go on where a killed run stopped, and verify.
+
+        Raises:
+            TargetInUse: The target holds tables that this move did not make.
+            Unmappable: A value does not fit and the plan says ``fail``.
+            SourceChanged: The source was written to meanwhile.
+        """
+        started = time.perf_counter()
+        with ExitStack() as stack:
+            source = self._open_source(stack)
+            target = self._open_target(stack)
+            target.lock()
+            plan, resumed = self._begin(source, target)
+            tables = [self._fill(source, target, table) for table in plan.carried()]
+            source.check_unchanged()
+            refused = target.build(plan, self._building)
+            if resumed != "verified":
+                target.journal.set_status("copied")
+            report = verify_tables(plan, source, target, self._on_progress)
+            source.check_unchanged()
+            quarantined = self._write_quarantine(target)
+            expected = report.is_same or bool(quarantined)
+            target.journal.set_status("verified" if expected else "differs")
+            return MoveResult(
+                plan,
+                tables,
+                [Loss(s.purpose, s.name, problem) for s, problem in refused],
+                quarantined,
+                str(self._quarantine) if quarantined else None,
+                report,
+                resumed != "",
+                source.notices,
+                time.perf_counter() - started,
+            )
+
+    def _begin(self, source: MoveSource, target: MoveTarget) -> tuple[Plan, str]:
+        """Return the plan, and the status of the run that is continued."""
+        fingerprint = source.fingerprint()
+        state = target.journal.state()
+        if state is not None:
+            if self._continues(state, fingerprint):
+                return state.plan, state.status
+            if state.status == "verified" or state.source != str(self.source_url):
+                raise TargetInUse(
+                    f"{self.target_url} was filled by a move from {state.source}"
+                )
+            target.journal.drop(list(state.plan.carried()))
+        plan = self._plan(source, target)
+        _check_plan(plan, source, self.target_url)
+        taken = target.taken(plan)
+        if taken and plan.creates_tables:
+            raise TargetInUse(
+                f"the target already has {', '.join(taken[:5])}",
+                detail={"tables": taken},
+            )
+        target.create(plan, str(self.source_url), fingerprint)
+        return plan, ""
+
+    def _continues(self, state: State, fingerprint: str) -> bool:
+        is_same_plan = self._given is None or self._given.digest() == state.digest
+        return (
+            state.source == str(self.source_url)
+            and state.fingerprint == fingerprint
+            and is_same_plan
+        )
+
+    def _fill(
+        self, source: MoveSource, target: MoveTarget, table: TablePlan
+    ) -> TableMoved:
+        def tell(done: int) -> None:
+            self._on_progress(Progress("copy", table.source, done, table.rows))
+
+        policies = {column.on_dirt for column in table.columns}
+        progress = target.fill(
+            table,
+            lambda after: source.own_order(table, after),
+            tell,
+            "quarantine" if policies - {"fail"} else "fail",
+        )
+        return TableMoved(
+            table.source,
+            table.target,
+            progress.rows,
+            progress.read - progress.rows,
+            target.journal.odd_count(table.source),
+        )
+
+    def _building(self, name: str) -> None:
+        self._on_progress(Progress("build", name, 0))
+
+    def _write_quarantine(self, target: MoveTarget) -> int:
+        rejected = target.journal.rejected()
+        if rejected:
+            with open(self._quarantine, "w", encoding="utf-8") as file:
+                for row in rejected:
+                    file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+        return len(rejected)
+
+    def verify(self) -> VerifyReport:
+        """Compare every cell of source and target, as they are now.
+
+        A target that this mover filled is compared by its own plan; any other
+        one by the names and types that it has.
+        """
+        with ExitStack() as stack:
+            source = self._open_source(stack)
+            target = self._open_target(stack)
+            state = target.journal.state()
+            plan = self._plan(source, target) if state is None else state.plan
+            return verify_tables(plan, source, target, self._on_progress)
+
+
+def leave_out(plan: Plan, refusals: dict[str, str]) -> None:
+    """Turn statements that the target refuses into losses of the plan."""
+    for table in plan.carried():
+        for statement in list(table.statements):
+            reason = refusals.get(statement.name)
+            if reason is None:
+                continue
+            table.statements.remove(statement)
+            if statement.purpose == "primary key":
+                table.primary_key = []
+            plan.losses.append(
+                Loss(statement.purpose, f"{table.source}: {statement.sql}", reason)
+            )
+
+
+def _check_plan(plan: Plan, source: MoveSource, target: DatabaseUrl) -> None:
+    if plan.target != target.dialect_name:
+        raise InvalidPlan(
+            f"the plan leads to {plan.target}, the target is {target.dialect_name}"
+        )

@@ -1,0 +1,1 @@
+"""What goes where: the rules, and the mapping file a person can edit."""

@@ -1,0 +1,221 @@
+"""The plan for a SQLite file that moves to PostgreSQL.
+
+Owns the decisions about tables, keys and names; ``types.py`` decides about
+columns, ``constraints.py`` about what is built behind the rows.
+
+Invariant: whatever is in the file is either in the plan's tables and statements
+or in its losses.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.plan.constraints import Constraints
+from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, TablePlan
+from lockstep.mover.plan.names import Names, column_names
+from lockstep.mover.plan.types import choose
+from lockstep.mover.sqlite.opening import rows_of
+from lockstep.mover.sqlite.profile import TableProfile
+from lockstep.mover.sqlite.schema import Column, Schema, Table
+from lockstep.mover.translate.defaults import translate_default
+from lockstep.mover.translate.expressions import Untranslatable
+
+COLUMNS_MAX = 1600
+"""A table of PostgreSQL has no more."""
+
+_ORDERED_CODECS = {"integer", "text", "bytes"}
+"""Codecs whose values sort alike on both engines (texts by their bytes)."""
+
+
+def plan_from_sqlite(
+    connection: Any, schema: Schema, profiles: Mapping[str, TableProfile]
+) -> Plan:
+    """Make the plan of a whole file.
+
+    Args:
+        connection: To the source; asked for orphans and for nothing else.
+        schema: What the file says about itself.
+        profiles: What lies in each table that can be read.
+    """
+    plan = Plan("sqlite", "postgresql", [])
+    plan.way_back = [list(item) for item in schema.objects]
+    relations = Names()
+    chosen: list[tuple[Table, TablePlan]] = []
+    for table in schema.tables:
+        if not _is_carried(plan, schema, table, profiles):
+            continue
+        table_plan = _table(plan, table, profiles[table.name], relations)
+        chosen.append((table, table_plan))
+        plan.tables.append(table_plan)
+    constraints = Constraints(plan, schema, dict(profiles), relations)
+    for table, table_plan in chosen:
+        constraints.add_keys(table, table_plan)
+    for table, table_plan in chosen:
+        orphans = _orphans(connection, table)
+        constraints.add_foreign_keys(table, table_plan, orphans)
+    _say_what_stays(plan, schema)
+    return plan
+
+
+def _is_carried(
+    plan: Plan, schema: Schema, table: Table, profiles: Mapping[str, TableProfile]
+) -> bool:
+    if table.kind == "table":
+        if table.name not in profiles:
+            reason = table.problem or "its rows cannot be read"
+            plan.losses.append(Loss("table", table.name, reason, is_data=True))
+            return False
+        if len(table.columns) > COLUMNS_MAX:
+            reason = f"PostgreSQL's tables have at most {COLUMNS_MAX} columns"
+            plan.losses.append(Loss("table", table.name, reason, is_data=True))
+            return False
+        return True
+    if table.kind == "virtual":
+        return _is_virtual_carried(plan, table, profiles)
+    owner = _owner_of(schema, table)
+    if owner is None or owner.name in profiles or owns_nothing(owner):
+        why = f"internal storage of the virtual table {owner.name if owner else '?'}"
+        plan.losses.append(Loss("shadow table", table.name, why))
+        return False
+    plan.notices.append(
+        f"{table.name} is carried as it is: the virtual table {owner.name} "
+        f"({owner.module}) cannot be read here"
+    )
+    return table.name in profiles
+
+
+def _is_virtual_carried(
+    plan: Plan, table: Table, profiles: Mapping[str, TableProfile]
+) -> bool:
+    if owns_nothing(table):
+        why = "an index over another table's rows; PostgreSQL's own search replaces it"
+        plan.losses.append(Loss("virtual table", table.name, why))
+        return False
+    if table.name not in profiles:
+        why = (
+            f"module {table.module} cannot be read here ({table.problem or 'no rows'})"
+        )
+        plan.losses.append(Loss("virtual table", table.name, why))
+        return False
+    plan.notices.append(
+        f"the virtual table {table.name} ({table.module}) becomes an ordinary table"
+    )
+    return True
+
+
+def owns_nothing(table: Table) -> bool:
+    """Whether a full-text table only indexes rows that another table owns."""
+    text = "".join(table.sql.split()).lower()
+    return table.module.startswith("fts") and "content=" in text
+
+
+def _owner_of(schema: Schema, shadow: Table) -> Table | None:
+    owners = [
+        table
+        for table in schema.tables
+        if table.kind == "virtual" and shadow.name.startswith(f"{table.name}_")
+    ]
+    return max(owners, key=lambda table: len(table.name), default=None)
+
+
+def _table(
+    plan: Plan, table: Table, profile: TableProfile, relations: Names
+) -> TablePlan:
+    names = column_names([column.name for column in table.columns])
+    target = relations.give(table.name)
+    if target != table.name:
+        plan.notices.append(f"{table.name!r} becomes {target!r}")
+    made = TablePlan(table.name, target, [], rows=profile.rows)
+    made.sequence = table.sequence
+    for column, name in zip(table.columns, names, strict=True):
+        made.columns.append(_column(plan, table, column, name, profile))
+    made.order_key = _order_key(table, made)
+    return made
+
+
+def _column(
+    plan: Plan, table: Table, column: Column, name: str, profile: TableProfile
+) -> ColumnPlan:
+    stored = profile.column(column.name)
+    where = f"{table.name}.{column.name}"
+    chosen = choose(column, stored)
+    made = ColumnPlan(column.name, name, chosen.type, chosen.codec, note=chosen.note)
+    if name != column.name:
+        plan.notices.append(f"{where} becomes {name!r}")
+    has_null = bool(stored.counts["null"])
+    in_key = bool(column.key_position) and (table.without_rowid or table.strict)
+    is_alias = column.name == table.rowid_alias
+    made.not_null = (column.not_null or in_key or is_alias) and not has_null
+    if column.not_null and has_null:
+        why = f"{stored.counts['null']} rows hold NULL"
+        plan.losses.append(Loss("not null", where, why))
+    made.identity = is_alias and made.codec == "integer"
+    if column.generated:
+        why = f"its values are carried, GENERATED ALWAYS AS ({column.expression}) not"
+        plan.losses.append(Loss("generated column", where, why))
+    elif column.default is not None and not made.identity:
+        _default(plan, where, column, made)
+    if column.collation == "RTRIM":
+        why = "PostgreSQL compares the blanks at the end of a text"
+        plan.losses.append(Loss("collation", where, why))
+    return made
+
+
+def _default(plan: Plan, where: str, column: Column, made: ColumnPlan) -> None:
+    assert column.default is not None, "asked only for a column with a default"
+    try:
+        made.default = translate_default(column.default, column.declared, made)
+    except Untranslatable as reason:
+        why = f"DEFAULT {column.default}: {reason}"
+        plan.losses.append(Loss("default", where, why))
+
+
+def _order_key(table: Table, made: TablePlan) -> list[str]:
+    """Return the source columns by which both engines sort the rows alike."""
+    if table.kind == "virtual" or (table.without_rowid and _has_odd_order(table)):
+        return []
+    if table.rowid_alias is not None:
+        column = made.column(table.rowid_alias)
+        return [column.source] if column.codec == "integer" else []
+    key = [made.column(name) for name in table.key]
+    if not key or not all(c.not_null and _is_ordered(c) for c in key):
+        return []
+    return [column.source for column in key]
+
+
+def _is_ordered(column: ColumnPlan) -> bool:
+    return column.codec in _ORDERED_CODECS and column.type in (
+        *("bigint", "text", "bytea"),
+    )
+
+
+def _has_odd_order(table: Table) -> bool:
+    return any(c.collation not in ("BINARY", "NOCASE", "RTRIM") for c in table.columns)
+
+
+def _orphans(connection: Any, table: Table) -> dict[int, int]:
+    """Count the rows that point at nothing, by the number of the foreign key."""
+    counts: dict[int, int] = {}
+    if not table.foreign_keys:
+        return counts
+    try:
+        found = rows_of(connection, f"PRAGMA foreign_key_check({quote(table.name)})")
+    except sqlite3.DatabaseError:
+        # The parent has no such key; the foreign key is judged where it is made.
+        return counts
+    for _, _, _, number in found:
+        counts[number] = counts.get(number, 0) + 1
+    return counts
+
+
+def _say_what_stays(plan: Plan, schema: Schema) -> None:
+    for statement in schema.statements:
+        why = "its SQL is SQLite's; it is kept in lockstep_move.plan for the way back"
+        plan.losses.append(Loss(statement.kind, statement.name, why))
+    for table in schema.tables:
+        if table.problem and table.kind == "table":
+            plan.notices.append(f"{table.name}: {table.problem}")

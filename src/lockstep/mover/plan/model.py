@@ -1,0 +1,189 @@
+"""The plan of a move: every table and column, and everything that stays behind.
+
+Owns the values that the rules fill, the mapping file shows and the copy obeys.
+It knows no database.
+
+Invariant: what the plan does not name does not happen: a loss is a row of
+``losses`` before the first byte moves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Dialect = Literal["sqlite", "postgresql"]
+OnDirt = Literal["fail", "quarantine", "coerce"]
+Purpose = Literal["primary key", "unique", "index", "check", "foreign key", "view"]
+ON_DIRT: tuple[OnDirt, ...] = ("fail", "quarantine", "coerce")
+
+
+@dataclass
+class ColumnPlan:
+    """How one column travels.
+
+    Attributes:
+        source, target: Its names.
+        type: The target's type, as it stands in CREATE TABLE.
+        codec: The conversion (``lockstep.mover.codecs``).
+        default: The default in the target's SQL; None without one.
+        identity: The target counts it up by itself.
+        on_dirt: What happens to a row whose value does not fit ``type``.
+        note: Why it is so, for people.
+    """
+
+    source: str
+    target: str
+    type: str
+    codec: str
+    not_null: bool = False
+    default: str | None = None
+    identity: bool = False
+    on_dirt: OnDirt = "fail"
+    note: str = ""
+
+
+@dataclass
+class Statement:
+    """Something built behind the rows: a key, an index, a constraint.
+
+    Attributes:
+        purpose: What it is.
+        name: Its name in the target.
+        sql: The statement.
+        fallback: What is built instead when rows of the source contradict it,
+            such as the constraint ``NOT VALID``; empty for nothing.
+    """
+
+    purpose: Purpose
+    name: str
+    sql: str
+    fallback: str = ""
+
+
+@dataclass
+class TablePlan:
+    """How one table travels.
+
+    Attributes:
+        carry: Whether it travels at all.
+        primary_key: Target names of the columns of the key; empty without one.
+        order_key: Source names whose order is the same on both engines; empty
+            when the rows are compared as a set.
+        create: The CREATE TABLE to use as it stands; empty to make one.
+        sequence: The last number given, for the identity column.
+        rows: In the source when it was inspected.
+    """
+
+    source: str
+    target: str
+    columns: list[ColumnPlan]
+    carry: bool = True
+    primary_key: list[str] = field(default_factory=list[str])
+    order_key: list[str] = field(default_factory=list[str])
+    statements: list[Statement] = field(default_factory=list[Statement])
+    create: str = ""
+    sequence: int | None = None
+    rows: int = 0
+    comment: str = ""
+
+    def column(self, source: str) -> ColumnPlan:
+        """Return the plan of a column of the source.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for column in self.columns:
+            if column.source == source:
+                return column
+        raise KeyError(source)
+
+
+@dataclass
+class Loss:
+    """Something of the source that the target will not have, and why.
+
+    Attributes:
+        kind: ``trigger``, ``view``, ``check``, ``default``, ``type`` …
+        name: Which one.
+        why: The reason, one sentence.
+        is_data: Whether rows or values are left behind, not only behaviour.
+    """
+
+    kind: str
+    name: str
+    why: str
+    is_data: bool = False
+
+
+@dataclass
+class Plan:
+    """A whole move.
+
+    Attributes:
+        source, target: The dialects.
+        tables: In the order they are copied.
+        losses: What is not carried over.
+        notices: What a person should know: renamed things, chosen types.
+        way_back: Statements that make the source's own schema again.
+        before: Statements of the target before the tables (types, extensions).
+    """
+
+    source: Dialect
+    target: Dialect
+    tables: list[TablePlan]
+    losses: list[Loss] = field(default_factory=list[Loss])
+    notices: list[str] = field(default_factory=list[str])
+    way_back: list[list[str]] = field(default_factory=list[list[str]])
+    before: list[str] = field(default_factory=list[str])
+    creates_tables: bool = True
+
+    def carried(self) -> Iterator[TablePlan]:
+        """Yield the tables that travel."""
+        return (table for table in self.tables if table.carry)
+
+    def table(self, source: str) -> TablePlan:
+        """Return the plan of a table of the source.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for table in self.tables:
+            if table.source == source:
+                return table
+        raise KeyError(source)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as an object that ``from_json`` and ``--json`` carry."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Plan:
+        """Build a plan from what ``to_json`` gave."""
+        tables: Any = [
+            TablePlan(
+                **_with(
+                    table,
+                    columns=[ColumnPlan(**column) for column in table["columns"]],
+                    statements=[Statement(**item) for item in table["statements"]],
+                )
+            )
+            for table in document["tables"]
+        ]
+        losses: Any = [Loss(**loss) for loss in document["losses"]]
+        return cls(**_with(document, tables=tables, losses=losses))
+
+    def digest(self) -> str:
+        """Return a text that is another one when anything of the move is."""
+        document = self.to_json()
+        for ignored in ("notices", "losses"):
+            document.pop(ignored)
+        text = json.dumps(document, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _with(document: dict[str, Any], **parts: Any) -> dict[str, Any]:
+    return {**document, **parts}

@@ -1,0 +1,155 @@
+"""Which type of PostgreSQL holds every stored value of a column of SQLite.
+
+Owns the rule, and nothing else. The declared type is a wish, the stored values
+decide: the narrowest type that holds each of them exactly and gives each back.
+
+    stored                          PostgreSQL          when
+    nothing                         by the declared type
+    integers                        boolean             declared so, only 0 and 1
+                                    bigint              else
+    reals (and integers)            numeric             declared DECIMAL, MONEY …
+                                    double precision    the class comes back
+                                    numeric             else (3 and 3.0 differ)
+    texts                           date, timestamp     declared so, every text is
+                                    time                PostgreSQL's own form
+                                    bytea               NUL or invalid UTF-8
+                                    text                else
+    blobs                           bytea
+    texts and numbers               text                the digits, readable
+    blobs and anything              bytea               text as UTF-8
+
+Never ``real`` (4 bytes), never ``varchar(n)``: SQLite did not cut there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from lockstep.mover.sqlite.profile import ColumnProfile
+from lockstep.mover.sqlite.schema import Column
+
+_EXACT_WORDS: Final = ("DECIMAL", "NUMERIC", "MONEY", "CURRENCY")
+_TIME_FORMS: Final = ("timestamp", "date", "time")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A type, its codec, and a sentence when a person should know why."""
+
+    type: str
+    codec: str
+    note: str = ""
+
+
+def choose(column: Column, profile: ColumnProfile) -> Chosen:
+    """Return the type for a column, by what is stored in it."""
+    classes = profile.classes
+    if not classes:
+        return _by_declaration(column)
+    if classes == {"integer"}:
+        if is_boolean_type(column.declared) and profile.is_zero_or_one:
+            return Chosen("boolean", "boolean")
+        return Chosen("bigint", "integer", _surprise(column, "integer"))
+    if classes <= {"integer", "real"}:
+        return _number(column, profile)
+    if classes == {"text"}:
+        return _text(column, profile)
+    if classes == {"blob"}:
+        return Chosen("bytea", "bytes", _surprise(column, "blob"))
+    return _mixed(profile)
+
+
+def is_boolean_type(declared: str) -> bool:
+    """Whether people declare booleans so: BOOLEAN, BOOL, TINYINT(1), BIT."""
+    words = declared.upper().replace(" ", "")
+    return words.startswith("BOOL") or words in ("TINYINT(1)", "BIT", "BIT(1)")
+
+
+def is_exact_type(declared: str) -> bool:
+    """Whether a column was declared to hold decimal numbers exactly."""
+    return any(word in declared.upper() for word in _EXACT_WORDS)
+
+
+def _by_declaration(column: Column) -> Chosen:
+    words = column.declared.upper()
+    if is_boolean_type(words):
+        return Chosen("boolean", "boolean")
+    if column.affinity == "integer":
+        return Chosen("bigint", "integer")
+    if column.affinity == "real":
+        return Chosen("double precision", "real")
+    if column.affinity == "blob" and words.strip():
+        return Chosen("bytea", "bytes")
+    if is_exact_type(words):
+        return Chosen("numeric", "numeric")
+    if "TIMESTAMP" in words or "DATETIME" in words:
+        return Chosen("timestamp", "text")
+    if words.strip() in ("DATE", "TIME"):
+        return Chosen(words.strip().lower(), "text")
+    return Chosen("text", "text")
+
+
+def _number(column: Column, profile: ColumnProfile) -> Chosen:
+    if is_exact_type(column.declared) and not profile.special_reals:
+        return Chosen("numeric", "numeric")
+    if profile.classes == {"real"}:
+        return Chosen("double precision", "real", _surprise(column, "real"))
+    # With numeric affinity an integral real is stored as an integer, so that
+    # what a double says is enough to know which of the two it was.
+    if not profile.integral_reals and profile.fits_double:
+        note = "integers and reals" if column.affinity == "integer" else ""
+        return Chosen("double precision", "number", note)
+    if profile.special_reals:
+        return Chosen("text", "mixed_text", "integers, and reals numeric cannot hold")
+    return Chosen("numeric", "numeric", "integers and reals side by side")
+
+
+def _text(column: Column, profile: ColumnProfile) -> Chosen:
+    if not profile.is_clean_text:
+        what = "invalid UTF-8" if profile.invalid_text else "NUL characters"
+        return Chosen(
+            "bytea",
+            "text_bytes",
+            f"texts with {what}, which PostgreSQL's text cannot hold",
+        )
+    for form in _TIME_FORMS:
+        if form in profile.forms and form.upper() in _time_words(column.declared):
+            return Chosen(form, "text")
+    return Chosen("text", "text", _surprise(column, "text"))
+
+
+def _time_words(declared: str) -> set[str]:
+    words = declared.upper()
+    if "TIMESTAMP" in words or "DATETIME" in words:
+        # A column of days stays one, whatever it was called.
+        return {"TIMESTAMP", "DATE"}
+    if "DATE" in words:
+        return {"DATE", "TIMESTAMP"}
+    return {"TIME"} if "TIME" in words else set()
+
+
+def _mixed(profile: ColumnProfile) -> Chosen:
+    classes = profile.classes
+    found = ", ".join(
+        f"{profile.counts[name]} {name}" for name in sorted(classes, key=str)
+    )
+    if "blob" not in classes and profile.is_clean_text:
+        return Chosen("text", "mixed_text", f"different kinds of values: {found}")
+    usual = max(sorted(classes), key=lambda name: profile.counts[name])
+    return Chosen(
+        "bytea", f"mixed_bytes:{usual}", f"different kinds of values: {found}"
+    )
+
+
+def _surprise(column: Column, stored: str) -> str:
+    """Say when a column was declared as something else than it holds."""
+    usual = {
+        "integer": {"integer", "numeric", "blob"},
+        "real": {"real", "numeric", "blob"},
+        "text": {"text", "numeric", "blob"},
+        "blob": {"blob", "numeric"},
+    }[stored]
+    if column.affinity in usual or column.affinity == "":
+        return ""
+    return f"declared {column.declared}, every value is {stored}"

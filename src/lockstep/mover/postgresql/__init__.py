@@ -1,0 +1,1 @@
+"""The PostgreSQL side of a move: describe, read, write."""

@@ -1,0 +1,223 @@
+"""The state of a move, kept in the target and committed with the data.
+
+Owns the schema ``lockstep_move``: which plan, from which state of the source, how
+far each table is, what was built, which cells are odd, which rows were rejected.
+Whoever finds the target sees there whether it is complete.
+
+    state      one row: status, plan, fingerprint of the source
+    progress   a row per table: position, rows        (same transaction as the rows)
+    step       a row per index or constraint: built, or refused and why
+    odd_cell   cells whose class in SQLite their value here does not tell
+    rejected   rows that were not carried
+
+Invariant: ``status`` is ``verified`` only after every cell was compared.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from lockstep.mover.encoding import LineBlock, OddCell, Rejected
+from lockstep.mover.plan.model import Plan, TablePlan
+
+if TYPE_CHECKING:
+    import psycopg
+
+SCHEMA = "lockstep_move"
+Status = Literal["copying", "copied", "verified", "differs"]
+_CREATE = f"""
+CREATE SCHEMA {SCHEMA};
+COMMENT ON SCHEMA {SCHEMA} IS
+  'State of the move that filled this database; state.status = verified: complete';
+CREATE TABLE {SCHEMA}.state (
+  one boolean PRIMARY KEY DEFAULT true CHECK (one),
+  status text NOT NULL,
+  source text NOT NULL,
+  fingerprint text NOT NULL,
+  digest text NOT NULL,
+  plan text NOT NULL,
+  began timestamptz NOT NULL DEFAULT now(),
+  changed timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE {SCHEMA}.progress (
+  table_name text PRIMARY KEY, position text, rows bigint NOT NULL,
+  read bigint NOT NULL, is_done boolean NOT NULL
+);
+CREATE TABLE {SCHEMA}.step (
+  name text PRIMARY KEY, purpose text NOT NULL, problem text NOT NULL
+);
+CREATE TABLE {SCHEMA}.odd_cell (
+  table_name text NOT NULL, row_digest bytea NOT NULL,
+  column_name text NOT NULL, storage text NOT NULL
+);
+CREATE TABLE {SCHEMA}.rejected (
+  table_name text NOT NULL, row_key text NOT NULL, column_name text NOT NULL,
+  value text NOT NULL, reason text NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True)
+class State:
+    """What an earlier run left."""
+
+    status: Status
+    source: str
+    fingerprint: str
+    digest: str
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class TableProgress:
+    """How far a table is."""
+
+    position: str | None = None
+    rows: int = 0
+    read: int = 0
+    is_done: bool = False
+
+
+class PostgresqlJournal:
+    """The journal of one target."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+
+    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        # The statements are literals of this module.
+        return self._connection.execute(sql.encode(), values or None).fetchall()
+
+    def _run(self, sql: str, values: tuple[Any, ...] = ()) -> None:
+        self._connection.execute(sql.encode(), values or None)
+
+    def state(self) -> State | None:
+        """Return what an earlier run left; None when there was none."""
+        (found,) = self._rows(f"SELECT to_regclass('{SCHEMA}.state') IS NOT NULL")
+        if not found[0]:
+            return None
+        rows = self._rows(
+            f"SELECT status, source, fingerprint, digest, plan FROM {SCHEMA}.state"  # noqa: S608
+        )
+        if not rows:
+            return None
+        status, source, fingerprint, digest, plan = rows[0]
+        return State(
+            status, source, fingerprint, digest, Plan.from_json(json.loads(plan))
+        )
+
+    def create(self, plan: Plan, source: str, fingerprint: str) -> None:
+        """Make the journal of a new move; in the caller's transaction."""
+        self._run(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+        self._connection.execute(_CREATE.encode())
+        self._run(
+            f"INSERT INTO {SCHEMA}.state (status, source, fingerprint, digest, plan) "  # noqa: S608
+            "VALUES ('copying', %s, %s, %s, %s)",
+            (source, fingerprint, plan.digest(), json.dumps(plan.to_json())),
+        )
+
+    def set_status(self, status: Status) -> None:
+        """Say how far the move is."""
+        self._run(
+            f"UPDATE {SCHEMA}.state SET status = %s, changed = now()",  # noqa: S608
+            (status,),
+        )
+
+    def progress(self, table: str) -> TableProgress:
+        """Return how far a table is."""
+        rows = self._rows(
+            f"SELECT position, rows, read, is_done FROM {SCHEMA}.progress "  # noqa: S608
+            "WHERE table_name = %s",
+            (table,),
+        )
+        return TableProgress(*rows[0]) if rows else TableProgress()
+
+    def advance(
+        self, table: str, blocks: list[LineBlock], *, is_done: bool
+    ) -> TableProgress:
+        """Record blocks that were written, in the transaction of their rows."""
+        before = self.progress(table)
+        last = blocks[-1].position if blocks else before.position
+        after = TableProgress(
+            None if last is None else str(last),
+            before.rows + sum(block.count for block in blocks),
+            before.read + sum(block.read for block in blocks),
+            is_done,
+        )
+        self._run(
+            f"INSERT INTO {SCHEMA}.progress VALUES (%s, %s, %s, %s, %s) "  # noqa: S608
+            "ON CONFLICT (table_name) DO UPDATE SET position = excluded.position, "
+            "rows = excluded.rows, read = excluded.read, is_done = excluded.is_done",
+            (table, after.position, after.rows, after.read, is_done),
+        )
+        odd = [cell for block in blocks for cell in block.odd]
+        rejected = [row for block in blocks for row in block.rejected]
+        self._add_odd(table, odd)
+        self._add_rejected(rejected)
+        return after
+
+    def _add_odd(self, table: str, cells: list[OddCell]) -> None:
+        if not cells:
+            return
+        statement = f"COPY {SCHEMA}.odd_cell FROM STDIN"
+        with self._connection.cursor().copy(statement.encode()) as copy:
+            for cell in cells:
+                copy.write_row((table, cell.row, cell.column, cell.storage))
+
+    def _add_rejected(self, rows: list[Rejected]) -> None:
+        if not rows:
+            return
+        with self._connection.cursor().copy(
+            f"COPY {SCHEMA}.rejected FROM STDIN".encode()
+        ) as copy:
+            for row in rows:
+                texts = (row.table, row.key, row.column, row.value, row.reason)
+                copy.write_row([text.replace("\0", "\\0") for text in texts])
+
+    def odd_cells(self, table: str) -> list[OddCell]:
+        """Return the odd cells of a table."""
+        rows = self._rows(
+            f"SELECT row_digest, column_name, storage FROM {SCHEMA}.odd_cell "  # noqa: S608
+            "WHERE table_name = %s",
+            (table,),
+        )
+        return [OddCell(bytes(row[0]), row[1], row[2]) for row in rows]
+
+    def odd_count(self, table: str) -> int:
+        """Return how many odd cells a table has."""
+        rows = self._rows(
+            f"SELECT count(*) FROM {SCHEMA}.odd_cell WHERE table_name = %s",  # noqa: S608
+            (table,),
+        )
+        return int(rows[0][0])
+
+    def rejected(self) -> list[Rejected]:
+        """Return the rows that were not carried."""
+        return [
+            Rejected(*row)
+            for row in self._rows(
+                "SELECT table_name, row_key, column_name, value, reason "  # noqa: S608
+                f"FROM {SCHEMA}.rejected ORDER BY table_name, row_key"
+            )
+        ]
+
+    def steps(self) -> dict[str, str]:
+        """Return what was built: ``{name: problem, or empty}``."""
+        return dict(self._rows(f"SELECT name, problem FROM {SCHEMA}.step"))  # noqa: S608
+
+    def add_step(self, name: str, purpose: str, problem: str) -> None:
+        """Record that something was built, or why not."""
+        self._run(
+            f"INSERT INTO {SCHEMA}.step VALUES (%s, %s, %s)",  # noqa: S608
+            (name, purpose, problem),
+        )
+
+    def drop(self, tables: list[TablePlan]) -> None:
+        """Take away what an earlier, unfinished move made here."""
+        from lockstep.migrations.sqlite.tokens import quote
+
+        for table in tables:
+            self._run(f"DROP TABLE IF EXISTS {quote(table.target)} CASCADE")
+        self._run(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")

@@ -1,0 +1,342 @@
+"""PostgreSQL as the target of a move: create, fill, build, mark.
+
+Owns what is written there and in which transactions:
+
+    one      journal and all tables, empty         everything, or nothing
+    many     COPY of some blocks + their progress  a kill loses the last chunk only
+    many     one index or constraint + its step
+    one      sequences, comments, status
+
+Invariant: at every instant the journal says exactly what the tables hold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from lockstep.errors import TargetInUse, Unmappable
+from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.encoding import LineBlock, Rejected
+from lockstep.mover.plan.model import ColumnPlan, Plan, Statement, TablePlan
+from lockstep.mover.postgresql.journal import PostgresqlJournal, TableProgress
+from lockstep.mover.postgresql.lines import PostgresqlLines, order_of
+from lockstep.mover.postgresql.session import translated
+from lockstep.mover.values import shown
+
+if TYPE_CHECKING:
+    import psycopg
+
+CHUNK_BYTES = 32 * 1024 * 1024
+"""Written in one transaction; what a kill can cost."""
+
+REJECTS_BY_SERVER_MAX = 1_000
+LOCK_KEY = 0x10C5_7E90
+_COPY_LINE = re.compile(r"COPY .*, line (\d+)(?:, column (.+?): (.*))?", re.DOTALL)
+
+Blocks = Callable[[int | str | None], Iterator[LineBlock]]
+"""Gives a table's blocks after a position."""
+
+
+class PostgresqlTarget:
+    """One database that is being filled.
+
+    Args:
+        connection: In autocommit, with the settings of a move.
+    """
+
+    dialect = "postgresql"
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+        self.journal = PostgresqlJournal(connection)
+
+    def lock(self) -> None:
+        """Make sure that nobody else moves into this database now.
+
+        Raises:
+            TargetInUse: Somebody does.
+        """
+        row = self._run("SELECT pg_try_advisory_lock(%s)", (LOCK_KEY,)).fetchone()
+        if not row or not row[0]:
+            raise TargetInUse(
+                "another move fills this database now",
+                hint="wait until it has finished",
+            )
+        self._run("SET synchronous_commit = off")
+
+    def _run(self, sql: str, values: tuple[Any, ...] | None = None) -> Any:
+        return self._connection.execute(sql.encode(), values)
+
+    def taken(self, plan: Plan) -> list[str]:
+        """Return the planned tables that are there already."""
+        names = [table.target for table in plan.carried()]
+        rows = self._run(
+            "SELECT relname FROM pg_class WHERE relname = ANY(%s) "
+            "AND relnamespace = current_schema()::regnamespace",
+            (names,),
+        ).fetchall()
+        return sorted(row[0] for row in rows)
+
+    def create(self, plan: Plan, source: str, fingerprint: str) -> None:
+        """Make the journal and all tables, empty, in one transaction."""
+        with translated(), self._connection.transaction():
+            self.journal.create(plan, source, fingerprint)
+            for statement in plan.before:
+                self._run(statement)
+            for table in plan.carried():
+                if plan.creates_tables:
+                    self._run(table.create or create_table(table))
+                if table.comment:
+                    self._comment(f"TABLE {quote(table.target)}", table.comment)
+
+    def _comment(self, what: str, text: str) -> None:
+        literal = "'" + text.replace("'", "''") + "'"
+        self._run(f"COMMENT ON {what} IS {literal}")
+
+    def refusals(self, plan: Plan) -> dict[str, str]:
+        """Return what cannot be built even on empty tables, and why.
+
+        Everything is built on the empty tables and taken back, so that a plan
+        names such a loss before the first row moves.
+        """
+        import psycopg
+
+        found: dict[str, str] = {}
+        with self._connection.transaction(force_rollback=True):
+            for statement in plan.before:
+                self._run(statement)
+            for table in plan.carried():
+                self._run(table.create or create_table(table))
+            for statement in statements_of(plan):
+                try:
+                    with self._connection.transaction():
+                        self._run(statement.sql)
+                except psycopg.Error as error:
+                    found[statement.name] = _reason(error)
+        return found
+
+    def fill(
+        self,
+        table: TablePlan,
+        blocks: Blocks,
+        on_progress: Callable[[int], None],
+        on_dirt: str,
+    ) -> TableProgress:
+        """Copy a table's rows from where the journal says it is.
+
+        Raises:
+            Unmappable: The server refuses a value and the plan says ``fail``.
+        """
+        progress = self.journal.progress(table.source)
+        while not progress.is_done:
+            progress = self._chunk(table, blocks, progress, on_dirt)
+            on_progress(progress.read)
+        return progress
+
+    def _chunk(
+        self, table: TablePlan, blocks: Blocks, progress: TableProgress, on_dirt: str
+    ) -> TableProgress:
+        """Write rows until the chunk is full; leave out what the server refuses."""
+        import psycopg
+
+        refused: dict[int, Rejected] = {}
+        while True:
+            stream = blocks(progress.position)
+            try:
+                with self._connection.transaction():
+                    written, is_done = self._copy(table, stream, refused)
+                    if refused and written:
+                        written[-1].rejected += list(refused.values())
+                    return self.journal.advance(table.source, written, is_done=is_done)
+            except psycopg.DataError as error:
+                number, rejected = self._refused(table, error)
+                if on_dirt == "fail" or len(refused) >= REJECTS_BY_SERVER_MAX:
+                    raise self._unmappable(table, rejected) from error
+                # Lines are counted without those that were left out before.
+                for earlier in sorted(refused):
+                    number += earlier <= number
+                refused[number] = rejected
+            finally:
+                close = getattr(stream, "close", None)
+                if close is not None:
+                    close()
+
+    def _copy(
+        self,
+        table: TablePlan,
+        stream: Iterator[LineBlock],
+        refused: dict[int, Rejected],
+    ) -> tuple[list[LineBlock], bool]:
+        names = ", ".join(quote(column.target) for column in table.columns)
+        listed = f" ({names})" if names else ""
+        statement = f"COPY {quote(table.target)}{listed} FROM STDIN"
+        written: list[LineBlock] = []
+        size = first = 0
+        head = next(stream, None)
+        if head is None:
+            return written, True
+        with self._connection.cursor().copy(statement.encode()) as copy:
+            for block in chain([head], stream):
+                if refused:
+                    _leave_out(block, first, refused)
+                data = block.text.encode("utf-8")
+                copy.write(data)
+                size += len(data)
+                first += block.read
+                block.text = ""
+                written.append(block)
+                if size >= CHUNK_BYTES:
+                    return written, False
+        return written, True
+
+    def _refused(self, table: TablePlan, error: Any) -> tuple[int, Rejected]:
+        context = error.diag.context or ""
+        found = _COPY_LINE.search(context)
+        number = int(found[1]) - 1 if found else 0
+        column = (found[2] or "") if found else ""
+        value = (found[3] or "") if found else ""
+        return number, Rejected(
+            table.source, "", column.strip('"'), shown(value), _reason(error)
+        )
+
+    def _unmappable(self, table: TablePlan, rejected: Rejected) -> Unmappable:
+        return Unmappable(
+            f"PostgreSQL refuses a value of {table.source}.{rejected.column}: "
+            f"{rejected.reason}",
+            table=table.source,
+            column=rejected.column,
+            value=rejected.value,
+        )
+
+    def build(
+        self, plan: Plan, on_progress: Callable[[str], None]
+    ) -> list[tuple[Statement, str]]:
+        """Build keys, indexes and constraints; return those that were refused."""
+        done = self.journal.steps()
+        refused: list[tuple[Statement, str]] = []
+        for statement in statements_of(plan):
+            if statement.name not in done:
+                on_progress(statement.name)
+                done[statement.name] = self._build(statement)
+            if done[statement.name]:
+                refused.append((statement, done[statement.name]))
+        if "sequences" not in done:
+            self._advance_sequences(plan)
+        return refused
+
+    def _build(self, statement: Statement) -> str:
+        import psycopg
+
+        problem = ""
+        for sql in filter(None, (statement.sql, statement.fallback)):
+            try:
+                with self._connection.transaction():
+                    self._run(sql)
+                    self.journal.add_step(statement.name, statement.purpose, problem)
+                    return problem
+            except (
+                psycopg.errors.IntegrityError,
+                psycopg.ProgrammingError,
+                psycopg.errors.ProgramLimitExceeded,
+                psycopg.DataError,
+            ) as error:
+                problem = _reason(error)
+                if sql != statement.fallback and statement.fallback:
+                    problem = f"{problem}; it holds for new rows only"
+        with self._connection.transaction():
+            self.journal.add_step(statement.name, statement.purpose, problem)
+        return problem
+
+    def _advance_sequences(self, plan: Plan) -> None:
+        with translated(), self._connection.transaction():
+            for table in plan.carried():
+                for column in table.columns:
+                    if column.identity:
+                        self._advance(table, column)
+            self.journal.add_step("sequences", "sequence", "")
+        for table in plan.carried():
+            self._run(f"ANALYZE {quote(table.target)}")
+
+    def _advance(self, table: TablePlan, column: ColumnPlan) -> None:
+        row = self._run(
+            f"SELECT max({quote(column.target)}) FROM {quote(table.target)}"  # noqa: S608
+        ).fetchone()
+        last = max(row[0] or 0, table.sequence or 0)
+        if last < 1:
+            return
+        self._run(
+            "SELECT setval(pg_get_serial_sequence(%s, %s), %s)",
+            (quote(table.target), column.target, last),
+        )
+
+    def key_order(self, table: TablePlan) -> Iterator[LineBlock]:
+        """Yield the target's own rows, sorted by the plan's ``order_key``."""
+        key = [table.column(name) for name in table.order_key]
+        return self._read(table, order_of(key, "target"))
+
+    def any_order(self, table: TablePlan) -> Iterator[LineBlock]:
+        """Yield the target's own rows."""
+        return self._read(table, "")
+
+    def _read(self, table: TablePlan, order: str) -> Iterator[LineBlock]:
+        columns = [quote(column.target) for column in table.columns]
+        lines = PostgresqlLines(self._connection)
+        return lines.read(quote(table.target), columns, order=order)
+
+    def close(self) -> None:
+        """Let go of the connection, and with it of the lock."""
+        self._connection.close()
+
+
+def statements_of(plan: Plan) -> Iterator[Statement]:
+    """Yield what is built behind the rows, references last."""
+    late: list[Statement] = []
+    for table in plan.carried():
+        for statement in table.statements:
+            if statement.purpose in ("foreign key", "view"):
+                late.append(statement)
+            else:
+                yield statement
+    yield from sorted(late, key=lambda statement: statement.purpose == "view")
+
+
+def create_table(table: TablePlan) -> str:
+    """Return CREATE TABLE with columns only; keys come behind the rows."""
+    columns: list[str] = []
+    for column in table.columns:
+        words = [quote(column.target), column.type]
+        if column.identity:
+            words.append("GENERATED BY DEFAULT AS IDENTITY")
+        elif column.default is not None:
+            words.append(f"DEFAULT {column.default}")
+        if column.not_null:
+            words.append("NOT NULL")
+        columns.append("  " + " ".join(words))
+    body = ",\n".join(columns)
+    return f"CREATE TABLE {quote(table.target)} (\n{body}\n)"
+
+
+def _leave_out(block: LineBlock, first: int, refused: dict[int, Rejected]) -> None:
+    """Take the refused lines, numbered from the chunk's first, out of a block."""
+    mine = {number - first for number in refused}
+    lines = block.text.split("\n")[:-1]
+    kept = [line for place, line in enumerate(lines) if place not in mine]
+    block.text = "".join(f"{line}\n" for line in kept)
+    block.count = len(kept)
+
+
+def _reason(error: Any) -> str:
+    diag = error.diag
+    text = diag.message_primary or str(error)
+    return f"{text}: {diag.message_detail}" if diag.message_detail else text
+
+
+__all__ = [
+    "Blocks",
+    "PostgresqlTarget",
+    "create_table",
+    "statements_of",
+]

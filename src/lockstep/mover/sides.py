@@ -1,0 +1,135 @@
+"""What a move needs of a source and of a target, whatever engine they are.
+
+Owns the two small interfaces. A source gives lines in its own order (to copy), in
+key order or in any order (to compare); a target takes them, keeps the journal and
+gives its own rows back as lines of the same form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from lockstep.mover.encoding import LineBlock, OddCell, Rejected
+from lockstep.mover.plan.model import Plan, Statement, TablePlan
+from lockstep.mover.postgresql.journal import State, Status, TableProgress
+from lockstep.mover.postgresql.target import Blocks
+
+
+class MoveSource(Protocol):
+    """A database that is read, in one snapshot."""
+
+    notices: list[str]
+
+    def fingerprint(self) -> str:
+        """Return what is another text when the data is other data."""
+        ...
+
+    def make_plan(self, on_table: Callable[[str, int], None]) -> Plan:
+        """Inspect everything and return the plan."""
+        ...
+
+    def own_order(
+        self, table: TablePlan, after: int | str | None
+    ) -> Iterator[LineBlock]:
+        """Yield the blocks after a position."""
+        ...
+
+    def key_order(self, table: TablePlan) -> Iterable[LineBlock]:
+        """Yield all blocks sorted by the plan's ``order_key``."""
+        ...
+
+    def check_unchanged(self) -> None:
+        """Raise ``SourceChanged`` if what was read is not one state."""
+        ...
+
+    def close(self) -> None:
+        """End the snapshot."""
+        ...
+
+
+class Journal(Protocol):
+    """The state of a move, in its target."""
+
+    def state(self) -> State | None:
+        """Return what an earlier run left."""
+        ...
+
+    def set_status(self, status: Status) -> None:
+        """Say how far the move is."""
+        ...
+
+    def progress(self, table: str) -> TableProgress:
+        """Return how far a table is."""
+        ...
+
+    def odd_cells(self, table: str) -> list[OddCell]:
+        """Return the odd cells of a table."""
+        ...
+
+    def odd_count(self, table: str) -> int:
+        """Return how many odd cells a table has."""
+        ...
+
+    def rejected(self) -> list[Rejected]:
+        """Return the rows that were not carried."""
+        ...
+
+    def drop(self, tables: list[TablePlan]) -> None:
+        """Take away what an unfinished move made."""
+        ...
+
+
+class MoveTarget(Protocol):
+    """A database that is filled."""
+
+    dialect: str
+
+    @property
+    def journal(self) -> Journal:
+        """The journal that is committed with the data."""
+        ...
+
+    def lock(self) -> None:
+        """Refuse a second move into the same target."""
+        ...
+
+    def taken(self, plan: Plan) -> list[str]:
+        """Return the planned tables that are there already."""
+        ...
+
+    def create(self, plan: Plan, source: str, fingerprint: str) -> None:
+        """Make the journal and all tables, in one transaction."""
+        ...
+
+    def refusals(self, plan: Plan) -> dict[str, str]:
+        """Return what cannot be built even on empty tables, and why."""
+        ...
+
+    def fill(
+        self,
+        table: TablePlan,
+        blocks: Blocks,
+        on_progress: Callable[[int], None],
+        on_dirt: str,
+    ) -> TableProgress:
+        """Copy a table's rows from where the journal says it is."""
+        ...
+
+    def build(
+        self, plan: Plan, on_progress: Callable[[str], None]
+    ) -> list[tuple[Statement, str]]:
+        """Build keys, indexes and constraints; return those refused."""
+        ...
+
+    def key_order(self, table: TablePlan) -> Iterable[LineBlock]:
+        """Yield the target's own rows, sorted by the plan's ``order_key``."""
+        ...
+
+    def any_order(self, table: TablePlan) -> Iterable[LineBlock]:
+        """Yield the target's own rows."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the target."""
+        ...

@@ -1,0 +1,1 @@
+"""The SQLite side of a move: open, describe, profile, read, write."""

@@ -1,0 +1,70 @@
+"""A SQLite database as a source of lines.
+
+Owns how a table's rows become lines, in the table's own order (to copy and to go
+on after a kill) or in the order of its key (to compare).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.encoding import LineBlock, TableEncoder
+from lockstep.mover.plan.model import TablePlan
+from lockstep.mover.sqlite.rows import block_rows, decoding, read_blocks
+from lockstep.mover.sqlite.schema import Schema, Table
+
+
+class SqliteLines:
+    """The rows of a SQLite database.
+
+    Args:
+        connection: A DB-API connection to it, in a read transaction.
+        schema: What it says about itself.
+        clean: Tables whose texts are all known to be UTF-8.
+    """
+
+    def __init__(self, connection: Any, schema: Schema, clean: frozenset[str]) -> None:
+        self._connection = connection
+        self._schema = schema
+        self._clean = clean
+
+    def in_own_order(
+        self, plan: TablePlan, after: int | str | None
+    ) -> Generator[LineBlock]:
+        """Yield the blocks after a position."""
+        table, encoder = self._prepared(plan)
+        for position, rows in read_blocks(
+            self._connection,
+            table,
+            after=None if after is None else int(after),
+            columns=[column.source for column in plan.columns],
+            is_clean=plan.source in self._clean,
+        ):
+            yield encoder.block(position, rows)
+
+    def in_key_order(self, plan: TablePlan) -> Generator[LineBlock]:
+        """Yield all blocks, sorted by ``order_key``; texts by their bytes."""
+        table, encoder = self._prepared(plan)
+        names = ", ".join(quote(column.source) for column in plan.columns)
+        order = ", ".join(f"{quote(name)} COLLATE BINARY" for name in plan.order_key)
+        if plan.order_key == [table.rowid_alias]:
+            order = quote(plan.order_key[0])
+        sql = f"SELECT {names} FROM {quote(table.name)} ORDER BY {order}"  # noqa: S608 - quoted
+        with decoding(self._connection, plan.source in self._clean):
+            cursor = self._connection.cursor()
+            cursor.execute(sql)
+            while rows := cursor.fetchmany(block_rows(table)):
+                yield encoder.block(None, rows)
+            cursor.close()
+
+    def _prepared(self, plan: TablePlan) -> tuple[Table, TableEncoder]:
+        table = self._schema.table(plan.source)
+        assert table is not None, "a plan names tables of its source"
+        places = [
+            place
+            for place, column in enumerate(plan.columns)
+            if column.source in (table.key or [table.rowid_alias])
+        ]
+        return table, TableEncoder(plan, places)

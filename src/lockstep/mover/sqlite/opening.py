@@ -1,0 +1,243 @@
+"""Open somebody's SQLite file to read it, and change nothing: no byte, no file.
+
+Owns how a source is reached when it lies there with a WAL, a hot journal or
+collations that this SQLite does not have.
+
+    rollback journal           mode=ro        one read transaction, locks respected
+    WAL, a program has it open mode=ro        one snapshot, the program goes on
+    WAL left behind            a copy aside   reading it here would make a -shm file
+    hot journal                a copy aside   rolling it back here would write
+    WAL mode, no WAL there     immutable      guarded: see ``Source.check_unchanged``
+
+Invariants: the source's folder looks after a move as before; one library, the
+standard one, opens the file (docs/limits.md); reading happens in one transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote as percent_encoded
+
+from lockstep.engine.sqlite_files import check_folder
+from lockstep.errors import SourceChanged, StorageFailed
+from lockstep.migrations.sqlite.tokens import meaningful, quote, tokens
+
+_WAL_VERSION = 2
+_HEADER_BYTES = 20
+_NEEDS_ROLLBACK = {
+    sqlite3.SQLITE_READONLY_ROLLBACK,
+    sqlite3.SQLITE_READONLY_RECOVERY,
+    sqlite3.SQLITE_READONLY_CANTINIT,
+    sqlite3.SQLITE_READONLY_DIRECTORY,
+    sqlite3.SQLITE_CANTOPEN,
+}
+_KNOWN_COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
+_COPY_ATTEMPTS = 5
+READ_CACHE_KIB = 16_384
+
+
+@dataclass
+class Source:
+    """A SQLite file open for reading, inside one read transaction.
+
+    Attributes:
+        connection: What reads; ``text_factory`` is the reader's to set.
+        path: The file as named.
+        notices: What had to be done to read it, for people.
+        missing_collations: Names the schema uses and this SQLite lacks; a
+            stand-in that compares bytes answers to each.
+    """
+
+    connection: sqlite3.Connection
+    path: Path
+    notices: list[str] = field(default_factory=list[str])
+    missing_collations: tuple[str, ...] = ()
+    _aside: Path | None = None
+    _is_guarded: bool = False
+    _seen: str = ""
+
+    def fingerprint(self) -> str:
+        """Return what changes when anybody writes: sizes and times of the files."""
+        return fingerprint(self.path)
+
+    def check_unchanged(self) -> None:
+        """Make sure that what was read is one state of the file.
+
+        Raises:
+            SourceChanged: Somebody wrote while no lock could hold him off.
+        """
+        if self._is_guarded and self.fingerprint() != self._seen:
+            raise SourceChanged(f"{self.path} was written to while it was read")
+
+    def close(self) -> None:
+        """End the read transaction; remove the copy, if one was made."""
+        self.connection.close()
+        if self._aside is not None:
+            shutil.rmtree(self._aside, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def fingerprint(path: Path) -> str:
+    """Return the size and time of the file and of its WAL."""
+    parts: list[str] = []
+    for name in (path, _beside(path, "-wal")):
+        try:
+            status = name.stat()
+        except FileNotFoundError:
+            continue
+        if status.st_size:
+            parts.append(f"{status.st_size}:{status.st_mtime_ns}")
+    return " ".join(parts)
+
+
+def open_source(path: Path) -> Source:
+    """Open ``path`` and begin one read transaction on it.
+
+    Raises:
+        StorageFailed: There is no such file, or it is no database.
+    """
+    check_folder(path, read_only=True)
+    try:
+        return _begin(_opened(path))
+    except sqlite3.DatabaseError as error:
+        raise StorageFailed(
+            f"{path} cannot be read as a SQLite database: {error}",
+            detail={"path": str(path)},
+        ) from error
+
+
+def _opened(path: Path) -> Source:
+    wal, shm = _beside(path, "-wal"), _beside(path, "-shm")
+    if _has_bytes(wal) and not shm.exists():
+        return _open_aside(path, "a WAL was left behind; it was read from a copy")
+    if not shm.exists() and _is_wal_file(path):
+        source = Source(_connect(path, "immutable=1"), path, _is_guarded=True)
+        source._seen = source.fingerprint()  # pyright: ignore[reportPrivateUsage]
+        return source
+    connection = _connect(path, "mode=ro")
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if error.sqlite_errorcode not in _NEEDS_ROLLBACK:
+            raise
+        return _open_aside(
+            path, "an unfinished transaction was left behind; it was undone in a copy"
+        )
+    return Source(connection, path)
+
+
+def _begin(source: Source) -> Source:
+    connection = source.connection
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute(f"PRAGMA cache_size = -{READ_CACHE_KIB}")
+    connection.execute("BEGIN")
+    connection.text_factory = _tolerant
+    statements = connection.execute(
+        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"
+    ).fetchall()
+    connection.text_factory = str
+    missing = _collations_in([row[0] for row in statements])
+    for name in missing:
+        connection.create_collation(name, _compare_bytes)
+    if missing:
+        source.missing_collations = tuple(missing)
+        source.notices.append(
+            f"this SQLite lacks the collation {', '.join(missing)}; "
+            "a comparison of bytes stood in while reading"
+        )
+    return source
+
+
+def _tolerant(stored: bytes) -> str:
+    return stored.decode("utf-8", "replace")
+
+
+def _collations_in(statements: list[str]) -> list[str]:
+    found: dict[str, str] = {}
+    for sql in statements:
+        parts = meaningful(tokens(sql))
+        for word, name in pairwise(parts):
+            if word.is_word("COLLATE") and name.name is not None:
+                found.setdefault(name.name.upper(), name.name)
+    return [name for upper, name in found.items() if upper not in _KNOWN_COLLATIONS]
+
+
+def _compare_bytes(one: str, two: str) -> int:
+    return (one > two) - (one < two)
+
+
+def _connect(path: Path, query: str) -> sqlite3.Connection:
+    uri = f"file:{percent_encoded(os.fspath(path))}?{query}"
+    return sqlite3.connect(
+        uri, uri=True, isolation_level=None, timeout=30, check_same_thread=False
+    )
+
+
+def _open_aside(path: Path, notice: str) -> Source:
+    folder = Path(tempfile.mkdtemp(prefix="lockstep-source-"))
+    try:
+        _copy_aside(path, folder)
+        connection = _connect(folder / "source", "mode=rw")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return Source(connection, path, [notice], _aside=folder)
+
+
+def _copy_aside(path: Path, folder: Path) -> None:
+    for _ in range(_COPY_ATTEMPTS):
+        before = fingerprint(path)
+        for ending in ("", "-wal", "-journal"):
+            if _beside(path, ending).exists():
+                shutil.copyfile(_beside(path, ending), folder / f"source{ending}")
+        if fingerprint(path) == before:
+            return
+    raise SourceChanged(f"{path} is written to all the time")
+
+
+def _is_wal_file(path: Path) -> bool:
+    # Nobody has the WAL open (there is no -shm), so a plain read of the header
+    # cannot cancel a lock that this process holds on a WAL database.
+    with open(path, "rb") as file:
+        header = file.read(_HEADER_BYTES)
+    return len(header) == _HEADER_BYTES and header[19] == _WAL_VERSION
+
+
+def _has_bytes(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
+
+
+def rows_of(connection: Any, sql: str, *values: Any) -> list[Any]:
+    """Return all rows of a query, over any DB-API connection."""
+    cursor = connection.cursor()
+    try:
+        return list(cursor.execute(sql, values).fetchall())
+    finally:
+        cursor.close()
+
+
+__all__ = ["Source", "fingerprint", "open_source", "quote", "rows_of"]

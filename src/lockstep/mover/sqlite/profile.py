@@ -1,0 +1,256 @@
+"""What really lies in a table's columns: the classes of every stored value.
+
+Owns the one complete pass over a table from which types are chosen. Each value
+is looked at, none is sampled, because one text among a million integers decides
+what type can hold them all.
+
+Invariant: constant memory; a value leaves nothing behind but counts and bounds.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Final
+
+from lockstep.mover.sqlite.rows import read_blocks
+from lockstep.mover.sqlite.schema import Table
+from lockstep.mover.values import (
+    EXACT_IN_DOUBLE,
+    RawText,
+    Value,
+    looks_like_number,
+    storage_of,
+)
+
+# Texts that PostgreSQL writes back byte for byte, so nothing of them is lost.
+_FORMS: Final = {
+    "date": re.compile(r"(?!0000)\d{4}-\d\d-\d\d", re.ASCII),
+    "timestamp": re.compile(
+        r"(?!0000)\d{4}-\d\d-\d\d ([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{0,5}[1-9])?",
+        re.ASCII,
+    ),
+    "time": re.compile(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{0,5}[1-9])?", re.ASCII),
+}
+_CLASS_OF_TYPE: Final = {
+    type(None): "null",
+    int: "integer",
+    float: "real",
+    str: "text",
+    RawText: "text",
+    bytes: "blob",
+}
+EXAMPLES_MAX = 3
+
+
+@dataclass
+class ColumnProfile:
+    """The values of one column.
+
+    Attributes:
+        counts: How many cells have each storage class.
+        integer_min, integer_max: Of the integers; None without one.
+        integral_reals: Reals without a fraction that an integer could hold.
+        special_reals: Infinities and negative zeros.
+        invalid_text: Texts that are not UTF-8.
+        nul_text: Texts with a NUL character.
+        number_text: Texts that read as a number.
+        text_bytes_max: Length of the longest text or blob.
+        forms: The forms that every text so far has (``date``, ``timestamp`` …).
+    """
+
+    name: str
+    counts: Counter[str] = field(default_factory=lambda: Counter[str]())
+    integer_min: int | None = None
+    integer_max: int | None = None
+    integral_reals: int = 0
+    special_reals: int = 0
+    invalid_text: int = 0
+    nul_text: int = 0
+    number_text: int = 0
+    empty_text: int = 0
+    text_bytes_max: int = 0
+    forms: set[str] = field(default_factory=lambda: set(_FORMS))
+    _watches_forms: bool = False
+    _watches_numbers: bool = True
+
+    @property
+    def classes(self) -> set[str]:
+        """The storage classes that occur, NULL left out."""
+        return {name for name, count in self.counts.items() if count} - {"null"}
+
+    @property
+    def is_clean_text(self) -> bool:
+        """Whether PostgreSQL's ``text`` can hold every text."""
+        return not self.invalid_text and not self.nul_text
+
+    @property
+    def is_zero_or_one(self) -> bool:
+        """Whether all values are the integers 0 and 1."""
+        return (
+            self.classes == {"integer"}
+            and (self.integer_min or 0) >= 0
+            and (self.integer_max or 0) <= 1
+        )
+
+    @property
+    def fits_double(self) -> bool:
+        """Whether a double holds every integer exactly."""
+        low, high = self.integer_min or 0, self.integer_max or 0
+        return low >= -EXACT_IN_DOUBLE and high <= EXACT_IN_DOUBLE
+
+    def add(self, column: Sequence[Value]) -> None:
+        """Look at a block of the column."""
+        kinds = set(map(type, column))
+        if len(kinds) == 1:
+            (kind,) = kinds
+            self.counts[_CLASS_OF_TYPE[kind]] += len(column)
+            self._add_values(kind, column)
+            return
+        types = list(map(type, column))
+        for kind in kinds:
+            values = [v for v, t in zip(column, types, strict=True) if t is kind]
+            self.counts[_CLASS_OF_TYPE[kind]] += len(values)
+            self._add_values(kind, values)
+
+    def _add_values(self, kind: type, values: Sequence[Any]) -> None:
+        if kind is int:
+            low, high = min(values), max(values)
+            self.integer_min = min(
+                low, low if self.integer_min is None else self.integer_min
+            )
+            self.integer_max = max(
+                high, high if self.integer_max is None else self.integer_max
+            )
+        elif kind is float:
+            self._add_reals(values)
+        elif kind is str:
+            self._add_texts(values)
+        elif kind is RawText:
+            self.invalid_text += len(values)
+            self.forms.clear()
+            self.text_bytes_max = max(self.text_bytes_max, max(map(len, values)))
+        elif kind is bytes:
+            self.text_bytes_max = max(self.text_bytes_max, max(map(len, values)))
+
+    def _add_reals(self, values: Sequence[float]) -> None:
+        for value in values:
+            if value.is_integer() and abs(value) <= EXACT_IN_DOUBLE:
+                self.integral_reals += 1
+                if value == 0 and math.copysign(1, value) < 0:
+                    self.special_reals += 1
+            elif math.isinf(value):
+                self.special_reals += 1
+
+    def _add_texts(self, values: Sequence[str]) -> None:
+        joined = "".join(values)
+        if "\0" in joined:
+            self.nul_text += sum("\0" in value for value in values)
+            self.forms.clear()
+        longest = max(map(len, values))
+        if not joined.isascii():
+            longest = max(len(v.encode("utf-8", "surrogatepass")) for v in values)
+        self.text_bytes_max = max(self.text_bytes_max, longest)
+        if not all(values):
+            self.empty_text += sum(not value for value in values)
+        if self._watches_numbers:
+            self.number_text += sum(map(looks_like_number, values))
+        if self._watches_forms:
+            self._add_forms(values)
+
+    def _add_forms(self, values: Sequence[str]) -> None:
+        for name in tuple(self.forms):
+            match = _FORMS[name].fullmatch
+            if not all(map(match, values)):
+                self.forms.discard(name)
+        if self.forms & {"date", "timestamp"}:
+            try:
+                # 30 February has the form of a day and is none.
+                for day in {value[:10] for value in values}:
+                    date.fromisoformat(day)
+            except ValueError:
+                self.forms -= {"date", "timestamp"}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the object that ``--json`` output carries."""
+        return {
+            "name": self.name,
+            "stored": dict(sorted(self.counts.items())),
+            "integer_min": self.integer_min,
+            "integer_max": self.integer_max,
+            "text_bytes_max": self.text_bytes_max,
+            "invalid_text": self.invalid_text,
+            "nul_text": self.nul_text,
+            "empty_text": self.empty_text,
+        }
+
+
+@dataclass
+class TableProfile:
+    """The values of one table.
+
+    Attributes:
+        rows: How many there are.
+        examples: (column, key, value) of cells worth a look, a few of each.
+    """
+
+    name: str
+    rows: int
+    columns: list[ColumnProfile]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every text is UTF-8, so that the driver may decode it."""
+        return not any(column.invalid_text for column in self.columns)
+
+    def column(self, name: str) -> ColumnProfile:
+        """Return the profile of a column."""
+        return next(column for column in self.columns if column.name == name)
+
+
+def profile_table(connection: Any, table: Table) -> TableProfile:
+    """Look at every value of a table."""
+    profiles = [ColumnProfile(column.name) for column in table.columns]
+    for column, profile in zip(table.columns, profiles, strict=True):
+        profile._watches_forms = is_time_type(column.declared)  # pyright: ignore[reportPrivateUsage]
+        # A text column turns numbers into text; elsewhere they may stand side
+        # by side, and then a text like '42' must be told from the number.
+        profile._watches_numbers = column.affinity == "blob"  # pyright: ignore[reportPrivateUsage]
+    rows = 0
+    for _, block in read_blocks(connection, table):
+        rows += len(block)
+        for profile, values in zip(profiles, zip(*block, strict=True), strict=False):
+            profile.add(values)
+    return TableProfile(table.name, rows, profiles)
+
+
+def has_form(form: str, text: str) -> bool:
+    """Whether PostgreSQL writes a ``date``, ``timestamp`` or ``time`` so."""
+    if _FORMS[form].fullmatch(text) is None:
+        return False
+    try:
+        if form != "time":
+            date.fromisoformat(text[:10])
+    except ValueError:
+        return False
+    return True
+
+
+def is_time_type(declared: str) -> bool:
+    """Whether a column was declared as a date, a time or a timestamp."""
+    words = declared.upper()
+    return "DATE" in words or "TIME" in words
+
+
+__all__ = [
+    "ColumnProfile",
+    "TableProfile",
+    "has_form",
+    "is_time_type",
+    "profile_table",
+    "storage_of",
+]

@@ -1,0 +1,104 @@
+"""Read a SQLite table in blocks, in one stable order, from any place on.
+
+Owns the order in which rows are read and the position after which a read goes
+on: a rowid, or the number of rows already read where a table has none. SQLite
+scans an unchanged table always in the same order, which makes the count exact.
+
+Invariant: values are what is stored: text that is no UTF-8 comes as ``RawText``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.sqlite.schema import Table
+from lockstep.mover.values import Value, text_of
+
+BLOCK_ROWS_MAX = 2_000
+BLOCK_CELLS_MAX = 20_000
+"""A block of a wide table has fewer rows, so that memory stays the same."""
+
+Block = tuple[int, Sequence[tuple[Value, ...]]]
+
+
+def block_rows(table: Table) -> int:
+    """Return how many rows of a table are read at once."""
+    return max(1, min(BLOCK_ROWS_MAX, BLOCK_CELLS_MAX // max(1, len(table.columns))))
+
+
+def read_blocks(
+    connection: Any,
+    table: Table,
+    *,
+    after: int | None = None,
+    columns: Sequence[str] | None = None,
+    is_clean: bool = False,
+) -> Generator[Block]:
+    """Yield ``(position after the block, rows)`` in the table's own order.
+
+    Args:
+        connection: A DB-API connection to SQLite.
+        table: What to read.
+        after: The position to go on from; None begins at the first row.
+        columns: Which columns; None for all.
+        is_clean: Every text is known to be UTF-8, so the driver may decode.
+    """
+    names = [c.name for c in table.columns] if columns is None else columns
+    by_rowid = table.rowid_name is not None and table.kind != "virtual"
+    shown = ", ".join(quote(name) for name in names) or "NULL"
+    sql = f"SELECT {shown} FROM {quote(table.name)}"  # noqa: S608 - quoted
+    skip = 0
+    if by_rowid:
+        rowid = quote(table.rowid_name or "")
+        condition = "" if after is None else f" WHERE {rowid} > {int(after)}"
+        sql = (
+            f"SELECT {shown}, {rowid} FROM {quote(table.name)}"  # noqa: S608 - quoted
+            f"{condition} ORDER BY {rowid}"
+        )
+    elif after is not None:
+        skip = after
+    with decoding(connection, is_clean):
+        yield from _blocks(connection, sql, block_rows(table), skip, by_rowid)
+
+
+def _blocks(
+    connection: Any, sql: str, size: int, skip: int, by_rowid: bool
+) -> Generator[Block]:
+    cursor = connection.cursor()
+    cursor.execute(sql)
+    done = 0
+    try:
+        while skip - done > 0:
+            passed = len(cursor.fetchmany(min(size, skip - done)))
+            if not passed:
+                return
+            done += passed
+        while rows := cursor.fetchmany(size):
+            done += len(rows)
+            if by_rowid:
+                yield rows[-1][-1], rows
+            else:
+                yield done, rows
+    finally:
+        cursor.close()
+
+
+class decoding:
+    """Let the driver give text as it is stored while a table is read."""
+
+    def __init__(self, connection: Any, is_clean: bool) -> None:
+        self._connection = connection
+        self._is_clean = is_clean
+        self._before: Any = None
+
+    def __enter__(self) -> None:
+        if isinstance(self._connection, sqlite3.Connection):
+            self._before = self._connection.text_factory
+            self._connection.text_factory = str if self._is_clean else text_of
+
+    def __exit__(self, *_: object) -> None:
+        if isinstance(self._connection, sqlite3.Connection):
+            self._connection.text_factory = self._before

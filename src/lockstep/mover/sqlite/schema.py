@@ -1,0 +1,343 @@
+"""What a SQLite file says about its own tables, whoever designed them.
+
+Owns the reading of ``sqlite_master`` and the PRAGMAs into plain values: columns,
+keys, foreign keys, indexes, checks, views, triggers, virtual tables and the
+tables those keep for themselves. It reads no row and knows no other engine.
+
+Invariant: a statement that this code cannot take apart loses its checks and its
+collations in the description (``problem`` says so), never its columns.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lockstep.migrations.sqlite.table_text import TableText, parse_table
+from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.sqlite.opening import rows_of
+
+TableKind = Literal["table", "virtual", "shadow"]
+ROWID_NAMES = ("rowid", "_rowid_", "oid")
+
+
+@dataclass
+class Column:
+    """A column as declared.
+
+    Attributes:
+        declared: The words of its type; empty where there are none.
+        key_position: Its place in the primary key from 1; 0 outside of it.
+        generated: ``virtual``, ``stored`` or empty.
+    """
+
+    name: str
+    declared: str
+    not_null: bool
+    default: str | None
+    key_position: int
+    generated: str = ""
+    expression: str = ""
+    collation: str = "BINARY"
+
+    @property
+    def affinity(self) -> str:
+        """What SQLite makes of the declared type.
+
+        See https://sqlite.org/datatype3.html#determination_of_column_affinity
+        """
+        return affinity_of(self.declared)
+
+
+@dataclass
+class ForeignKey:
+    """A foreign key; ``referred`` may be empty: the parent's primary key.
+
+    ``number`` is SQLite's own, by which ``foreign_key_check`` names it.
+    """
+
+    columns: list[str]
+    parent: str
+    referred: list[str]
+    on_update: str
+    on_delete: str
+    deferred: bool = False
+    number: int = 0
+
+
+@dataclass
+class IndexPart:
+    """A column of an index, or an expression (``column`` is None)."""
+
+    column: str | None
+    descending: bool
+    collation: str
+
+
+@dataclass
+class Index:
+    """An index; ``origin`` is ``c`` (CREATE INDEX), ``u`` (UNIQUE) or ``pk``."""
+
+    name: str
+    unique: bool
+    origin: str
+    partial: bool
+    parts: list[IndexPart]
+    sql: str | None
+
+
+@dataclass
+class Table:
+    """A table that holds rows.
+
+    Attributes:
+        rowid_name: A name by which the rowid can be asked for; None without one.
+        rowid_alias: The column that is the rowid itself.
+        sequence: The highest key ever given, of an AUTOINCREMENT table.
+    """
+
+    name: str
+    kind: TableKind
+    sql: str
+    columns: list[Column]
+    without_rowid: bool = False
+    strict: bool = False
+    rowid_alias: str | None = None
+    rowid_name: str | None = None
+    autoincrement: bool = False
+    sequence: int | None = None
+    foreign_keys: list[ForeignKey] = field(default_factory=list[ForeignKey])
+    indexes: list[Index] = field(default_factory=list[Index])
+    checks: list[tuple[str | None, str]] = field(
+        default_factory=list[tuple[str | None, str]]
+    )
+    problem: str = ""
+    module: str = ""
+
+    @property
+    def key(self) -> list[str]:
+        """The columns of the primary key, in its order."""
+        inside = [column for column in self.columns if column.key_position]
+        return [c.name for c in sorted(inside, key=lambda c: c.key_position)]
+
+    def column(self, name: str) -> Column | None:
+        """Return a column; names are compared as SQLite does."""
+        for column in self.columns:
+            if column.name.lower() == name.lower():
+                return column
+        return None
+
+
+@dataclass
+class StoredStatement:
+    """A view or a trigger, as it was written."""
+
+    kind: Literal["view", "trigger"]
+    name: str
+    table: str
+    sql: str
+
+
+@dataclass
+class Schema:
+    """All of a file.
+
+    Attributes:
+        tables: With virtual and shadow tables, in the order of the file.
+        objects: Every statement of the file by (type, name), to make it again.
+    """
+
+    tables: list[Table]
+    statements: list[StoredStatement]
+    objects: list[tuple[str, str, str]]
+    encoding: str
+
+    def table(self, name: str) -> Table | None:
+        """Return a table; names are compared as SQLite does."""
+        for table in self.tables:
+            if table.name.lower() == name.lower():
+                return table
+        return None
+
+
+def affinity_of(declared: str) -> str:
+    """Return ``integer``, ``text``, ``blob``, ``real`` or ``numeric``.
+
+    Example:
+        >>> [affinity_of(t) for t in ("TINYINT(1)", "POINT", "", "DATETIME")]
+        ['integer', 'integer', 'blob', 'numeric']
+    """
+    words = declared.upper()
+    if "INT" in words:
+        return "integer"
+    if any(word in words for word in ("CHAR", "CLOB", "TEXT")):
+        return "text"
+    if "BLOB" in words or not words.strip():
+        return "blob"
+    if any(word in words for word in ("REAL", "FLOA", "DOUB")):
+        return "real"
+    return "numeric"
+
+
+def read_schema(connection: Any) -> Schema:
+    """Describe every table, view and trigger of the main database."""
+    encoding = str(rows_of(connection, "PRAGMA encoding")[0][0])
+    stored = rows_of(
+        connection, "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid"
+    )
+    listed = {row[1]: row for row in rows_of(connection, "PRAGMA main.table_list")}
+    sequences = _sequences(connection, stored)
+    tables: list[Table] = []
+    for kind, name, _, sql in stored:
+        if kind != "table" or name.lower().startswith("sqlite_"):
+            continue
+        table = _table(connection, name, sql or "", listed.get(name))
+        table.sequence = sequences.get(name) if table.autoincrement else None
+        tables.append(table)
+    return Schema(
+        tables,
+        [
+            StoredStatement(kind, name, table, sql)
+            for kind, name, table, sql in stored
+            if kind in ("view", "trigger")
+        ],
+        [
+            (kind, name, sql)
+            for kind, name, _, sql in stored
+            if sql is not None and not name.lower().startswith("sqlite_")
+        ],
+        encoding,
+    )
+
+
+def _sequences(connection: Any, stored: list[Any]) -> dict[str, int]:
+    if not any(row[1] == "sqlite_sequence" for row in stored):
+        return {}
+    rows = rows_of(connection, "SELECT name, seq FROM sqlite_sequence")
+    return {name: seq for name, seq in rows if isinstance(seq, int)}
+
+
+def _table(connection: Any, name: str, sql: str, listed: Any) -> Table:
+    kind: TableKind = "table"
+    if listed is not None and listed[2] in ("virtual", "shadow"):
+        kind = listed[2]
+    table = Table(name, kind, sql, [])
+    if sql.lstrip().upper().startswith("CREATE VIRTUAL"):
+        table.kind = "virtual"
+        table.module = _module_of(sql)
+    if listed is not None:
+        table.without_rowid, table.strict = bool(listed[4]), bool(listed[5])
+    try:
+        _read_columns(connection, table)
+    except sqlite3.DatabaseError as error:
+        table.problem = str(error)
+        return table
+    if table.kind == "virtual":
+        table.rowid_name = "rowid"
+        return table
+    _read_text(table)
+    _read_keys(connection, table)
+    return table
+
+
+def _module_of(sql: str) -> str:
+    words = sql.split("(")[0].split()
+    return words[-1].lower() if words else ""
+
+
+def _read_columns(connection: Any, table: Table) -> None:
+    for row in rows_of(connection, f"PRAGMA table_xinfo({quote(table.name)})"):
+        _, name, declared, not_null, default, key_position, hidden = row
+        if hidden == 1:
+            continue  # a virtual table's own arguments
+        generated = {2: "virtual", 3: "stored"}.get(hidden, "")
+        words = declared or ""
+        if generated:
+            # SQLite reports the clause as part of the type.
+            words = words.upper().replace("GENERATED ALWAYS", "").strip()
+        table.columns.append(
+            Column(name, words, bool(not_null), default, key_position, generated)
+        )
+
+
+def _read_text(table: Table) -> None:
+    """Take from the statement what no PRAGMA tells."""
+    try:
+        text = parse_table(table.sql)
+    except (ValueError, IndexError, KeyError):
+        table.problem = "its CREATE TABLE statement could not be taken apart"
+        only = table.column(table.key[0]) if len(table.key) == 1 else None
+        if only is not None and only.declared.upper() == "INTEGER":
+            table.rowid_alias = table.rowid_name = only.name
+        return
+    for column_text in text.columns:
+        column = table.column(column_text.name)
+        if column is None:
+            continue
+        collate = column_text.clause("collate")
+        if collate is not None:
+            column.collation = collate.text.split()[-1].strip("\"'`[]").upper()
+        generated = column_text.clause("generated")
+        if generated is not None:
+            column.expression = generated.expression
+    table.autoincrement = text.has_autoincrement
+    table.checks = [
+        (clause.name, clause.expression)
+        for _, clause in text.clauses()
+        if clause.kind == "check"
+    ]
+    _find_rowid(table, text)
+
+
+def _find_rowid(table: Table, text: TableText) -> None:
+    if table.without_rowid:
+        return
+    alias = text.rowid_alias()
+    table.rowid_alias = alias if alias is not None and len(table.key) == 1 else None
+    taken = {column.name.lower() for column in table.columns}
+    free = [name for name in ROWID_NAMES if name not in taken]
+    table.rowid_name = free[0] if free else None
+    if table.rowid_alias is not None:
+        table.rowid_name = table.rowid_alias
+
+
+def _read_keys(connection: Any, table: Table) -> None:
+    if not table.sql and not table.columns:
+        return
+    if not table.without_rowid and table.rowid_name is None and table.problem:
+        table.rowid_name = "rowid" if table.column("rowid") is None else None
+    groups: dict[int, ForeignKey] = {}
+    for row in rows_of(connection, f"PRAGMA foreign_key_list({quote(table.name)})"):
+        number, _, parent, child, referred, on_update, on_delete, _ = row
+        key = groups.setdefault(
+            number, ForeignKey([], parent, [], on_update, on_delete, number=number)
+        )
+        key.columns.append(child)
+        if referred is not None:
+            key.referred.append(referred)
+    deferred = "DEFERRED" in table.sql.upper()
+    for number in sorted(groups, reverse=True):  # SQLite lists the last one first
+        groups[number].deferred = deferred
+        table.foreign_keys.append(groups[number])
+    for row in rows_of(connection, f"PRAGMA index_list({quote(table.name)})"):
+        table.indexes.append(_index(connection, row))
+    table.indexes.reverse()
+
+
+def _index(connection: Any, row: Any) -> Index:
+    _, name, unique, origin, partial = row
+    parts = [
+        IndexPart(column, bool(descending), str(collation or "BINARY").upper())
+        for _, number, column, descending, collation, is_key in rows_of(
+            connection, f"PRAGMA index_xinfo({quote(name)})"
+        )
+        if is_key and number != -1
+    ]
+    found = rows_of(
+        connection,
+        "SELECT sql FROM sqlite_master WHERE type = 'index' AND name = ?",
+        name,
+    )
+    sql = found[0][0] if found else None
+    return Index(name, bool(unique), origin, bool(partial), parts, sql)

@@ -1,0 +1,114 @@
+"""A SQLite file as the source of a move.
+
+Owns one open file and what was found out about it. Everything is read in one
+transaction, so that plan, copy and comparison see the same state.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+
+from lockstep.mover.encoding import LineBlock
+from lockstep.mover.plan.from_sqlite import owns_nothing, plan_from_sqlite
+from lockstep.mover.plan.model import Plan, TablePlan
+from lockstep.mover.sqlite.lines import SqliteLines
+from lockstep.mover.sqlite.opening import Source, open_source
+from lockstep.mover.sqlite.profile import TableProfile, profile_table
+from lockstep.mover.sqlite.schema import Schema, Table, read_schema
+
+
+class SqliteSource:
+    """A file that is read.
+
+    Args:
+        path: The file.
+    """
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        self._source: Source = open_source(path)
+        self.notices = self._source.notices
+        self._profiles: dict[str, TableProfile] = {}
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection, in its read transaction."""
+        return self._source.connection
+
+    @cached_property
+    def schema(self) -> Schema:
+        """What the file says about itself."""
+        return read_schema(self.connection)
+
+    def fingerprint(self) -> str:
+        """Return what changes when anybody writes to the file."""
+        return self._source.fingerprint()
+
+    def profiles(
+        self, on_table: Callable[[str, int], None] | None = None
+    ) -> dict[str, TableProfile]:
+        """Look at every value of every table; a table that fails is left out.
+
+        Its ``problem`` then holds SQLite's own words.
+        """
+        for table in self.schema.tables:
+            if table.name in self._profiles or not self._is_wanted(table):
+                continue
+            try:
+                self._profiles[table.name] = profile_table(self.connection, table)
+            except sqlite3.DatabaseError as error:
+                table.problem = str(error)
+                continue
+            if on_table is not None:
+                on_table(table.name, self._profiles[table.name].rows)
+        return self._profiles
+
+    def _is_wanted(self, table: Table) -> bool:
+        if table.problem and not table.columns:
+            return False
+        if table.kind == "virtual":
+            return not owns_nothing(table)
+        if table.kind == "shadow":
+            # The tables of a virtual table that could not be read come behind it.
+            return any(
+                owner.kind == "virtual"
+                and owner.problem
+                and not owns_nothing(owner)
+                and table.name.startswith(f"{owner.name}_")
+                for owner in self.schema.tables
+            )
+        return True
+
+    def make_plan(self, on_table: Callable[[str, int], None]) -> Plan:
+        """Inspect everything and return the plan for PostgreSQL."""
+        profiles = self.profiles(on_table)
+        plan = plan_from_sqlite(self.connection, self.schema, profiles)
+        plan.notices[:0] = self.notices
+        return plan
+
+    @cached_property
+    def _lines(self) -> SqliteLines:
+        clean = [name for name, found in self._profiles.items() if found.is_clean]
+        return SqliteLines(self.connection, self.schema, frozenset(clean))
+
+    def own_order(
+        self, table: TablePlan, after: int | str | None
+    ) -> Iterator[LineBlock]:
+        """Yield the blocks after a position."""
+        return self._lines.in_own_order(table, after)
+
+    def key_order(self, table: TablePlan) -> Iterable[LineBlock]:
+        """Yield all blocks sorted by the key."""
+        return self._lines.in_key_order(table)
+
+    def check_unchanged(self) -> None:
+        """Raise ``SourceChanged`` if what was read is not one state."""
+        self._source.check_unchanged()
+
+    def close(self) -> None:
+        """End the read transaction."""
+        self._source.close()

@@ -1,0 +1,1 @@
+"""Compare two databases cell by cell: in the order of a key, or as sets of rows."""

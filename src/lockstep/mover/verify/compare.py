@@ -1,0 +1,273 @@
+"""Compare the lines of one table on both sides, and name every cell that differs.
+
+Owns two ways. In key order both streams run side by side: pieces of lines that
+are equal need no second look, the others are merged row by row by their keys.
+Without a common order each line becomes a digest, counted up for the source and
+down for the target in a temporary file; what does not end at zero differs.
+
+Invariants: every cell takes part, none is sampled; memory is bounded; a line that
+is written differently is equal only if both texts decode to the same value.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+
+from lockstep.mover.codecs import Codec, codec_of
+from lockstep.mover.encoding import line_digest
+from lockstep.mover.lines import NULL, escape, unescape
+from lockstep.mover.plan.model import TablePlan
+from lockstep.mover.results import Difference, VerifyReport
+from lockstep.mover.values import Value, is_same, shown
+from lockstep.mover.verify.streams import LineReader, in_pieces
+
+PIECE_LINES = 2_000
+DIFFERENCES_KEPT_MAX = 100
+_SPILL = 50_000
+_EXACT_TEXT = frozenset({"integer", "boolean", "text", "bytes", "text_bytes", "scaled"})
+
+Texts = Callable[[], Iterable[str]]
+
+
+class TableComparison:
+    """One table's two streams.
+
+    Args:
+        plan: Names and codecs.
+        report: Where differences are added.
+    """
+
+    def __init__(self, plan: TablePlan, report: VerifyReport) -> None:
+        self._plan = plan
+        self._report = report
+        self._codecs: list[Codec] = [codec_of(c.codec) for c in plan.columns]
+        self._names = [column.source for column in plan.columns]
+        self._key = [self._names.index(name) for name in plan.order_key]
+
+    def ordered(self, source: Iterable[str], target: Iterable[str]) -> int:
+        """Compare streams that are sorted by the key; return the source's rows."""
+        ours, theirs = LineReader(source), LineReader(target)
+        rows = 0
+        while True:
+            mine = ours.take(PIECE_LINES)
+            other = theirs.take(PIECE_LINES)
+            if not mine and not other:
+                return rows
+            if mine == other:
+                rows += len(mine)
+                continue
+            used, left = self._merge(mine, other, bool(mine), bool(other))
+            rows += used
+            ours.give_back(mine[used:])
+            theirs.give_back(other[left:])
+
+    def _merge(
+        self, mine: list[str], other: list[str], has_mine: bool, has_other: bool
+    ) -> tuple[int, int]:
+        """Merge two pieces; return how many lines of each were consumed.
+
+        What is behind the other's last line stays for the next piece: its
+        partner may come with it.
+        """
+        i = j = 0
+        while i < len(mine) and j < len(other):
+            if mine[i] == other[j]:
+                i, j = i + 1, j + 1
+                continue
+            one, two = self._key_of(mine[i]), self._key_of(other[j])
+            if one == two:
+                self._compare_cells(mine[i], other[j])
+                i, j = i + 1, j + 1
+            elif _sorts_before(one, two):
+                self._row("missing row", mine[i])
+                i += 1
+            else:
+                self._row("extra row", other[j])
+                j += 1
+        if not has_other:
+            for line in mine[i:]:
+                self._row("missing row", line)
+            i = len(mine)
+        if not has_mine:
+            for line in other[j:]:
+                self._row("extra row", line)
+            j = len(other)
+        return i, j
+
+    def _key_of(self, line: str) -> tuple[Value, ...]:
+        fields = line.split("\t")
+        return tuple(self._decoded(place, fields[place]) for place in self._key)
+
+    def _decoded(self, place: int, field: str) -> Value:
+        text = unescape(field)
+        return None if text is None else self._codecs[place].decode(text)
+
+    def _compare_cells(self, mine: str, other: str) -> None:
+        one, two = mine.split("\t"), other.split("\t")
+        for place, name in enumerate(self._names):
+            if one[place] == two[place]:
+                continue
+            source = self._decoded(place, one[place])
+            target = self._safely_decoded(place, two[place])
+            if not is_same(source, target):
+                self._add(
+                    Difference(
+                        "cell",
+                        self._plan.source,
+                        self._shown_key(mine),
+                        name,
+                        shown(source),
+                        shown(target),
+                    )
+                )
+
+    def _safely_decoded(self, place: int, field: str) -> Value:
+        try:
+            return self._decoded(place, field)
+        except (ValueError, IndexError):
+            return unescape(field)
+
+    def _row(self, kind: str, line: str) -> None:
+        is_missing = kind == "missing row"
+        text = shown(line.replace("\t", " | "))
+        self._add(
+            Difference(
+                kind,
+                self._plan.source,
+                self._shown_key(line),
+                source=text if is_missing else "",
+                target="" if is_missing else text,
+            )
+        )
+
+    def _shown_key(self, line: str) -> str:
+        if not self._key:
+            return shown(line.replace("\t", " | "))
+        return ", ".join(shown(value) for value in self._key_of(line))
+
+    def _add(self, difference: Difference) -> None:
+        self._report.add(difference, keep_max=DIFFERENCES_KEPT_MAX)
+
+    def as_sets(self, source: Texts, target: Texts) -> int:
+        """Compare streams in any order; each may be read twice.
+
+        Returns:
+            How many rows the source has.
+        """
+        with closing(sqlite3.connect("", isolation_level=None)) as scratch:
+            scratch.execute("PRAGMA cache_size = -8192")
+            scratch.execute(
+                "CREATE TABLE d (h BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID"
+            )
+            rows = self._count(scratch, source(), +1)
+            self._count(scratch, target(), -1)
+            left = scratch.execute("SELECT count(*) FROM d WHERE n <> 0").fetchone()[0]
+            if left:
+                self._name_rows(scratch, source(), target())
+        return rows
+
+    def _count(
+        self, scratch: sqlite3.Connection, texts: Iterable[str], step: int
+    ) -> int:
+        rows = 0
+        for piece in in_pieces(LineReader(texts), _SPILL):
+            rows += len(piece)
+            scratch.execute("BEGIN")
+            scratch.executemany(
+                "INSERT INTO d VALUES (?, ?) "
+                "ON CONFLICT (h) DO UPDATE SET n = n + excluded.n",
+                ((self._digest(line), step) for line in piece),
+            )
+            scratch.execute("COMMIT")
+        return rows
+
+    def _digest(self, line: str) -> bytes:
+        return line_digest(normalized(line, self._codecs, self._plan))
+
+    def _name_rows(
+        self,
+        scratch: sqlite3.Connection,
+        source: Iterable[str],
+        target: Iterable[str],
+    ) -> None:
+        """Say which rows are on one side only; pair those that nearly agree."""
+        missing = list(self._left_over(scratch, source, +1))
+        extra = list(self._left_over(scratch, target, -1))
+        total = scratch.execute("SELECT sum(abs(n)) FROM d").fetchone()[0]
+        before = self._report.difference_count
+        for one in missing:
+            partner = _nearest(one, extra)
+            if partner is None:
+                self._row("missing row", one)
+            else:
+                extra.remove(partner)
+                self._compare_cells(one, partner)
+        for line in extra:
+            self._row("extra row", line)
+        shown_so_far = self._report.difference_count - before
+        if len(missing) + len(extra) < total and shown_so_far < total:
+            named = max(shown_so_far, 1)
+            self._report.difference_count += max(0, (total + 1) // 2 - named)
+
+    def _left_over(
+        self, scratch: sqlite3.Connection, texts: Iterable[str], sign: int
+    ) -> Iterator[str]:
+        named = 0
+        seen: dict[bytes, int] = {}
+        for piece in in_pieces(LineReader(texts), PIECE_LINES):
+            for line in piece:
+                digest = self._digest(line)
+                row = scratch.execute("SELECT n FROM d WHERE h = ?", (digest,))
+                (count,) = row.fetchone()
+                if count * sign > seen.get(digest, 0):
+                    seen[digest] = seen.get(digest, 0) + 1
+                    named += 1
+                    yield line
+                    if named >= DIFFERENCES_KEPT_MAX:
+                        return
+
+
+def normalized(line: str, codecs: Sequence[Codec], plan: TablePlan) -> str:
+    """Return a line as the encoder writes it, whoever wrote this one."""
+    again = [
+        place
+        for place, column in enumerate(plan.columns)
+        if column.codec.partition(":")[0] not in _EXACT_TEXT
+    ]
+    if not again:
+        return line
+    fields = line.split("\t")
+    for place in again:
+        text = unescape(fields[place])
+        if text is None:
+            fields[place] = NULL
+            continue
+        try:
+            codec = codecs[place]
+            fields[place] = escape(codec.encode(codec.decode(text)))
+        except (ValueError, TypeError):
+            continue
+    return "\t".join(fields)
+
+
+def _sorts_before(one: tuple[Value, ...], two: tuple[Value, ...]) -> bool:
+    for mine, other in zip(one, two, strict=True):
+        if mine == other:
+            continue
+        if isinstance(mine, str) and isinstance(other, str):
+            return mine.encode() < other.encode()
+        return mine < other  # type: ignore[operator]
+    return False
+
+
+def _nearest(line: str, others: list[str]) -> str | None:
+    """Return the line that shares most cells with ``line``, if it shares half."""
+    fields = line.split("\t")
+    best, score = None, 0
+    for other in others:
+        same = sum(a == b for a, b in zip(fields, other.split("\t"), strict=True))
+        if same > score:
+            best, score = other, same
+    return best if score * 2 >= len(fields) else None

@@ -1,0 +1,99 @@
+"""An independent judge: reads both databases itself and compares every cell.
+
+It shares no code with the mover. Values are compared by what a reader sees:
+numbers by value, texts and bytes by their bytes, days and times by their text.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+
+class Bytes(bytes):
+    """Text as stored."""
+
+
+def canonical(value: Any) -> bytes | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return b"1" if value else b"0"
+    if isinstance(value, int):
+        return str(value).encode()
+    if isinstance(value, float):
+        if value.is_integer() and abs(value) < 2**63:
+            return str(int(value)).encode()
+        return repr(value).encode()
+    if isinstance(value, Decimal):
+        # Python's Decimal and float of one number differ in their texts only.
+        is_integer = value.is_finite() and value == value.to_integral_value()
+        if is_integer and abs(value) < 2**63:
+            return str(int(value)).encode()
+        return canonical(float(value))
+    if isinstance(value, str):
+        return _digits(value.encode("utf-8", "surrogatepass"))
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _digits(bytes(value))
+    return str(value).encode()
+
+
+def _digits(text: bytes) -> bytes:
+    """A real among texts is written 1.0; the number itself is 1."""
+    if text.endswith(b".0") and text[:-2].lstrip(b"-").isdigit():
+        return canonical(float(text)) or b""
+    return text
+
+
+def sqlite_rows(path: Path, table: str) -> Counter[tuple[bytes | None, ...]]:
+    connection = sqlite3.connect(path)
+    connection.create_collation("odd", lambda a, b: (a > b) - (a < b))
+    connection.text_factory = Bytes
+    try:
+        quoted = table.replace('"', '""')
+        rows = connection.execute(f'SELECT * FROM "{quoted}"').fetchall()
+    finally:
+        connection.close()
+    return Counter(tuple(canonical(v) for v in row) for row in rows)
+
+
+def postgresql_rows(url: str, table: str) -> Counter[tuple[bytes | None, ...]]:
+    with psycopg.connect(url) as connection:
+        names = connection.execute(
+            "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute "
+            "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped "
+            "ORDER BY attnum",
+            ('"' + table.replace('"', '""') + '"',),
+        ).fetchall()
+        assert names, f"the target has no table {table}"
+        shown = ", ".join(_readable(*name) for name in names)
+        quoted = table.replace('"', '""').replace("%", "%%")
+        connection.execute("SET TimeZone = 'UTC'")
+        rows = connection.execute(f'SELECT {shown} FROM "{quoted}"'.encode()).fetchall()
+    return Counter(tuple(canonical(v) for v in row) for row in rows)
+
+
+def _readable(name: str, kind: str) -> str:
+    quoted = '"' + name.replace('"', '""') + '"'
+    as_stored = {"boolean", "bigint", "integer", "double precision", "numeric"}
+    if kind in as_stored | {"text", "bytea"}:
+        return quoted
+    return f"{quoted}::text"
+
+
+def typed_rows(path: Path, table: str) -> Counter[tuple[Any, ...]]:
+    """Every cell with the class SQLite gives it."""
+    connection = sqlite3.connect(path)
+    connection.create_collation("odd", lambda a, b: (a > b) - (a < b))
+    connection.text_factory = Bytes
+    try:
+        quoted = table.replace('"', '""')
+        rows = connection.execute(f'SELECT * FROM "{quoted}"').fetchall()
+    finally:
+        connection.close()
+    return Counter(tuple((type(v).__name__, repr(v)) for v in row) for row in rows)
