@@ -396,25 +396,13 @@ class MoveError(LockstepError):
 class Unmappable(MoveError):
     """A stored value does not fit the type that the plan gives its column.
 
-    Attributes:
-        table: The source's table.
-        column: The source's column.
-        value: What is stored, shortened for reading.
+    ``detail`` has ``table``, ``column``, ``key`` and the ``value``, shortened.
     """
 
     code = "LS-6001"
     default_hint = (
         "give the column another type in the plan, or on_dirt = 'quarantine'"
     )
-
-    def __init__(
-        self, message: str, *, table: str, column: str, value: str, key: str = ""
-    ) -> None:
-        detail = {"table": table, "column": column, "value": value, "key": key}
-        super().__init__(message, detail=detail)
-        self.table = table
-        self.column = column
-        self.value = value
 
 
 class VerificationFailed(MoveError):

@@ -82,9 +82,11 @@ def test_nocase_uniqueness_folds_ascii_and_nothing_else(
     path = make("nocase_unique", tmp_path / "a.db")
     url = make_database("postgresql").url.unmasked()
     Mover(path, url).move()
-    with psycopg.connect(url, autocommit=True) as connection:
-        with pytest.raises(psycopg.errors.UniqueViolation):
-            connection.execute("INSERT INTO t VALUES (9, 'A@X')")
+    with (
+        psycopg.connect(url, autocommit=True) as connection,
+        pytest.raises(psycopg.errors.UniqueViolation),
+    ):
+        connection.execute("INSERT INTO t VALUES (9, 'A@X')")
 
 
 def test_keys_go_on_where_sqlite_stopped(
@@ -109,6 +111,8 @@ def test_references_hold_and_orphans_are_named(
     reasons = " ".join(loss.why for loss in result.plan.losses)
     assert "1 rows point at nothing" in reasons
     assert "no such table" in reasons
-    with psycopg.connect(url, autocommit=True) as connection:
-        with pytest.raises(psycopg.errors.ForeignKeyViolation):
-            connection.execute("INSERT INTO c (id, p_id) VALUES (7, 12345)")
+    with (
+        psycopg.connect(url, autocommit=True) as connection,
+        pytest.raises(psycopg.errors.ForeignKeyViolation),
+    ):
+        connection.execute("INSERT INTO c (id, p_id) VALUES (7, 12345)")

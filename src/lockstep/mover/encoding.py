@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from lockstep.errors import Unmappable
 from lockstep.mover.codecs import CellRefused, Codec, codec_of
@@ -124,7 +124,9 @@ class TableEncoder:
         width = len(self._codecs)
         if not rows:
             return [()] * width
-        return list(zip(*rows, strict=True))[:width]
+        columns: list[Sequence[Value]] = []
+        columns += zip(*rows, strict=True)
+        return columns[:width]
 
     def _without_misfits(
         self, rows: Sequence[Sequence[Value]], rejected: list[Rejected]
@@ -161,10 +163,7 @@ class TableEncoder:
                 raise Unmappable(
                     f"{found.table}.{found.column} of row {found.key} does not fit "
                     f"{column.type}: {reason}: {found.value}",
-                    table=found.table,
-                    column=found.column,
-                    value=found.value,
-                    key=found.key,
+                    detail=asdict(found),
                 )
             rejected.append(found)
             return None

@@ -99,7 +99,7 @@ class PostgresqlJournal:
         if not found[0]:
             return None
         rows = self._rows(
-            f"SELECT status, source, fingerprint, digest, plan FROM {SCHEMA}.state"  # noqa: S608
+            f"SELECT status, source, fingerprint, digest, plan FROM {SCHEMA}.state"
         )
         if not rows:
             return None
@@ -113,7 +113,7 @@ class PostgresqlJournal:
         self._run(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
         self._connection.execute(_CREATE.encode())
         self._run(
-            f"INSERT INTO {SCHEMA}.state (status, source, fingerprint, digest, plan) "  # noqa: S608
+            f"INSERT INTO {SCHEMA}.state (status, source, fingerprint, digest, plan) "
             "VALUES ('copying', %s, %s, %s, %s)",
             (source, fingerprint, plan.digest(), json.dumps(plan.to_json())),
         )
@@ -121,14 +121,14 @@ class PostgresqlJournal:
     def set_status(self, status: Status) -> None:
         """Say how far the move is."""
         self._run(
-            f"UPDATE {SCHEMA}.state SET status = %s, changed = now()",  # noqa: S608
+            f"UPDATE {SCHEMA}.state SET status = %s, changed = now()",
             (status,),
         )
 
     def progress(self, table: str) -> TableProgress:
         """Return how far a table is."""
         rows = self._rows(
-            f"SELECT position, rows, read, is_done FROM {SCHEMA}.progress "  # noqa: S608
+            f"SELECT position, rows, read, is_done FROM {SCHEMA}.progress "
             "WHERE table_name = %s",
             (table,),
         )
@@ -147,7 +147,7 @@ class PostgresqlJournal:
             is_done,
         )
         self._run(
-            f"INSERT INTO {SCHEMA}.progress VALUES (%s, %s, %s, %s, %s) "  # noqa: S608
+            f"INSERT INTO {SCHEMA}.progress VALUES (%s, %s, %s, %s, %s) "
             "ON CONFLICT (table_name) DO UPDATE SET position = excluded.position, "
             "rows = excluded.rows, read = excluded.read, is_done = excluded.is_done",
             (table, after.position, after.rows, after.read, is_done),
@@ -179,7 +179,7 @@ class PostgresqlJournal:
     def odd_cells(self, table: str) -> list[OddCell]:
         """Return the odd cells of a table."""
         rows = self._rows(
-            f"SELECT row_digest, column_name, storage FROM {SCHEMA}.odd_cell "  # noqa: S608
+            f"SELECT row_digest, column_name, storage FROM {SCHEMA}.odd_cell "
             "WHERE table_name = %s",
             (table,),
         )
@@ -188,7 +188,7 @@ class PostgresqlJournal:
     def odd_count(self, table: str) -> int:
         """Return how many odd cells a table has."""
         rows = self._rows(
-            f"SELECT count(*) FROM {SCHEMA}.odd_cell WHERE table_name = %s",  # noqa: S608
+            f"SELECT count(*) FROM {SCHEMA}.odd_cell WHERE table_name = %s",
             (table,),
         )
         return int(rows[0][0])
@@ -198,19 +198,19 @@ class PostgresqlJournal:
         return [
             Rejected(*row)
             for row in self._rows(
-                "SELECT table_name, row_key, column_name, value, reason "  # noqa: S608
+                "SELECT table_name, row_key, column_name, value, reason "
                 f"FROM {SCHEMA}.rejected ORDER BY table_name, row_key"
             )
         ]
 
     def steps(self) -> dict[str, str]:
         """Return what was built: ``{name: problem, or empty}``."""
-        return dict(self._rows(f"SELECT name, problem FROM {SCHEMA}.step"))  # noqa: S608
+        return dict(self._rows(f"SELECT name, problem FROM {SCHEMA}.step"))
 
     def add_step(self, name: str, purpose: str, problem: str) -> None:
         """Record that something was built, or why not."""
         self._run(
-            f"INSERT INTO {SCHEMA}.step VALUES (%s, %s, %s)",  # noqa: S608
+            f"INSERT INTO {SCHEMA}.step VALUES (%s, %s, %s)",
             (name, purpose, problem),
         )
 

@@ -38,7 +38,7 @@ class PostgresqlLines:
             where: What stands behind WHERE.
         """
         listed = ", ".join(columns)
-        query = f"SELECT {listed} FROM {table}"  # noqa: S608 - quoted by the callers
+        query = f"SELECT {listed} FROM {table}"
         if where:
             query += f" WHERE {where}"
         if order:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -206,9 +207,7 @@ class PostgresqlTarget:
         return Unmappable(
             f"PostgreSQL refuses a value of {table.source}.{rejected.column}: "
             f"{rejected.reason}",
-            table=table.source,
-            column=rejected.column,
-            value=rejected.value,
+            detail=asdict(rejected),
         )
 
     def build(
@@ -262,7 +261,7 @@ class PostgresqlTarget:
 
     def _advance(self, table: TablePlan, column: ColumnPlan) -> None:
         row = self._run(
-            f"SELECT max({quote(column.target)}) FROM {quote(table.target)}"  # noqa: S608
+            f"SELECT max({quote(column.target)}) FROM {quote(table.target)}"
         ).fetchone()
         last = max(row[0] or 0, table.sequence or 0)
         if last < 1:

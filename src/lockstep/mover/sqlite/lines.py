@@ -51,7 +51,7 @@ class SqliteLines:
         order = ", ".join(f"{quote(name)} COLLATE BINARY" for name in plan.order_key)
         if plan.order_key == [table.rowid_alias]:
             order = quote(plan.order_key[0])
-        sql = f"SELECT {names} FROM {quote(table.name)} ORDER BY {order}"  # noqa: S608 - quoted
+        sql = f"SELECT {names} FROM {quote(table.name)} ORDER BY {order}"
         with decoding(self._connection, plan.source in self._clean):
             cursor = self._connection.cursor()
             cursor.execute(sql)

@@ -49,13 +49,13 @@ def read_blocks(
     names = [c.name for c in table.columns] if columns is None else columns
     by_rowid = table.rowid_name is not None and table.kind != "virtual"
     shown = ", ".join(quote(name) for name in names) or "NULL"
-    sql = f"SELECT {shown} FROM {quote(table.name)}"  # noqa: S608 - quoted
+    sql = f"SELECT {shown} FROM {quote(table.name)}"
     skip = 0
     if by_rowid:
         rowid = quote(table.rowid_name or "")
         condition = "" if after is None else f" WHERE {rowid} > {int(after)}"
         sql = (
-            f"SELECT {shown}, {rowid} FROM {quote(table.name)}"  # noqa: S608 - quoted
+            f"SELECT {shown}, {rowid} FROM {quote(table.name)}"
             f"{condition} ORDER BY {rowid}"
         )
     elif after is not None:

@@ -35,8 +35,10 @@ _FUNCTIONS: Final = {
     "upper": "upper",
 }
 _WORDS: Final = frozenset(
-    ["AND", "OR", "NOT", "NULL", "IN", "BETWEEN", "ISNULL", "NOTNULL"]
-    + ["CASE", "WHEN", "THEN", "ELSE", "END"]
+    {
+        *("AND", "OR", "NOT", "NULL", "IN", "BETWEEN", "ISNULL", "NOTNULL"),
+        *("CASE", "WHEN", "THEN", "ELSE", "END"),
+    }
 )
 _SYMBOLS: Final = frozenset(
     ["=", "<", ">", "<=", ">=", "<>", "+", "-", "*", "||", "(", ")", ","]
