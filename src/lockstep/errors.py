@@ -400,9 +400,7 @@ class Unmappable(MoveError):
     """
 
     code = "LS-6001"
-    default_hint = (
-        "give the column another type in the plan, or on_dirt = 'quarantine'"
-    )
+    default_hint = "give the column another type in the plan, or on_dirt = 'quarantine'"
 
 
 class VerificationFailed(MoveError):

@@ -34,8 +34,8 @@ from .write_cases import ADD, CREATE, RAISE, Held, adding, queued, rows, with_pa
 
 
 @pytest.fixture
-def parts(db: Database) -> Database:
-    return with_parts(db)
+def parts(make_database: MakeDatabase, lockstep_engine: str) -> Database:
+    return with_parts(make_database, lockstep_engine)
 
 
 def test_it_returns_what_the_function_returns_and_others_see_the_row(

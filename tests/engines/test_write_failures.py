@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from lockstep.contrib.pytest.databases import MakeDatabase
 from lockstep.contrib.pytest.faults import KillAfter
 from lockstep.engine import Database, Unit
 from lockstep.errors import Busy, CheckFailed, ConnectionLost, StorageFailed
@@ -16,8 +17,8 @@ from .write_cases import ADD, Held, adding, queued, rows, with_parts
 
 
 @pytest.fixture
-def parts(db: Database) -> Database:
-    return with_parts(db)
+def parts(make_database: MakeDatabase, lockstep_engine: str) -> Database:
+    return with_parts(make_database, lockstep_engine)
 
 
 _FOR_EVER = """
@@ -40,8 +41,9 @@ for number in range(30):
 
 
 def test_no_acknowledged_write_is_lost_by_a_kill(
-    parts: Database, db_url: str, kill_after: KillAfter
+    parts: Database, kill_after: KillAfter
 ) -> None:
+    db_url = parts.url.unmasked()
     parts.write(
         lambda u: u.execute(
             "CREATE TABLE ack (who INTEGER, n INTEGER, UNIQUE (who, n))"

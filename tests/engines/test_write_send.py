@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lockstep.contrib.pytest.databases import MakeDatabase
 from lockstep.engine import Database, Unit, classify
 from lockstep.errors import Duplicate, InvalidStatement
 
@@ -20,8 +21,8 @@ from .write_cases import ADD, Held, queued, rows, with_parts
 
 
 @pytest.fixture
-def parts(db: Database) -> Database:
-    return with_parts(db)
+def parts(make_database: MakeDatabase, lockstep_engine: str) -> Database:
+    return with_parts(make_database, lockstep_engine)
 
 
 def test_what_was_sent_is_seen_by_what_needs_an_answer(parts: Database) -> None:
@@ -92,7 +93,7 @@ _STEPS = st.lists(
 
 
 @settings(
-    max_examples=25,
+    max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

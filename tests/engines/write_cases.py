@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from lockstep.contrib.pytest.databases import MakeDatabase
 from lockstep.engine import Database, Unit
 
 CREATE = "CREATE TABLE part (id INTEGER PRIMARY KEY, n INTEGER NOT NULL CHECK (n >= 0))"
@@ -29,8 +30,13 @@ def rows(db: Database) -> dict[int, int]:
     return db.read(read)
 
 
-def with_parts(db: Database) -> Database:
-    """Make the table, with one row."""
+def with_parts(make_database: MakeDatabase, engine: str) -> Database:
+    """Make the table, with one row.
+
+    A batch stays open until nobody waits, so that those who queue behind a function
+    that is held up share its transaction on a slow machine too.
+    """
+    db = make_database(engine, write={"batch_s_max": 10})
     db.write(lambda unit: unit.execute(CREATE))
     db.write(adding(1))
     return db

@@ -30,6 +30,7 @@ SENT_MAX = 10_000
 _SET = f"SAVEPOINT {SAVEPOINT}"
 _RELEASE = f"RELEASE SAVEPOINT {SAVEPOINT}"
 _UNDO = f"ROLLBACK TO SAVEPOINT {SAVEPOINT}"
+_BACK: list[Statement] = [(_UNDO, None), (_RELEASE, None)]
 
 Failures = list[tuple["Job", BaseException]]
 
@@ -86,12 +87,10 @@ class PipelineFence:
     """Savepoints where they are needed, and as few round trips as can be.
 
     Args:
-        command: As for ``SavepointFence``.
-        pipeline: On the same connection.
+        pipeline: On the connection whose transaction is shared.
     """
 
-    def __init__(self, command: Callable[[str], Any], pipeline: Pipeline) -> None:
-        self._command = command
+    def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._waiting: list[tuple[Job, list[Statement]]] = []
         self._statements = 0
@@ -107,9 +106,7 @@ class PipelineFence:
         """Release the savepoint, or let the function's statements wait."""
         sent = unit.take_sent()
         if self._inside:
-            if sent:
-                self._run(sent)
-            self._command(_RELEASE)
+            self._run([*sent, (_RELEASE, None)])
         elif sent:
             self._waiting.append((job, sent))
             self._statements += len(sent)
@@ -119,8 +116,7 @@ class PipelineFence:
     def undo(self, unit: Unit) -> None:
         """Return to the savepoint, or forget what was not sent yet."""
         if self._inside:
-            self._command(_UNDO)
-            self._command(_RELEASE)
+            self._run(_BACK)
 
     def settle(self) -> Failures:
         """Send what waits; return the functions whose statements failed."""
@@ -132,7 +128,7 @@ class PipelineFence:
         """Make the connection ready for a statement whose answer is needed."""
         if not self._inside:
             self._flush()
-            self._command(_SET)
+            self._run([(_SET, None)])
             self._inside = True
         if sent:
             self._run(sent)
@@ -150,13 +146,12 @@ class PipelineFence:
         for _, sent in waiting:
             together += sent
         together.append((f"RELEASE SAVEPOINT {GROUP_SAVEPOINT}", None))
-        if self._pipeline.run(together) is None:
+        if self._pipeline.run(together, prepared=True) is None:
             return
-        self._command(f"ROLLBACK TO SAVEPOINT {GROUP_SAVEPOINT}")
-        self._command(f"RELEASE SAVEPOINT {GROUP_SAVEPOINT}")
+        self._run([(f"ROLLBACK TO SAVEPOINT {GROUP_SAVEPOINT}", None)])
         for job, sent in waiting:
             error = self._pipeline.run([(_SET, None), *sent, (_RELEASE, None)])
             if error is not None:
-                self._command(_UNDO)
-                self._command(_RELEASE)
+                self._run(_BACK)
                 self._failures.append((job, named(error)))
+        self._run([(f"RELEASE SAVEPOINT {GROUP_SAVEPOINT}", None)])

@@ -34,6 +34,8 @@ _UNKNOWN_STATEMENT = "26000"
 
 _Encoded = tuple[bytes, Sequence[Any], tuple[int, ...], Sequence[Any]]
 """Text, values, their types and formats."""
+_Names = dict[tuple[bytes, tuple[int, ...]], bytes]
+"""Text and types of what is prepared on a connection, and its name there."""
 
 
 class Pipeline:
@@ -51,19 +53,27 @@ class Pipeline:
         self._adapter: Any = adapt.Transformer(driver)
         self._names = _prepared.setdefault(driver, {}) if prepares else None
 
-    def run(self, statements: Sequence[Statement]) -> Exception | None:
+    def run(
+        self, statements: Sequence[Statement], *, prepared: bool = False
+    ) -> Exception | None:
         """Run all, or up to the first that fails; return its error.
 
         After an error the transaction is in the failed state, as after any other.
+
+        Args:
+            statements: In their order.
+            prepared: Whether texts that repeat stay prepared. psycopg drops every
+                prepared statement of a connection after a rollback, ours too, so
+                whoever says True must be able to run the statements again.
 
         Raises:
             psycopg.OperationalError: The connection is lost.
         """
         encoded = [self._encode(*statement) for statement in statements]
-        error: Exception | None = self._driver.wait(self._exchange(encoded))
-        if self._names and getattr(error, "sqlstate", None) == _UNKNOWN_STATEMENT:
-            # psycopg drops every prepared statement after a rollback, ours too.
-            self._names.clear()
+        names = self._names if prepared else None
+        error: Exception | None = self._driver.wait(self._exchange(encoded, names))
+        if names and getattr(error, "sqlstate", None) == _UNKNOWN_STATEMENT:
+            names.clear()
         return error
 
     def _encode(self, sql: str, parameters: Mapping[str, Any] | None) -> _Encoded:
@@ -76,72 +86,72 @@ class Pipeline:
         dumped = self._adapter.dump_sequence(values, [PyFormat.AUTO] * len(values))
         return text, dumped, self._adapter.types, self._adapter.formats
 
-    def _exchange(self, encoded: Sequence[_Encoded]) -> Generator[Any, Any, Any]:
+    def _exchange(
+        self, encoded: Sequence[_Encoded], names: _Names | None
+    ) -> Generator[Any, Any, Exception | None]:
         """Send and receive; a generator that yields what it waits for."""
         from psycopg.waiting import Wait
 
         connection: Any = self._driver.pgconn
         connection.enter_pipeline_mode()
         try:
-            new = self._send(connection, encoded)
+            new = _send(connection, encoded, names)
             connection.pipeline_sync()
             while connection.flush():
                 yield Wait.RW
                 connection.consume_input()
-            return (yield from self._receive(connection, new))
+            return (yield from _receive(connection, names, new))
         finally:
             connection.exit_pipeline_mode()
 
-    def _send(self, connection: Any, encoded: Sequence[_Encoded]) -> list[_Prepared]:
-        """Queue everything; return what is prepared on the way, in its order."""
-        names = self._names
-        new: dict[_Prepared, bytes] = {}
-        if names is not None:
-            repeated = Counter((text, types) for text, _, types, _ in encoded)
-            for key, count in repeated.items():
-                room = len(names) + len(new) < PREPARED_MAX
-                if count >= PREPARED_FROM and key not in names and room:
-                    new[key] = b"lockstep_%d" % (len(names) + len(new))
-                    connection.send_prepare(new[key], key[0], key[1])
-        for text, values, types, formats in encoded:
-            name = None
-            if names is not None:
-                name = names.get((text, types)) or new.get((text, types))
-            if name is None:
-                connection.send_query_params(text, values, types, formats)
-            else:
-                connection.send_query_prepared(name, values, formats)
-        self._new = new
-        return list(new)
 
-    def _receive(
-        self, connection: Any, new: list[_Prepared]
-    ) -> Generator[Any, Any, Exception | None]:
-        from psycopg import errors, pq
-        from psycopg.waiting import Wait
-
-        status = pq.ExecStatus
-        error: Exception | None = None
-        received = 0
-        while True:
-            while connection.is_busy():
-                yield Wait.R
-                connection.consume_input()
-            result = connection.get_result()
-            if result is None:  # the end of one statement's results
-                continue
-            if result.status == status.PIPELINE_SYNC:
-                return error
-            if result.status == status.FATAL_ERROR and error is None:
-                error = errors.error_from_result(result)
-            elif received < len(new) and self._names is not None and error is None:
-                self._names[new[received]] = self._new[new[received]]
-            received += 1
+def _send(connection: Any, encoded: Sequence[_Encoded], names: _Names | None) -> _Names:
+    """Queue everything; return what is prepared on the way, in its order."""
+    new: _Names = {}
+    if names is not None:
+        repeated = Counter((text, types) for text, _, types, _ in encoded)
+        for key, count in repeated.items():
+            room = len(names) + len(new) < PREPARED_MAX
+            if count >= PREPARED_FROM and key not in names and room:
+                new[key] = b"lockstep_%d" % (len(names) + len(new))
+                connection.send_prepare(new[key], key[0], key[1])
+    known = {**names, **new} if names is not None else {}
+    for text, values, types, formats in encoded:
+        name = known.get((text, types))
+        if name is None:
+            connection.send_query_params(text, values, types, formats)
+        else:
+            connection.send_query_prepared(name, values, formats)
+    return new
 
 
-_Prepared = tuple[bytes, tuple[int, ...]]
+def _receive(
+    connection: Any, names: _Names | None, new: _Names
+) -> Generator[Any, Any, Exception | None]:
+    """Take the results; return the first error; note what is prepared now."""
+    from psycopg import errors, pq
+    from psycopg.waiting import Wait
 
-_prepared: WeakKeyDictionary[Any, dict[_Prepared, bytes]] = WeakKeyDictionary()
+    status = pq.ExecStatus
+    error: Exception | None = None
+    preparing = iter(new.items())
+    while True:
+        while connection.is_busy():
+            yield Wait.R
+            connection.consume_input()
+        result = connection.get_result()
+        if result is None:  # the end of one statement's results
+            continue
+        if result.status == status.PIPELINE_SYNC:
+            return error
+        if result.status == status.FATAL_ERROR and error is None:
+            error = errors.error_from_result(result)
+        prepared = next(preparing, None)
+        if prepared is not None and names is not None and error is None:
+            names[prepared[0]] = prepared[1]
+
+
+_prepared: WeakKeyDictionary[Any, _Names] = WeakKeyDictionary()
 _texts: dict[str, tuple[bytes, tuple[str, ...]]] = {}
 
 

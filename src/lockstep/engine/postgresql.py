@@ -134,15 +134,11 @@ class PostgresqlBackend:
 
     def fence(self, driver: Any) -> Fence:
         """Return what keeps functions of one transaction apart."""
-
-        def command(sql: str) -> None:
-            driver.execute(sql, prepare=False)
-
         pipeline = Pipeline(driver, prepares=not self.behind_pooler)
         if not self.in_transaction(driver):
             # psycopg begins with the first statement it sends; ours go past it.
             pipeline.run([("BEGIN", None)])
-        return PipelineFence(command, pipeline)
+        return PipelineFence(pipeline)
 
     def in_transaction(self, driver: Any) -> bool:
         """Say whether a transaction is open, also one that failed."""
