@@ -93,7 +93,7 @@ class Trap:
 
 OFF = "PRAGMA foreign_keys = OFF;"
 
-TRAPS = [
+TRAPS: list[Trap] = [
     Trap(
         "rollback journal",
         "",
@@ -172,3 +172,191 @@ TRAPS = [
         {("unindexed-foreign-keys", "warning", "orders.customer_id")},
     ),
 ]
+
+MONEY = "CREATE TABLE parts (id INTEGER PRIMARY KEY, {column} {type});"
+EVENTS = "CREATE TABLE events (id INTEGER PRIMARY KEY, {column} {type});"
+
+VALUE_TRAPS = [
+    Trap(
+        "money in REAL",
+        MONEY.format(column="unit_price", type="REAL")
+        + "INSERT INTO parts (unit_price) VALUES (89.99), (1.5)",
+        {("real-money", "warning", "parts.unit_price")},
+    ),
+    Trap(
+        "a total with cents",
+        MONEY.format(column="total", type="DOUBLE")
+        + "INSERT INTO parts (total) VALUES (89.99), (0.1), (17.25)",
+        {("real-money", "warning", "parts.total")},
+    ),
+    Trap(
+        "money in a DECIMAL column",
+        MONEY.format(column="cost", type="DECIMAL(10, 2)")
+        + "INSERT INTO parts (cost) VALUES (89.99), (1.5)",
+        {("real-money", "notice", "trap.db")},
+    ),
+    Trap(
+        "money as text",
+        MONEY.format(column="unit_cost", type="TEXT")
+        + "INSERT INTO parts (unit_cost) VALUES ('89.99'), ('9.50'), (NULL), ('')",
+        {("text-numbers", "warning", "parts.unit_cost")},
+    ),
+    Trap(
+        "seconds and milliseconds in one column",
+        EVENTS.format(column="created_at", type="INTEGER")
+        + "INSERT INTO events (created_at) VALUES (1750000000), (1750000000123)",
+        {
+            ("mixed-epochs", "problem", "events.created_at"),
+            ("four-byte-epochs", "notice", "trap.db"),
+        },
+    ),
+    Trap(
+        "ISO text and seconds in a DATETIME column",
+        EVENTS.format(column="happened", type="DATETIME")
+        + "INSERT INTO events (happened) VALUES ('2026-01-02 03:04:05'), (1750000000)",
+        {
+            ("mixed-epochs", "problem", "events.happened"),
+            ("naive-timestamps", "notice", "trap.db"),
+        },
+    ),
+    Trap(
+        "Julian days and ISO text",
+        EVENTS.format(column="last_seen", type="")
+        + "INSERT INTO events (last_seen) VALUES (2460000.5), ('2026-01-02T03:04:05Z')",
+        {("mixed-epochs", "problem", "events.last_seen")},
+    ),
+    Trap(
+        "texts with and without an offset",
+        EVENTS.format(column="created_at", type="TEXT")
+        + "INSERT INTO events (created_at) VALUES ('2026-01-02T03:04:05+01:00'),"
+        " ('2026-01-02T03:04:05')",
+        {
+            ("mixed-epochs", "warning", "events.created_at"),
+            ("naive-timestamps", "notice", "trap.db"),
+        },
+    ),
+    Trap(
+        "seconds and milliseconds in one table",
+        """CREATE TABLE events (id INTEGER PRIMARY KEY, created_at BIGINT,
+           updated_at BIGINT);
+           INSERT INTO events VALUES (1, 1750000000, 1750000000123)""",
+        {("mixed-epochs", "warning", "events")},
+    ),
+    Trap(
+        "moments as integers",
+        EVENTS.format(column="created_at", type="INTEGER")
+        + "INSERT INTO events (created_at) VALUES (1750000000)",
+        {("four-byte-epochs", "notice", "trap.db")},
+    ),
+    Trap(
+        "moments as text without an offset",
+        EVENTS.format(column="created_at", type="TIMESTAMP DEFAULT CURRENT_TIMESTAMP")
+        + "INSERT INTO events (id) VALUES (1)",
+        {("naive-timestamps", "notice", "trap.db")},
+    ),
+    Trap(
+        "text that is no UTF-8",
+        "UPDATE orders SET note = CAST(x'4DFC6C6C6572' AS TEXT) WHERE id = 4",
+        {("invalid-text", "problem", "orders.note")},
+    ),
+    Trap(
+        "text with a NUL",
+        "UPDATE orders SET note = 'a' || char(0) || 'b' WHERE id IN (4, 5)",
+        {("invalid-text", "warning", "orders.note")},
+    ),
+    Trap(
+        "text that is too long",
+        f"UPDATE customers SET email = '{'x' * 81}' WHERE id = 3",
+        {("too-long-text", "warning", "customers.email")},
+    ),
+    Trap(
+        "a document that is no JSON",
+        """CREATE TABLE settings (id INTEGER PRIMARY KEY, value JSON);
+           INSERT INTO settings (value) VALUES ('{"a": 1}'), ('{a: 1')""",
+        {("invalid-json", "warning", "settings.value")},
+    ),
+    Trap(
+        "names called nan",
+        "UPDATE customers SET name = 'nan' WHERE id < 4",
+        {("missing-as-text", "warning", "customers.name")},
+    ),
+    Trap(
+        "one text that may be a name",
+        "UPDATE customers SET name = 'Null' WHERE id = 4;"
+        "UPDATE customers SET name = 'NULL' WHERE id = 5",
+        {("missing-as-text", "notice", "customers.name")},
+    ),
+    Trap(
+        "an integer above 31 bits",
+        "UPDATE orders SET total_cents = 3000000000 WHERE id = 4",
+        {("integer-range", "notice", "trap.db")},
+    ),
+    Trap(
+        "the last rowid",
+        "INSERT INTO customers VALUES (9223372036854775807, 'n', 'e', 1, '')",
+        {("integer-range", "problem", "customers.id")},
+        also=frozenset({("integer-range", "notice", "trap.db")}),
+    ),
+]
+
+SCHEMA_TRAPS = [
+    Trap(
+        "called unique, with duplicates",
+        """CREATE INDEX customers_name_unq ON customers (name);
+           UPDATE customers SET name = 'Ann' WHERE id IN (1, 2)""",
+        {("unique-in-name-only", "problem", "customers: customers_name_unq")},
+    ),
+    Trap(
+        "called unique, without duplicates",
+        "CREATE INDEX uq_customers_name ON customers (name)",
+        {("unique-in-name-only", "warning", "customers: uq_customers_name")},
+    ),
+    Trap(
+        "said to be unique in a comment",
+        "CREATE INDEX by_name ON customers (name /* unique per customer */)",
+        {("unique-in-name-only", "warning", "customers: by_name")},
+    ),
+    Trap(
+        "a column said to be unique in a comment",
+        """CREATE TABLE users (
+             id INTEGER PRIMARY KEY,
+             login TEXT NOT NULL, -- must be unique
+             nick TEXT NOT NULL UNIQUE -- unique as well
+           )""",
+        {("unique-in-name-only", "warning", "users.login")},
+    ),
+    Trap(
+        "a table without a primary key",
+        "CREATE TABLE log (line TEXT)",
+        {("no-primary-key", "notice", "trap.db")},
+    ),
+    Trap(
+        "NULL in a primary key",
+        """CREATE TABLE codes (code TEXT PRIMARY KEY, meaning TEXT);
+           INSERT INTO codes VALUES ('a', 'one'), (NULL, 'two'), (NULL, 'three')""",
+        {("null-in-primary-key", "problem", "codes.code")},
+    ),
+    Trap(
+        "an index that another begins with",
+        "CREATE INDEX by_customer_and_note ON orders (customer_id, note)",
+        {("redundant-indexes", "notice", "trap.db")},
+    ),
+    Trap(
+        "names alike in the first 63 bytes",
+        f"CREATE TABLE t{'x' * 63}a (id INTEGER PRIMARY KEY);"
+        f"CREATE TABLE t{'x' * 63}b (id INTEGER PRIMARY KEY)",
+        {("long-names", "warning", "trap.db")},
+    ),
+    Trap(
+        "never analysed",
+        """DROP TABLE sqlite_stat1;
+           CREATE TABLE readings (id INTEGER PRIMARY KEY, sensor INTEGER, value REAL);
+           CREATE INDEX by_sensor ON readings (sensor);
+           CREATE INDEX by_value ON readings (value);
+           WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 10000)
+           INSERT INTO readings SELECT i, i % 7, i / 3.0 FROM n""",
+        {("stale-statistics", "notice", "trap.db")},
+    ),
+]
+
+TRAPS += VALUE_TRAPS + SCHEMA_TRAPS

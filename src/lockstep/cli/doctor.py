@@ -77,6 +77,13 @@ _FINDING_KEYS = (
     metavar="N",
     help="Rows of each table whose values are looked at.",
 )
+@option(
+    "--processes",
+    type=plain_click.IntRange(min=1),
+    metavar="N",
+    help="Processes of the application, each with a pool of its own.  [default: "
+    "WEB_CONCURRENCY and the like, else 1]",
+)
 def doctor(
     run: Run,
     *,
@@ -86,6 +93,7 @@ def doctor(
     lists: bool,
     limit_s: float,
     rows: int,
+    processes: int | None,
 ) -> None:
     """Look at a SQLite file, a PostgreSQL database or a project, and say what is wrong.
 
@@ -106,6 +114,7 @@ def doctor(
         skip=skip,
         limits=limits,
         settings=None if target else run.settings,
+        processes=processes,
     )
     run.output.result(report.to_json(), lambda page: draw(page, report))
     if not report.is_healthy:

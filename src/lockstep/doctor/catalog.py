@@ -61,6 +61,9 @@ class Index:
         partial: Whether it covers some rows only.
         comment: The comment on it; empty on SQLite.
         declared: Whether somebody wrote it; False for those that a constraint made.
+        special: Whether it is no plain tree over the columns: another method, order,
+            collation or operators.
+        valid: Whether queries may use it (PostgreSQL).
     """
 
     name: str
@@ -69,6 +72,8 @@ class Index:
     partial: bool = False
     comment: str = ""
     declared: bool = True
+    special: bool = False
+    valid: bool = True
 
 
 @dataclass(frozen=True, slots=True)

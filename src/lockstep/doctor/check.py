@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lockstep.doctor.findings import Finding, Severity
 
 if TYPE_CHECKING:
+    from lockstep.doctor.postgresql.context import PostgresqlContext
     from lockstep.doctor.sqlite.context import SqliteContext
 
 TargetKind = Literal["sqlite", "postgresql", "project"]
@@ -63,7 +64,7 @@ class Check:
     looks_for: str
     why: str
     sqlite: Callable[[SqliteContext], Findings] | None = None
-    postgresql: Callable[[Any], Findings] | None = None
+    postgresql: Callable[[PostgresqlContext], Findings] | None = None
     project: Callable[[Any], Findings] | None = None
     repair: Callable[[Finding], Repair] | None = None
 

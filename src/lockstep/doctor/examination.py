@@ -12,19 +12,29 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lockstep.doctor.check import Check, TargetKind
+from lockstep.doctor.check import Check, Findings, TargetKind
 from lockstep.doctor.checks.readable import CHECK as READABLE
 from lockstep.doctor.findings import Finding, ranked
 from lockstep.doctor.limits import Limits, OutOfTime
+from lockstep.doctor.postgresql.context import PostgresqlContext, connected
 from lockstep.doctor.registry import choose
-from lockstep.doctor.report import CheckRun, Outcome, Report, joined
+from lockstep.doctor.report import CheckRun, Outcome, Report
 from lockstep.doctor.sqlite.context import SqliteContext
 from lockstep.doctor.sqlite.opening import opened
 from lockstep.doctor.targets import Target, parse_target
-from lockstep.errors import Unexaminable
+from lockstep.engine import classify
+from lockstep.errors import (
+    AccessDenied,
+    Busy,
+    ConnectionLost,
+    LockstepError,
+    Timeout,
+    Unexaminable,
+)
 
 if TYPE_CHECKING:
     import os
@@ -47,6 +57,7 @@ def examine(
     skip: Iterable[str] = (),
     limits: Limits | None = None,
     settings: Settings | None = None,
+    processes: int | None = None,
     on_check: OnCheck = _silent,
 ) -> Report:
     """Look at a SQLite file, a PostgreSQL database or a project; change nothing.
@@ -57,6 +68,7 @@ def examine(
         skip: Names of checks to leave out.
         limits: What it may cost.
         settings: Of the project the database belongs to; tells what is promised.
+        processes: How many processes of the application there will be.
         on_check: Told ``(check, target)`` before each check.
 
     Raises:
@@ -70,39 +82,41 @@ def examine(
         for finding in report.findings:
             print(finding.severity, finding.subject, finding.what)
     """
-    chosen = choose(checks, skip)
-    parsed = parse_target(target)
-    return joined(
-        [
-            _examine_one(one, chosen, limits or Limits(), settings, on_check)
-            for one in [parsed]
-        ]
+    order = _Order(
+        choose(checks, skip), limits or Limits(), settings, processes, on_check
     )
+    return _examine_one(parse_target(target), order)
 
 
-def _examine_one(
-    target: Target,
-    checks: Sequence[Check],
-    limits: Limits,
-    settings: Settings | None,
-    on_check: OnCheck,
-) -> Report:
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What was ordered, for every target alike."""
+
+    checks: Sequence[Check]
+    limits: Limits
+    settings: Settings | None
+    processes: int | None
+    on_check: OnCheck
+
+    def of_kind(self, kind: TargetKind) -> list[Check]:
+        """Return the checks that know this kind of target."""
+        return [check for check in self.checks if kind in check.kinds()]
+
+
+def _examine_one(target: Target, order: _Order) -> Report:
+    if target.kind == "postgresql":
+        assert target.url is not None, "a server has a URL"
+        return _examine_server(target.url, order)
     assert target.path is not None, "a file has a path"
-    return _examine_file(target.path, checks, limits, settings, on_check)
+    return _examine_file(target.path, order)
 
 
-def _examine_file(
-    path: Path,
-    checks: Sequence[Check],
-    limits: Limits,
-    settings: Settings | None,
-    on_check: OnCheck,
-) -> Report:
+def _examine_file(path: Path, order: _Order) -> Report:
     try:
-        with opened(path, timeout_s=limits.busy_s) as database:
-            context = SqliteContext(path, database, limits, settings)
-            runner = Runner(str(path), on_check)
-            for check in _of_kind(checks, "sqlite"):
+        with opened(path, timeout_s=order.limits.busy_s) as database:
+            context = SqliteContext(path, database, order.limits, order.settings)
+            runner = Runner(str(path), order.on_check)
+            for check in order.of_kind("sqlite"):
                 context.start()
                 assert check.sqlite is not None, "it was chosen by kind"
                 runner.run(check, check.sqlite, context)
@@ -119,8 +133,28 @@ def _examine_file(
         return Report((str(path),), (found,), (run,))
 
 
-def _of_kind(checks: Sequence[Check], kind: TargetKind) -> list[Check]:
-    return [check for check in checks if kind in check.kinds()]
+def _examine_server(url: DatabaseUrl, order: _Order) -> Report:
+    with connected(url) as connection:
+        context = PostgresqlContext(
+            url, connection, order.limits, order.settings, order.processes
+        )
+        runner = Runner(str(url), order.on_check)
+        for check in order.of_kind("postgresql"):
+            assert check.postgresql is not None, "it was chosen by kind"
+            runner.run(check, _in_transaction(check.postgresql), context)
+        return runner.report()
+
+
+def _in_transaction(
+    examine: Callable[[PostgresqlContext], Findings],
+) -> Callable[[PostgresqlContext], Findings]:
+    """Return the check as one that runs in a read-only transaction of its own."""
+
+    def run(context: PostgresqlContext) -> Findings:
+        with context.transaction():
+            yield from examine(context)
+
+    return run
 
 
 class Runner:
@@ -149,6 +183,12 @@ class Runner:
             outcome, reason = _of_sqlite(error)
         except PermissionError as error:
             outcome, reason = "refused", f"{error.filename}: {error.strerror}"
+        except Exception as error:
+            # Only what a server refuses is expected here; a bug of ours is raised.
+            known = classify(error)
+            if known is None:
+                raise
+            outcome, reason = _of_server(known)
         self._findings += found
         elapsed_s = time.monotonic() - started_s
         self._runs.append(
@@ -165,6 +205,16 @@ class Runner:
     def report(self) -> Report:
         """Return what was found so far."""
         return Report((self._target,), tuple(ranked(self._findings)), tuple(self._runs))
+
+
+def _of_server(error: LockstepError) -> tuple[Outcome, str]:
+    if isinstance(error, ConnectionLost):
+        raise error
+    if isinstance(error, AccessDenied):
+        return "refused", error.message
+    if isinstance(error, Timeout | Busy):
+        return "incomplete", error.message
+    return "failed", error.message
 
 
 def _of_sqlite(error: sqlite3.Error) -> tuple[Outcome, str]:

@@ -52,8 +52,7 @@ _NOT_TIME = frozenset(
         *("zone", "timezone", "tz", "by", "id", "count", "type", "format", "spent"),
         *("duration", "elapsed", "total", "run", "delta", "offset", "interval"),
         *("amount", "number", "name", "flag", "status", "policy", "is", "has", "days"),
-        *("hours", "minutes", "seconds", "ms", "timeout", "limit", "unit", "user"),
-        *("order", "rank", "position", "lat", "lon", "lng", "precision", "price"),
+        *("hours", "minutes", "seconds", "ms", "timeout", "limit", "unit", "precision"),
     }
 )
 _QUANTITY = frozenset(

@@ -6,7 +6,8 @@ from collections import Counter
 
 from lockstep.doctor.catalog import ForeignKey, Table
 from lockstep.doctor.check import Check, Findings
-from lockstep.doctor.findings import EXAMPLES_MAX, counted
+from lockstep.doctor.findings import EXAMPLES_MAX, Finding, counted
+from lockstep.doctor.postgresql.context import PostgresqlContext
 from lockstep.doctor.sqlite.context import SqliteContext
 from lockstep.schema.names import quote_identifier as quoted
 
@@ -62,19 +63,20 @@ def _by_query(context: SqliteContext, table: Table, key: ForeignKey) -> Findings
         yield _finding(table, key, count, [])
 
 
-def _orphan_condition(key: ForeignKey) -> str:
+def _orphan_condition(key: ForeignKey, parent: str = "") -> str:
     given = " AND ".join(f"child.{quoted(c)} IS NOT NULL" for c in key.columns)
     same = " AND ".join(
         f"parent.{quoted(other)} = child.{quoted(own)}"
         for own, other in zip(key.columns, key.parent_columns, strict=True)
     )
     return (
-        f"{given} AND NOT EXISTS (SELECT 1 FROM {quoted(key.parent)} AS parent"
+        f"{given} AND NOT EXISTS (SELECT 1 FROM {parent or quoted(key.parent)} AS "
+        "parent"
         f" WHERE {same})"
     )
 
 
-def _finding(table: Table, key: ForeignKey, count: int, rowids: list[int]):
+def _finding(table: Table, key: ForeignKey, count: int, rowids: list[int]) -> Finding:
     columns, others = ", ".join(key.columns), ", ".join(key.parent_columns)
     return CHECK.finding(
         "problem",
@@ -96,10 +98,36 @@ def _finding(table: Table, key: ForeignKey, count: int, rowids: list[int]):
     )
 
 
+def examine_postgresql(context: PostgresqlContext) -> Findings:
+    """Count the orphans of keys that were added NOT VALID; the others have none."""
+    for table in context.tables:
+        for key in table.foreign_keys:
+            parent = context.catalog.table(key.parent)
+            if key.validated or parent is None:
+                continue
+            condition = _orphan_condition(key, context.quoted(parent))
+            count = context.value(
+                f"SELECT count(*) FROM {context.quoted(table)} AS child WHERE "
+                f"{condition}"
+            )
+            if count:
+                yield _finding(table, key, count, [])
+            else:
+                yield CHECK.finding(
+                    "notice",
+                    f"{table.name}: {key.name}",
+                    "the foreign key is NOT VALID, and no row breaks it",
+                    mend="let the server check it",
+                    command=f"ALTER TABLE {context.quoted(table)} VALIDATE CONSTRAINT "
+                    f"{context.name(key.name)}",
+                )
+
+
 CHECK = Check(
     name="orphans",
     looks_for="Rows whose foreign key points at nothing, composite keys included.",
     why="A join drops such rows silently, the application meets a missing object, and "
     "another database refuses them when they are moved.",
     sqlite=examine,
+    postgresql=examine_postgresql,
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lockstep.doctor.catalog import ForeignKey, Table
 from lockstep.doctor.check import Check, Findings, Repair
-from lockstep.doctor.findings import Finding
+from lockstep.doctor.findings import Finding, counted
+from lockstep.doctor.postgresql.context import PostgresqlContext
 from lockstep.doctor.sqlite.context import SqliteContext
 from lockstep.schema import constraint_name
 from lockstep.schema.names import quote_identifier as quoted
@@ -21,6 +22,20 @@ def examine(context: SqliteContext) -> Findings:
                 yield _finding(table, key, context.row_count(table))
 
 
+def examine_postgresql(context: PostgresqlContext) -> Findings:
+    """Find foreign keys whose rows can only be found by reading the table."""
+    for table in context.tables:
+        for key in table.foreign_keys:
+            if table.leading(key.columns) is None:
+                rows = table.rows_estimate
+                if rows is None:  # never analysed
+                    rows = context.row(
+                        "SELECT count(*) FROM (SELECT FROM {t} LIMIT 100000) AS s",
+                        table,
+                    )[0]
+                yield _finding(table, key, rows)
+
+
 def _finding(table: Table, key: ForeignKey, rows: int) -> Finding:
     columns = ", ".join(key.columns)
     acts = key.on_delete in ("CASCADE", "SET NULL", "SET DEFAULT")
@@ -31,7 +46,7 @@ def _finding(table: Table, key: ForeignKey, rows: int) -> Finding:
         if len(key.columns) == 1
         else f"{table.name} ({columns})",
         f"no index finds the rows that point at one of {key.parent}; the table has "
-        f"{rows:,} rows" + (f", ON DELETE {key.on_delete}" if acts else ""),
+        f"{counted(rows, 'row')}" + (f", ON DELETE {key.on_delete}" if acts else ""),
         mend="make an index on the column",
         command=f"CREATE INDEX {quoted(name)} ON {quoted(table.name)} "
         f"({', '.join(map(quoted, key.columns))})",
@@ -60,5 +75,6 @@ CHECK = Check(
     why="Every DELETE or key change of a parent row, and every join from it, reads the "
     "whole child table, while the write lock is held.",
     sqlite=examine,
+    postgresql=examine_postgresql,
     repair=repair,
 )

@@ -58,7 +58,7 @@ def aggregates(
         row: What of each row the aggregates see; computed once per row.
     """
     rows_max = context.limits.rows_max
-    if not table.has_rowid or _hides_rowid(table):
+    if not table.has_rowid or hides_rowid(table):
         source = f"SELECT {row} FROM {quoted(table.name)} LIMIT {rows_max}"
         yield from _at_once(context, source, expressions, progress, rows_max)
         return
@@ -103,6 +103,6 @@ def _at_once(
         yield values
 
 
-def _hides_rowid(table: Table) -> bool:
+def hides_rowid(table: Table) -> bool:
     """Return whether a column of that name hides the row's number."""
     return table.column("rowid") is not None and table.primary_key != ("rowid",)

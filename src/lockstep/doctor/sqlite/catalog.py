@@ -77,7 +77,9 @@ def _indexes(
     for _, name, unique, origin, partial in connection.execute(
         f"PRAGMA index_list({quoted(table)})"
     ).fetchall():
-        parts = connection.execute(f"PRAGMA index_info({quoted(name)})").fetchall()
+        # seqno, column number, name, descending, collation, part of the key
+        rows = connection.execute(f"PRAGMA index_xinfo({quoted(name)})").fetchall()
+        parts = [row for row in rows if row[5]]
         found.append(
             Index(
                 name=name,
@@ -85,6 +87,7 @@ def _indexes(
                 unique=bool(unique),
                 partial=bool(partial),
                 declared=origin == "c",
+                special=any(row[3] or row[4] != "BINARY" for row in parts),
             )
         )
     own = next((c for c in columns if [c.name] == key), None)

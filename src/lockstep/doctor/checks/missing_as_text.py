@@ -1,0 +1,76 @@
+"""'nan', 'NULL' and 'undefined' where NULL was meant."""
+
+from __future__ import annotations
+
+from lockstep.doctor.catalog import Column, Table
+from lockstep.doctor.check import Check, Findings
+from lockstep.doctor.findings import Finding, counted
+from lockstep.doctor.sqlite.bites import Progress, aggregates
+from lockstep.doctor.sqlite.context import SqliteContext
+from lockstep.schema.names import quote_identifier as quoted
+
+CERTAIN = ("nan", "NaN", "NaT", "<NA>", "[object Object]", "\\N")
+"""Nobody but a program writes these."""
+POSSIBLE = ("NULL", "null", "undefined")
+"""These may be names or words of their own."""
+
+
+def examine(context: SqliteContext) -> Findings:
+    """Count texts that programs write for a value they do not have."""
+    for table in context.tables:
+        columns = [c for c in table.columns if c.family in ("text", "other")]
+        progress = Progress()
+        counts = [[0, 0] for _ in columns]
+        expressions = [
+            f"sum({quoted(column.name)} IN ({_listed(marks)}))"
+            for column in columns
+            for marks in (CERTAIN, POSSIBLE)
+        ]
+        if not expressions:
+            continue
+        for values in aggregates(context, table, expressions, progress):
+            for position, count in enumerate(counts):
+                count[0] += values[2 * position] or 0
+                count[1] += values[2 * position + 1] or 0
+        for column, (certain, possible) in zip(columns, counts, strict=True):
+            if certain + possible:
+                yield _finding(context, table, column, certain, possible, progress)
+
+
+def _finding(
+    context: SqliteContext,
+    table: Table,
+    column: Column,
+    certain: int,
+    possible: int,
+    progress: Progress,
+) -> Finding:
+    condition = f"{quoted(column.name)} IN ({_listed(CERTAIN + POSSIBLE)})"
+    total = certain + possible
+    return CHECK.finding(
+        "warning" if certain > 1 else "notice",
+        f"{table.name}.{column.name}",
+        f"{counted(total, 'text stands', 'texts stand')} for a missing value (nan, "
+        f"NULL, undefined, …){progress.told()}",
+        mend="write NULL instead, and correct the import that wrote it",
+        command=f"SELECT rowid FROM {quoted(table.name)} WHERE {condition}",
+        evidence={
+            "certain": certain,
+            "possible": possible,
+            "rowids": context.examples(table, condition),
+        },
+    )
+
+
+def _listed(marks: tuple[str, ...]) -> str:
+    return ", ".join("'" + mark + "'" for mark in marks)
+
+
+CHECK = Check(
+    name="missing-as-text",
+    looks_for="The texts nan, NaN, NULL, null, undefined, \\\\N in text columns.",
+    why="An import turned a missing value into a word: IS NULL does not find it, "
+    "counts "
+    "and searches do, and people read it.",
+    sqlite=examine,
+)

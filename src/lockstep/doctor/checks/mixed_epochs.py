@@ -1,0 +1,93 @@
+"""Moments of one column, or one table, in different units."""
+
+from __future__ import annotations
+
+from lockstep.doctor.check import Check, Findings
+from lockstep.doctor.findings import Finding, some
+from lockstep.doctor.sqlite.context import SqliteContext
+from lockstep.doctor.sqlite.moments import Moments, may_hold_moments
+
+
+def examine(context: SqliteContext) -> Findings:
+    """Detect the unit of every value of every column that holds moments."""
+    by_table: dict[str, dict[str, list[str]]] = {}
+    for table in context.tables:
+        for column in filter(may_hold_moments, table.columns):
+            moments = context.moments(table, column.name)
+            subject = f"{table.name}.{column.name}"
+            if len(moments.units) > 1:
+                yield _mixed(subject, moments)
+            elif len(moments.iso_spellings) > 1:
+                yield _two_spellings(subject, moments)
+            elif moments.units:
+                units = by_table.setdefault(table.name, {})
+                units.setdefault(moments.units[0], []).append(column.name)
+    yield from _between_columns(by_table)
+
+
+def _mixed(subject: str, moments: Moments) -> Finding:
+    shown = ", ".join(f"{count:,} in {unit}" for unit, count in moments.counts.items())
+    return CHECK.finding(
+        "problem",
+        subject,
+        f"the column holds moments in several units: {shown}{moments.told()}",
+        mend="choose one unit (lockstep's UtcDateTime: UTC, microseconds), convert the "
+        "others by the range they are in, and add a CHECK",
+        evidence={"units": dict(moments.counts)},
+    )
+
+
+def _two_spellings(subject: str, moments: Moments) -> Finding:
+    shown = ", ".join(
+        f"{moments.counts[unit]:,} in {unit}" for unit in moments.iso_spellings
+    )
+    return CHECK.finding(
+        "warning",
+        subject,
+        f"the column's texts are spelled in several ways: {shown}{moments.told()}",
+        why="Texts are compared letter by letter: 'T' sorts behind a space, and an "
+        "offset is not converted, so ORDER BY and < are wrong around such rows.",
+        mend="write all of them one way: UTC, the same separator, always an offset",
+        evidence={"spellings": {u: moments.counts[u] for u in moments.iso_spellings}},
+    )
+
+
+def _between_columns(by_table: dict[str, dict[str, list[str]]]) -> Findings:
+    numeric = {"seconds", "milliseconds", "microseconds", "nanoseconds", "julian days"}
+    everywhere: dict[str, list[str]] = {}
+    for table, units in by_table.items():
+        own = {unit: columns for unit, columns in units.items() if unit in numeric}
+        for unit, columns in own.items():
+            named = [f"{table}.{column}" for column in columns]
+            everywhere.setdefault(unit, []).extend(named)
+        if len(own) > 1:
+            shown = "; ".join(f"{unit}: {some(names)}" for unit, names in own.items())
+            yield CHECK.finding(
+                "warning",
+                table,
+                f"columns of one table count in different units: {shown}",
+                mend="choose one unit; until then never compare these columns",
+                evidence={"units": own},
+            )
+    if len(everywhere) > 1 and all(
+        len({unit for unit in units if unit in numeric}) < 2
+        for units in by_table.values()
+    ):
+        shown = "; ".join(f"{unit}: {some(n)}" for unit, n in everywhere.items())
+        yield CHECK.finding(
+            "notice",
+            "moments",
+            f"tables count moments in different units: {shown}",
+            mend="choose one unit; a join over two of these columns compares nothing",
+            evidence={"units": everywhere},
+        )
+
+
+CHECK = Check(
+    name="mixed-epochs",
+    looks_for="Seconds, milliseconds, ISO text and Julian days in one column or table.",
+    why="Sorting and comparing go wrong without an error, and a conversion that is "
+    "right "
+    "for one unit is off by a factor of 1,000 for the other.",
+    sqlite=examine,
+)

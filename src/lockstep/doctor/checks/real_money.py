@@ -1,0 +1,98 @@
+"""Money in binary fractions."""
+
+from __future__ import annotations
+
+from lockstep.doctor.catalog import Column
+from lockstep.doctor.check import Check, Findings
+from lockstep.doctor.findings import counted, some
+from lockstep.doctor.names import may_say_money, says_money
+from lockstep.doctor.postgresql.context import PostgresqlContext
+from lockstep.doctor.sqlite.census import ColumnCensus
+from lockstep.doctor.sqlite.context import SqliteContext
+
+_MOST = 0.98
+_MEND = (
+    "store whole cents as INTEGER, or an exact decimal (lockstep's Money: NUMERIC on "
+    "PostgreSQL, a scaled integer on SQLite); round once, while converting"
+)
+
+
+def examine(context: SqliteContext) -> Findings:
+    """Find REAL columns whose name, or name and values, say money."""
+    decimals: list[str] = []
+    for table in context.tables:
+        candidates = [
+            column
+            for column in table.columns
+            if column.family in ("real", "decimal")
+            and (says_money(column.name) or may_say_money(column.name))
+        ]
+        if not candidates:
+            continue
+        census = context.census(table)
+        for column in candidates:
+            counts = census.columns.get(column.name, ColumnCensus())
+            if not _looks_like_money(column, counts):
+                continue
+            subject = f"{table.name}.{column.name}"
+            if column.family == "decimal":
+                decimals.append(subject)
+                continue
+            yield CHECK.finding(
+                "warning",
+                subject,
+                f"money is kept in a {column.declared} column "
+                f"({counted(counts.values, 'value')}{census.told()})",
+                mend=_MEND,
+                evidence={"declared": column.declared, "values": counts.values},
+            )
+    if decimals:
+        yield CHECK.finding(
+            "notice",
+            context.path.name,
+            f"{counted(len(decimals), 'column')} declared DECIMAL or NUMERIC "
+            f"{'holds' if len(decimals) == 1 else 'hold'} money, and SQLite stores "
+            f"the fractions as REAL: {some(decimals)}",
+            mend="to be exact on SQLite store whole cents, or text with a CHECK; on "
+            "PostgreSQL NUMERIC is exact as it is",
+            evidence={"columns": decimals},
+        )
+
+
+def _looks_like_money(column: Column, counts: ColumnCensus) -> bool:
+    numbers = counts.integers + counts.reals
+    share = counts.cents / numbers if numbers else 1.0
+    if says_money(column.name):
+        # A path's cost or a model's price per byte has many decimals.
+        return share >= 0.5
+    return bool(counts.reals) and share >= _MOST
+
+
+def examine_postgresql(context: PostgresqlContext) -> Findings:
+    """Find real and double precision columns whose name says money."""
+    for table in context.tables:
+        for column in table.columns:
+            if column.family != "real" or not says_money(column.name):
+                continue
+            four = column.declared == "real"
+            yield CHECK.finding(
+                "warning",
+                f"{table.name}.{column.name}",
+                f"money is kept in a {column.declared} column"
+                + (" of 4 bytes: 16777217.01 becomes 16777218" if four else ""),
+                mend=_MEND,
+                command=f"ALTER TABLE {context.quoted(table)} ALTER COLUMN "
+                f"{context.name(column.name)} TYPE numeric(18, 2)",
+                evidence={"declared": column.declared},
+            )
+
+
+CHECK = Check(
+    name="real-money",
+    looks_for="Prices, costs and balances in REAL, FLOAT or DOUBLE columns.",
+    why="0.1 + 0.2 is not 0.3 in binary fractions: sums and comparisons are off by "
+    "cents, and REAL has 4 bytes on PostgreSQL, where 89.99 becomes "
+    "89.98999786376953.",
+    sqlite=examine,
+    postgresql=examine_postgresql,
+)
