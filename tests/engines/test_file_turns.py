@@ -81,6 +81,8 @@ def test_removing_the_side_file_makes_no_second_queue(path: str) -> None:
     waiting.join()
     assert not third.take(0.01), "the one who waited asked again"
     second.give()
+    assert third.take(5), "behind the one who gave up, and passes it on"
+    third.give()
     third.remove()
     assert not side_file(path).exists()
 
