@@ -16,6 +16,7 @@ RUNS = {
     "db verify-backup": ["db", "verify-backup", "made.db"],
     "db restore": ["db", "restore", "made.db", "--replace", "--yes"],
     "db vacuum": ["db", "vacuum"],
+    "bench": ["bench", "import-time", "--quick"],
     "migrate current": ["migrate", "current"],
     "migrate history": ["migrate", "history"],
     "migrate heads": ["migrate", "heads"],

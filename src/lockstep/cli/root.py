@@ -178,6 +178,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
         "db": "lockstep.cli.db:db",
         "migrate": "lockstep.cli.migrate:migrate",
         "seed": "lockstep.cli.seed:seed",
+        "bench": "lockstep.cli.bench:bench",
         "config": "lockstep.cli.config:config",
     },
     context_settings=CONTEXT_SETTINGS,

@@ -113,6 +113,10 @@ class EmbeddedPostgres:
     Args:
         tcp: Also listen on 127.0.0.1, on a free port, with a password; for
             programs that cannot use a unix socket.
+        durable: A commit waits for the disk, as on a server in use; for measuring.
+            Otherwise nothing does, which is faster and enough for throwing away.
+        base: The folder to make the server's own in; a temporary one if None. Its path
+            is short (a unix socket's has at most 107 bytes).
 
     Example:
         >>> with EmbeddedPostgres() as server:  # doctest: +SKIP
@@ -122,8 +126,16 @@ class EmbeddedPostgres:
     forked child must not stop the server of its parent, and does not.
     """
 
-    def __init__(self, *, tcp: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        tcp: bool = False,
+        durable: bool = False,
+        base: Path | None = None,
+    ) -> None:
         self._tcp = tcp
+        self._base = base
+        self._durable = durable
         self._process: subprocess.Popen[str] | None = None
         self._creator_pid = 0
         self._lock = threading.Lock()
@@ -209,12 +221,13 @@ class EmbeddedPostgres:
         self._process, self._creator_pid = process, os.getpid()
         atexit.register(self.stop)
         request: dict[str, Any] = {
-            "base": str(_writable_base()),
+            "base": str(self._base or _writable_base()),
             "installation": str(installation.root),
             "bin": installation.bin,
             "parts": installation.parts,
             "port": self._port,
             "tcp": self._tcp,
+            "durable": self._durable,
             "password": self._password,
         }
         assert process.stdin, "the supervisor is started with pipes"

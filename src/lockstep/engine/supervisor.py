@@ -56,6 +56,17 @@ SERVER_OPTIONS = {
 }
 
 
+# For measuring: what a server that keeps its promises has, PostgreSQL's defaults.
+DURABLE_OPTIONS = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "shared_buffers": "128MB",
+    "autovacuum": "on",
+    "jit": "on",
+}
+
+
 class Identity(TypedDict, total=False):
     """As whom a child process runs; empty means as ourselves."""
 
@@ -109,6 +120,7 @@ def start(
     make_cluster(home, binaries, request["password"], identity)
     options = {
         **SERVER_OPTIONS,
+        **(DURABLE_OPTIONS if request.get("durable") else {}),
         "port": str(request["port"]),
         "listen_addresses": "127.0.0.1" if request["tcp"] else "",
         "unix_socket_directories": str(home),
