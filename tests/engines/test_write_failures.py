@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -169,3 +170,17 @@ def test_another_process_s_long_transaction_is_waited_for(parts: Database) -> No
         other.execute("COMMIT")
         other.close()
         assert set(rows(impatient)) == {1, 2}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_writes_with_a_writer_of_its_own(parts: Database) -> None:
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            status = 0 if parts.write(adding(2), timeout_s=10) == 2 else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert parts.write(adding(3)) == 3
+    assert set(rows(parts)) == {1, 2, 3}
