@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from lockstep import errors
     from lockstep.engine import Database, classify
     from lockstep.migrations import Migrations
-    from lockstep.repository import AsyncRepository, Page, Repository
+    from lockstep.repository import (
+        AsyncRepository,
+        CompiledRepository,
+        Page,
+        Repository,
+    )
     from lockstep.schema import (
         NAMING_CONVENTION,
         SECRET,
@@ -51,7 +56,10 @@ __version__ = "0.1.0"
 
 _HOME = {
     "lockstep.engine": ("Database", "classify"),
-    "lockstep.repository": ("AsyncRepository", "AuditTrail", "Page", "Repository"),
+    "lockstep.repository": (
+        *("AsyncRepository", "AuditTrail", "CompiledRepository"),
+        *("Page", "Repository"),
+    ),
     "lockstep.migrations": ("Migrations",),
 }
 """Where the names that are not ``lockstep.schema``'s come from.
@@ -71,6 +79,7 @@ __all__ = [
     "BigInteger",
     "Blob",
     "Boolean",
+    "CompiledRepository",
     "Database",
     "Date",
     "Decimal",

@@ -34,6 +34,8 @@ from lockstep.errors import (
 )
 from lockstep.repository import Repository
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 @pytest.fixture
 def shop(db: Database) -> Database:
@@ -172,6 +174,7 @@ def test_bulk_writes_are_recorded_row_by_row(shop: Database) -> None:
         )
 
 
+@pytest.mark.ordinary
 def test_bulk_writes_cost_queries_per_batch_and_not_per_row(shop: Database) -> None:
     with shop.write_session() as session:
         tools = Repository(Tool, session)
@@ -282,6 +285,7 @@ def test_the_trail_cannot_be_altered(shop: Database) -> None:
     assert [one.actor for one in entries(shop)] == [None]
 
 
+@pytest.mark.ordinary
 def test_an_update_costs_one_more_statement_for_its_entry(shop: Database) -> None:
     with shop.write_session() as session:
         tools = Repository(Tool, session)

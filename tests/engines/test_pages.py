@@ -18,6 +18,8 @@ from lockstep.errors import InvalidCursor, InvalidValue
 from lockstep.repository import PAGE_SIZE_MAX, Page, Repository
 from lockstep.schema import Blob, Date, Decimal, Enum, Portable
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 class OwnBase(Portable, DeclarativeBase):
     """Models of this test."""
@@ -199,6 +201,7 @@ def test_expressions_can_be_sorted_by(samples: Database) -> None:
             check_walk(rows, 4, order_by=(order, "-id"))
 
 
+@pytest.mark.ordinary
 def test_a_page_costs_one_query_and_one_question(samples: Database) -> None:
     with samples.read_session() as session:
         rows = Repository(Sample, session)
@@ -210,6 +213,7 @@ def test_a_page_costs_one_query_and_one_question(samples: Database) -> None:
         assert len(seen) == 2
 
 
+@pytest.mark.ordinary
 def test_an_index_serves_the_next_page(samples: Database) -> None:
     with samples.write_session() as session:
         session.execute(sa.text("CREATE INDEX i ON sample (number, id)"))

@@ -22,6 +22,8 @@ from lockstep.errors import (
 from lockstep.repository import Repository
 from lockstep.schema import Decimal, Portable, Timestamped, Versioned
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 class OwnBase(Portable, DeclarativeBase):
     """Models of this test."""
@@ -161,6 +163,7 @@ def test_a_constraint_has_the_last_word(db: Database) -> None:
         assert parts.adjust(part.id, "quantity", -1) == part.quantity == 999_998
 
 
+@pytest.mark.ordinary
 def test_it_is_one_statement(stock: Database) -> None:
     with stock.write_session() as session, statements(stock) as seen:
         Repository(Stock, session).adjust(1, Stock.count, -2)

@@ -27,6 +27,8 @@ from lockstep.errors import (
 from lockstep.repository import Repository
 from lockstep.schema import Portable, SoftDelete, Versioned
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 class OwnBase(Portable, DeclarativeBase):
     """Models of this test."""
@@ -90,6 +92,7 @@ def many(db: Database) -> Database:
     return db
 
 
+@pytest.mark.ordinary
 def test_a_hundred_thousand_keys_are_fetched_in_one_snapshot(many: Database) -> None:
     keys = [(number * 7919) % (2 * ROWS) for number in range(ROWS)]
     with many.read_session() as session, statements(many) as seen:

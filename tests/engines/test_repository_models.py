@@ -41,6 +41,8 @@ from lockstep.errors import (
 )
 from lockstep.repository import Repository
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 class Hero(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)

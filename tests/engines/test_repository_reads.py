@@ -22,6 +22,8 @@ from lockstep.errors import (
 )
 from lockstep.repository import LIST_ROWS_MAX, Repository
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 @pytest.fixture
 def shop(db: Database) -> Database:

@@ -27,6 +27,8 @@ from lockstep.errors import (
 )
 from lockstep.repository import Repository
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 @pytest.fixture
 def shop(db: Database) -> Database:
@@ -131,6 +133,7 @@ def test_an_update_counts_the_version_and_names_time_and_actor(db: Database) -> 
     shop.close()
 
 
+@pytest.mark.ordinary
 def test_the_version_stands_in_the_where_clause(shop: Database) -> None:
     bolt = add_bolt(shop)
     with shop.write_session() as session, statements(shop) as seen:

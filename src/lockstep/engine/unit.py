@@ -106,6 +106,11 @@ class Unit:
         return self._connection
 
     @property
+    def dialect(self) -> sa.Dialect:
+        """The dialect of the connection; sends nothing."""
+        return self._connection.dialect
+
+    @property
     def clock(self) -> Clock:
         """What tells the time here."""
         return self.database.clock
@@ -125,6 +130,11 @@ class Unit:
                 expire_on_commit=False,
                 info={ACTOR: self.actor, CLOCK: self.clock, DATABASE: self.database},
             )
+        return self._session
+
+    @property
+    def held_session(self) -> Session | None:
+        """The session, if somebody has asked for it."""
         return self._session
 
     def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Cursor:

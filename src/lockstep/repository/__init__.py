@@ -12,6 +12,7 @@ that importing it from ``lockstep`` is enough.
 
 from lockstep.repository import audit as audit
 from lockstep.repository.aio import AsyncRepository
+from lockstep.repository.compiled import CompiledRepository
 from lockstep.repository.pages import PAGE_SIZE_MAX, Page
 from lockstep.repository.reads import LIST_ROWS_MAX
 from lockstep.repository.repository import Repository
@@ -22,6 +23,7 @@ __all__ = [
     "PAGE_SIZE_MAX",
     "AsyncRepository",
     "AuditTrail",
+    "CompiledRepository",
     "Page",
     "Repository",
 ]

@@ -89,12 +89,7 @@ def adjust(
     floor: Number | None,
 ) -> Any:
     """Add ``by`` to a column; return the new value."""
-    column = facts.column_of(name)
-    if column in facts.key_columns or name in (facts.version_name, facts.deleted_name):
-        raise InvalidValue(f"{facts.name}.{name} is not for adjust() to change")
-    _check_number(facts, name, "by", by)
-    if floor is not None:
-        _check_number(facts, name, "floor", floor)
+    column = adjustable(facts, name, by, floor)
     identity = identity_of(facts, key)
     job = _Adjustment(session, facts, identity, name, column, by, floor)
     with atomic(session):
@@ -105,6 +100,25 @@ def adjust(
         except NotPortable:
             # Raised when the statement is compiled: nothing has been sent.
             return _add_in_python(job)
+
+
+def adjustable(
+    facts: ModelFacts[Any], name: str, by: Number, floor: Number | None
+) -> sa.Column[Any]:
+    """Return the column of that name, if this may be added to it.
+
+    Raises:
+        InvalidValue: It holds no numbers, is not to be changed, or cannot hold
+            what is added without losing something.
+        UnknownAttribute: There is no such attribute.
+    """
+    column = facts.column_of(name)
+    if column in facts.key_columns or name in (facts.version_name, facts.deleted_name):
+        raise InvalidValue(f"{facts.name}.{name} is not for adjust() to change")
+    _check_number(facts, name, "by", by)
+    if floor is not None:
+        _check_number(facts, name, "floor", floor)
+    return column
 
 
 def _check_number(facts: ModelFacts[Any], name: str, what: str, number: Any) -> None:
@@ -133,22 +147,63 @@ _ADDED_TO: Final[dict[type[Any] | None, tuple[type[Any], ...]]] = {
 }
 
 
-def _statement(job: _Adjustment[Any]) -> ReturningUpdate[*tuple[Any, ...]]:
-    column, facts = job.column, job.facts
-    added = column + sa.literal(job.by, column.type)
-    where = [matches(facts.key_columns, job.identity)]
+#: What must hold for a sum to be stored: how it is compared, and with what.
+Guard: TypeAlias = "tuple[str, Any] | None"
+
+
+def guard_of(column: sa.Column[Any], by: Number, floor: Number | None) -> Guard:
+    """Return what guards an addition to this column."""
+    if by < 0 and floor is not None:
+        return "floor", floor
+    if is_integer(column.type) and isinstance(by, int):
+        # SQLite would turn the sum into a float; PostgreSQL would refuse it.
+        room = INTEGER_MAX - abs(by)
+        return ("most", room) if by >= 0 else ("least", -room)
+    return None
+
+
+def adding_statement(
+    facts: ModelFacts[Any],
+    identity: Identity,
+    column: sa.Column[Any],
+    by: Any,
+    guard: Guard,
+    changed: dict[sa.Column[Any], Any],
+) -> ReturningUpdate[*tuple[Any, ...]]:
+    """Return the one statement that adds, guarded; it gives the new value.
+
+    Args:
+        facts: The model.
+        identity: The checked key.
+        column: What is added to.
+        by: What is added.
+        guard: See ``guard_of``.
+        changed: What else the change sets.
+    """
+    added = column + sa.literal(by, column.type)
+    where = [matches(facts.key_columns, identity)]
     if facts.deleted_name is not None:
         where.append(facts.column_of(facts.deleted_name).is_(None))
-    if job.by < 0 and job.floor is not None:
-        where.append(added >= sa.literal(job.floor, column.type))
-    elif is_integer(column.type) and isinstance(job.by, int):
-        # SQLite would turn the sum into a float; PostgreSQL would refuse it.
-        room = INTEGER_MAX - abs(job.by)
-        wide = lookup_type(column)
-        near = column <= sa.literal(room, wide)
-        where.append(near if job.by >= 0 else column >= sa.literal(-room, wide))
-    values: dict[Any, Any] = {**changed_values(job.session, facts), column: added}
+    if guard is not None:
+        kind, bound = guard
+        if kind == "floor":
+            where.append(added >= sa.literal(bound, column.type))
+        else:
+            limit = sa.literal(bound, lookup_type(column))
+            where.append(column <= limit if kind == "most" else column >= limit)
+    values: dict[Any, Any] = {**changed, column: added}
     return sa.update(facts.key_table).where(*where).values(values).returning(column)
+
+
+def _statement(job: _Adjustment[Any]) -> ReturningUpdate[*tuple[Any, ...]]:
+    return adding_statement(
+        job.facts,
+        job.identity,
+        job.column,
+        job.by,
+        guard_of(job.column, job.by, job.floor),
+        changed_values(job.session, job.facts),
+    )
 
 
 def _add_in_database(

@@ -167,7 +167,7 @@ def conditions(
     if not identities:
         return
     if dialect_name(session) == "postgresql":
-        yield _in_arrays(columns, identities)
+        yield in_arrays(columns, list(zip(*identities, strict=True)))
         return
     size = bind_parameters_max(session) // len(columns) - 1
     size = max(1, min(size, KEYS_PER_STATEMENT_MAX))
@@ -183,14 +183,16 @@ def _in_list(
     return sa.tuple_(*columns).in_(list(identities))
 
 
-def _in_arrays(
-    columns: Sequence[sa.ColumnElement[Any]], identities: Sequence[Identity]
+def in_arrays(
+    columns: Sequence[sa.ColumnElement[Any]], values: Sequence[Any]
 ) -> sa.ColumnElement[bool]:
+    """Return PostgreSQL's condition for many keys; ``values`` is by column."""
     arrays: list[Any] = []
-    for position, column in enumerate(columns):
+    for column, of_column in zip(columns, values, strict=True):
         array_type = postgresql.ARRAY(lookup_type(column))
-        values = [identity[position] for identity in identities]
-        arrays.append(sa.cast(sa.literal(values, array_type), array_type))
+        if isinstance(of_column, tuple):
+            of_column = list(cast("tuple[Any, ...]", of_column))
+        arrays.append(sa.cast(sa.literal(of_column, array_type), array_type))
     if len(columns) == 1:
         return columns[0] == sa.any_(arrays[0])
     names = [f"k{position}" for position in range(len(columns))]

@@ -234,6 +234,11 @@ def _seal_one(state: orm.InstanceState[Any], sealable: _Sealable) -> None:
             state.callables[key] = refusal
 
 
+def seals_of(mapper: orm.Mapper[Any]) -> dict[str, Any]:
+    """Return what refuses to be read of an instance whose columns alone are loaded."""
+    return dict(_sealable(mapper).seals)
+
+
 def eager_names(mapper: orm.Mapper[Any]) -> tuple[str, ...]:
     """Return the relationships that the mapping itself always loads."""
     return _sealable(mapper).eager

@@ -12,7 +12,7 @@ step, and rows may be changed while it runs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, cast
 
 import sqlalchemy as sa
 
@@ -62,7 +62,7 @@ class Page(Generic[M]):
 
 
 @dataclass(frozen=True)
-class _Edge:
+class Edge:
     """Where a page starts, and to which side it lies."""
 
     position: Position
@@ -70,16 +70,38 @@ class _Edge:
     backward: bool
 
 
+class PageSource(Protocol):
+    """Who reads the rows of a page; each row is an item and then its position."""
+
+    def rows(self, edge: Edge | None, length: int) -> Sequence[Sequence[Any]]:
+        """Return rows from the edge on, in the edge's direction."""
+        ...
+
+    def is_any(self, edge: Edge) -> bool:
+        """Return whether a row lies beyond the edge."""
+        ...
+
+
 def page_of(
-    session: Session,
-    asked: Reading[M],
+    source: PageSource,
     ordering: Ordering,
+    signature: bytes,
+    dialect: sa.Dialect,
     *,
     size: int,
     after: str | None,
     before: str | None,
-) -> Page[M]:
+) -> Page[Any]:
     """Read one page.
+
+    Args:
+        source: Who reads the rows.
+        ordering: Their order.
+        signature: What ``ordering.signature`` gives for the model and dialect.
+        dialect: Whose values a position holds.
+        size: Rows per page.
+        after: The cursor that the page lies after, if any.
+        before: The cursor that the page lies before, if any.
 
     Raises:
         InvalidCursor: The cursor is damaged, forged, or of another query.
@@ -94,28 +116,25 @@ def page_of(
             "a page cursor would show a secret column",
             hint="sort by something else, or read with list()",
         )
-    signature = ordering.signature(asked.facts, session.get_bind().dialect)
-    edge: _Edge | None = None
+    edge: Edge | None = None
     given = before if after is None else after
     if given is not None:
         position, inclusive = cursors.decode(
             given, count=len(ordering.terms), signature=signature
         )
-        check_position(session, ordering, position)
-        edge = _Edge(position, inclusive, backward=before is not None)
-    return _Walk(session, asked, ordering, signature).page(size, edge)
+        check_position(dialect, ordering, position)
+        edge = Edge(position, inclusive, backward=before is not None)
+    return _Walk(source, signature).page(size, edge)
 
 
 @dataclass(frozen=True)
-class _Walk(Generic[M]):
-    session: Session
-    asked: Reading[M]
-    ordering: Ordering
+class _Walk:
+    source: PageSource
     signature: bytes
 
-    def page(self, size: int, edge: _Edge | None) -> Page[M]:
+    def page(self, size: int, edge: Edge | None) -> Page[Any]:
         backward = edge is not None and edge.backward
-        rows = list(self._rows(size + 1, edge))
+        rows = list(self.source.rows(edge, size + 1))
         has_more = len(rows) > size
         rows = rows[:size]
         has_others = edge is not None and self._is_any_behind(rows, edge)
@@ -125,19 +144,57 @@ class _Walk(Generic[M]):
         if backward:
             has_next, has_previous = has_others, has_more
         return Page(
-            items=[cast("M", row[0]) for row in rows],
+            items=[row[0] for row in rows],
             next_cursor=self._end(rows, edge) if has_next else None,
             previous_cursor=self._start(rows, edge) if has_previous else None,
             has_next=has_next,
             has_previous=has_previous,
         )
 
-    def _rows(self, length: int, edge: _Edge | None) -> Sequence[sa.Row[Any]]:
+    def _is_any_behind(self, rows: Sequence[Sequence[Any]], edge: Edge) -> bool:
+        """Return whether rows lie on the side that the page was entered from."""
+        away = not edge.backward
+        if rows:
+            return self.source.is_any(Edge(tuple(rows[0][1:]), False, away))
+        return self.source.is_any(Edge(edge.position, not edge.inclusive, away))
+
+    def _start(self, rows: Sequence[Sequence[Any]], edge: Edge | None) -> str | None:
+        if rows:
+            return self._cursor(rows[0][1:])
+        return self._same(edge)
+
+    def _end(self, rows: Sequence[Sequence[Any]], edge: Edge | None) -> str | None:
+        if rows:
+            return self._cursor(rows[-1][1:])
+        return self._same(edge)
+
+    def _same(self, edge: Edge | None) -> str | None:
+        # An empty page lies between two rows: its own edge leads back.
+        if edge is None:
+            return None
+        return self._cursor(edge.position, inclusive=not edge.inclusive)
+
+    def _cursor(self, position: Sequence[Any], *, inclusive: bool = False) -> str:
+        return cursors.encode(
+            tuple(position), inclusive=inclusive, signature=self.signature
+        )
+
+
+@dataclass(frozen=True)
+class QuerySource:
+    """Reads the rows of a page with SQLAlchemy's queries."""
+
+    session: Session
+    asked: Reading[Any]
+    ordering: Ordering
+
+    def rows(self, edge: Edge | None, length: int) -> Sequence[sa.Row[Any]]:
+        """Return rows from the edge on, in the edge's direction."""
         if edge is None:
             return _first_rows(self.session, self.asked, self.ordering, length)
-        order = self.ordering.reversed() if edge.backward else self.ordering
+        order = self._order(edge)
         segments = order.after(edge.position, inclusive=edge.inclusive)
-        if not may_be_refused(self.session, order):
+        if not may_be_refused(self.session.get_bind().dialect, order):
             return _next_rows(self.session, self.asked, order, segments, length)
         try:
             with atomic(self.session):
@@ -147,13 +204,9 @@ class _Walk(Generic[M]):
                 raise
             raise InvalidCursor("this page cursor belongs to another query") from exc
 
-    def _is_any_behind(self, rows: Sequence[sa.Row[Any]], edge: _Edge) -> bool:
-        """Return whether rows lie on the side that the page was entered from."""
-        away = self.ordering if edge.backward else self.ordering.reversed()
-        if rows:
-            segments = away.after(tuple(rows[0][1:]))
-        else:
-            segments = away.after(edge.position, inclusive=not edge.inclusive)
+    def is_any(self, edge: Edge) -> bool:
+        """Return whether a row lies beyond the edge."""
+        segments = self._order(edge).after(edge.position, inclusive=edge.inclusive)
         with translated():
             return any(
                 self.session.execute(
@@ -165,26 +218,8 @@ class _Walk(Generic[M]):
                 for segment in segments
             )
 
-    def _start(self, rows: Sequence[sa.Row[Any]], edge: _Edge | None) -> str | None:
-        if rows:
-            return self._cursor(rows[0][1:])
-        return self._same(edge)
-
-    def _end(self, rows: Sequence[sa.Row[Any]], edge: _Edge | None) -> str | None:
-        if rows:
-            return self._cursor(rows[-1][1:])
-        return self._same(edge)
-
-    def _same(self, edge: _Edge | None) -> str | None:
-        # An empty page lies between two rows: its own edge leads back.
-        if edge is None:
-            return None
-        return self._cursor(edge.position, inclusive=not edge.inclusive)
-
-    def _cursor(self, position: Sequence[Any], *, inclusive: bool = False) -> str:
-        return cursors.encode(
-            tuple(position), inclusive=inclusive, signature=self.signature
-        )
+    def _order(self, edge: Edge) -> Ordering:
+        return self.ordering.reversed() if edge.backward else self.ordering
 
 
 def _first_rows(

@@ -18,8 +18,6 @@ from lockstep.errors import InvalidCursor
 from lockstep.schema import PortableType
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
     from lockstep.repository.ordering import Ordering, Position, Term
 
 #: What PostgreSQL's driver gives for a column, by the name of its type.
@@ -56,13 +54,12 @@ _SQLITE_KINDS: Final[dict[str, tuple[type[Any], ...]]] = {
 _SQLITE_ANY: Final = (int, float, str, bytes)
 
 
-def check_position(session: Session, ordering: Ordering, position: Position) -> None:
+def check_position(dialect: sa.Dialect, ordering: Ordering, position: Position) -> None:
     """Refuse a forged position before a database has to.
 
     Raises:
         InvalidCursor: A value is none that its sort key can have.
     """
-    dialect = session.get_bind().dialect
     for term, value in zip(ordering.terms, position, strict=True):
         fits = term.nullable if value is None else _fits(term, value, dialect)
         if not fits:
@@ -92,13 +89,12 @@ def _kinds(term: Term, dialect: sa.Dialect) -> tuple[type[Any], ...] | None:
     return _POSTGRESQL_KINDS.get(name.split("(")[0].split(" ")[0])
 
 
-def may_be_refused(session: Session, ordering: Ordering) -> bool:
+def may_be_refused(dialect: sa.Dialect, ordering: Ordering) -> bool:
     """Return whether the database itself must judge a cursor's values.
 
     PostgreSQL ends the transaction when it refuses one, so that read then runs in
     a savepoint. SQLite compares values of any type.
     """
-    dialect = session.get_bind().dialect
     return dialect.name == "postgresql" and any(
         _kinds(term, dialect) is None for term in ordering.terms
     )

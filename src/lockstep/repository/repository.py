@@ -27,7 +27,7 @@ from lockstep.repository.audit.trail import history_query, refuse_change
 from lockstep.repository.facts import facts_of
 from lockstep.repository.keys import identity_of
 from lockstep.repository.ordering import ordering_of
-from lockstep.repository.pages import Page, batches_of, page_of
+from lockstep.repository.pages import Page, QuerySource, batches_of, page_of
 from lockstep.repository.refreshing import not_found
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Repository(Generic[M]):
         Raises:
             LimitExceeded: More than one row matches.
         """
-        if len(where) == 1 and not equal and not _is_condition(where[0]):
+        if len(where) == 1 and not equal and not is_condition(where[0]):
             asked = reads.reading(self._facts, load=load, with_deleted=with_deleted)
             return reads.find_by_key(self.session, asked, where[0])
         asked = reads.reading(
@@ -226,8 +226,15 @@ class Repository(Generic[M]):
             self._facts, where, equal, load=load, with_deleted=with_deleted
         )
         ordering = ordering_of(self._facts, order_by)
+        dialect = self.session.get_bind().dialect
         return page_of(
-            self.session, asked, ordering, size=size, after=after, before=before
+            QuerySource(self.session, asked, ordering),
+            ordering,
+            ordering.signature(self._facts, dialect),
+            dialect,
+            size=size,
+            after=after,
+            before=before,
         )
 
     def stream(
@@ -467,7 +474,8 @@ class Repository(Generic[M]):
         return asked.list(*conditions, order_by=("at", "id"))
 
 
-def _is_condition(item: object) -> bool:
+def is_condition(item: object) -> bool:
+    """Return whether ``find`` takes a single argument for a condition, not a key."""
     return (
         isinstance(item, sa.ClauseElement | Mapping)
         or hasattr(item, "__clause_element__")

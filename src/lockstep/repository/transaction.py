@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from lockstep.clock import SYSTEM_CLOCK
 from lockstep.engine.sessions import raise_classified
@@ -63,16 +63,21 @@ def translated() -> Generator[None]:
     """Raise a driver's error as the error of our tree that it stands for."""
     try:
         yield
-    except LockstepError:
-        raise
-    except (OverflowError, UnicodeError) as exc:
+    except Exception as exc:
+        raise_translated(exc)
+
+
+def raise_translated(exc: Exception) -> NoReturn:
+    """Raise the error of our tree that ``exc`` stands for; itself if it is none."""
+    if isinstance(exc, LockstepError):
+        raise exc
+    if isinstance(exc, OverflowError | UnicodeError):
         # Python's sqlite3 raises these before the value reaches the database.
         raise InvalidValue(
             "a value lies outside what the database can store",
             hint="integers have 64 bits; text has no lone surrogates",
         ) from exc
-    except Exception as exc:
-        raise_classified(exc)
+    raise_classified(exc)
 
 
 @contextmanager

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
-from sqlalchemy import orm
+from sqlalchemy import event, orm
 
 from lockstep.errors import AppendOnly, SchemaError, UnsupportedCapability
 from lockstep.repository.audit.images import (
@@ -27,6 +28,7 @@ from lockstep.schema import AuditTrail
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
+    from datetime import datetime
 
     from sqlalchemy.orm import Session
 
@@ -39,6 +41,17 @@ WATCHED = "lockstep.audit.watched"
 BY_HAND = "lockstep.audit.by_hand"
 
 
+#: The audit model of each mapper asked about, until one more is mapped.
+_KNOWN: WeakKeyDictionary[orm.Mapper[Any], type[AuditTrail] | None] = (
+    WeakKeyDictionary()
+)
+
+
+@event.listens_for(AuditTrail, "after_mapper_constructed", propagate=True)
+def _forget_known(_: orm.Mapper[Any], __: type[Any]) -> None:
+    _KNOWN.clear()
+
+
 def trail_of(mapper: orm.Mapper[Any]) -> type[AuditTrail] | None:
     """Return the audit model that covers a mapped class, or None.
 
@@ -46,7 +59,15 @@ def trail_of(mapper: orm.Mapper[Any]) -> type[AuditTrail] | None:
         SchemaError: The class's registry has more than one audit model.
     """
     model = mapper.class_
-    if getattr(model, "__audit__", True) is False or issubclass(model, AuditTrail):
+    if getattr(model, "__audit__", True) is False:
+        return None
+    if mapper not in _KNOWN:
+        _KNOWN[mapper] = _trail_of(mapper)
+    return _KNOWN[mapper]
+
+
+def _trail_of(mapper: orm.Mapper[Any]) -> type[AuditTrail] | None:
+    if issubclass(mapper.class_, AuditTrail):
         return None
     found = [
         candidate
@@ -82,9 +103,10 @@ def refuse_change(facts: ModelFacts[Any], verb: str) -> None:
         raise AppendOnly(f"{verb} is refused: {facts.name} is the audit trail")
 
 
-def write(session: Session, trail: type[AuditTrail], changes: Iterable[Change]) -> None:
-    """Insert one entry per change, in the session's transaction."""
-    at, who = now(session), actor(session)
+def entries_of(
+    changes: Iterable[Change], at: datetime, who: str | None
+) -> list[dict[str, Any]]:
+    """Return one entry, by attribute name, per change that changed something."""
     rows: list[dict[str, Any]] = []
     for change in changes:
         images = change.images()
@@ -100,6 +122,12 @@ def write(session: Session, trail: type[AuditTrail], changes: Iterable[Change]) 
                     "after": images[1],
                 }
             )
+    return rows
+
+
+def write(session: Session, trail: type[AuditTrail], changes: Iterable[Change]) -> None:
+    """Insert one entry per change, in the session's transaction."""
+    rows = entries_of(changes, now(session), actor(session))
     if rows:
         mapper = cast("orm.Mapper[Any]", sa.inspect(trail))
         connection = session.connection(bind_arguments={"mapper": mapper})

@@ -1,0 +1,174 @@
+"""One statement, compiled once: its text, and what turns values into parameters.
+
+Owns the step from a SQLAlchemy statement to what the raw driver is given. The
+statement is written with a ``Slot`` wherever a value comes later; SQLAlchemy's own
+compiler makes the text, and its own types make the processors, so nothing here
+knows how a value is stored. Constants of the statement are processed once.
+
+    select(…).where(id == slot(0))  ──compile──►  "SELECT … WHERE id = ?"
+                                                  (value 0, process of Uuid)
+
+The text never changes, so the driver's own cache of prepared statements hits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
+
+#: Turns one value on its way to or from the driver; None where nothing is to do.
+Processor: TypeAlias = "Callable[[Any], Any] | None"
+
+
+class Slot:
+    """Stands in a statement for the value of this number."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+class FloatSlot(float):
+    """A slot that a value of type float is known to fill.
+
+    A sort key writes another comparison for a float (see ``ordering.Term.bound``).
+    """
+
+    @property
+    def number(self) -> int:
+        """Which value stands here."""
+        return int(self)
+
+
+def slot(number: int, kind: sa.types.TypeEngine[Any]) -> sa.ColumnElement[Any]:
+    """Return a parameter of this type for the value of this number."""
+    return sa.literal(cast("Any", Slot(number)), kind)
+
+
+class Same:
+    """One value for every row of a statement that runs for many."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class Statement:
+    """A text for the driver and the way from values to its parameters.
+
+    Attributes:
+        sql: What the driver is given, always the same text.
+        converters: Which columns of a result are converted, and how; known once a
+            result was seen, because some types ask what the driver returns.
+    """
+
+    __slots__ = ("_dialect", "_names", "_parameters", "_types", "converters", "sql")
+
+    def __init__(self, statement: Any, dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)
+        left_out = [*compiled.insert_prefetch, *compiled.update_prefetch]
+        assert not left_out, "SQLAlchemy would compute a default: give its value"
+        self.sql = compiled.string
+        self._dialect = dialect
+        self._names = None if compiled.positional else tuple(compiled.params)
+        self._parameters = tuple(_parameters(compiled))
+        self._types = tuple(entry.type for entry in compiled._result_columns)
+        self.converters: tuple[tuple[int, Callable[[Any], Any]], ...] | None = None
+
+    def bound(self, values: Sequence[Any]) -> Any:
+        """Return the driver's parameters for these values."""
+        found = [
+            values[number] if process is None else process(values[number])
+            for number, process in self._parameters
+        ]
+        if self._names is None:
+            return found
+        return dict(zip(self._names, found, strict=True))
+
+    def bound_many(
+        self, columns: Sequence[Sequence[Any] | Same], count: int
+    ) -> Iterator[Any]:
+        """Return the parameters of ``count`` rows, given column by column."""
+        found = [
+            _column(columns[number], process, count)
+            for number, process in self._parameters
+        ]
+        rows = zip(*found, strict=True) if found else repeat((), count)
+        if self._names is None:
+            return iter(rows)
+        return (dict(zip(self._names, row, strict=True)) for row in rows)
+
+    def run(self, driver: Any, values: Sequence[Any]) -> Any:
+        """Execute on the driver; return its cursor."""
+        return driver.execute(self.sql, self.bound(values))
+
+    def conversion(self, cursor: Any) -> tuple[tuple[int, Callable[[Any], Any]], ...]:
+        """Return which columns of the cursor's rows are converted, and how."""
+        found = self.converters
+        if found is None:
+            found = self.converters = tuple(
+                (number, process)
+                for number, (kind, told) in enumerate(
+                    zip(self._types, cursor.description, strict=True)
+                )
+                if (process := kind._cached_result_processor(self._dialect, told[1]))
+            )
+        return found
+
+    def row(self, driver: Any, values: Sequence[Any]) -> list[Any] | None:
+        """Execute; return the first row with its values converted, or None."""
+        cursor = driver.execute(self.sql, self.bound(values))
+        found = cursor.fetchone()
+        if found is None:
+            return None
+        row = list(found)
+        for number, process in self.converters or self.conversion(cursor):
+            row[number] = process(row[number])
+        return row
+
+    def rows(self, driver: Any, values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+        """Execute; return all rows with their values converted."""
+        cursor = driver.execute(self.sql, self.bound(values))
+        return self.converted(cursor, cursor.fetchall())
+
+    def converted(
+        self, cursor: Any, rows: Sequence[Sequence[Any]]
+    ) -> Iterator[Sequence[Any]]:
+        """Return the cursor's rows with their values converted."""
+        converters = self.converters or self.conversion(cursor)
+        if not converters or not rows:
+            return iter(rows)
+        # Column by column: one loop in C per column instead of one call per row.
+        columns: list[Any] = list(zip(*rows, strict=True))
+        for number, process in converters:
+            columns[number] = map(process, columns[number])
+        return zip(*columns, strict=True)
+
+
+def _column(
+    values: Sequence[Any] | Same, process: Processor, count: int
+) -> Iterable[Any]:
+    if isinstance(values, Same):
+        value = values.value
+        return repeat(value if process is None else process(value), count)
+    return values if process is None else map(process, values)
+
+
+def _parameters(compiled: Any) -> Iterator[tuple[int, Processor]]:
+    """Yield which value each parameter takes, in the parameters' order."""
+    processors: dict[str, Processor] = compiled._bind_processors
+    for name in compiled.positiontup or compiled.params:
+        value, process = compiled.params[name], processors.get(name)
+        if isinstance(value, Slot | FloatSlot):
+            yield value.number, process
+        else:
+            yield 0, _constant(value if process is None else process(value))
+
+
+def _constant(value: Any) -> Callable[[Any], Any]:
+    # A statement without any slot is given one value that nobody looks at.
+    return lambda _: value

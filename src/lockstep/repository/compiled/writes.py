@@ -1,0 +1,272 @@
+"""Compiled writes: they succeed at the first try, or did not happen.
+
+Owns the savepoint around a compiled write and the steps within it. A write that
+does not come to its expected end (no row matched, a value was refused, the
+database said no) is taken back, and ``Repository`` makes the same call: it finds
+out why, and raises the error. So there is one place where errors are made.
+What is no matter of data (the connection is lost, a lock was waited for in vain, a
+read session) is raised at once; trying again would only wait again.
+
+    SAVEPOINT ─► [image before] ─► write ─► row after ─► [entry] ─► RELEASE
+        └── anything else: ROLLBACK TO, RELEASE, and Repository's turn
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+
+import sqlalchemy as sa
+
+from lockstep.engine.classify import classify
+from lockstep.errors import ReadOnlySession
+from lockstep.repository.adjust import adjustable, guard_of
+from lockstep.repository.compiled import changes
+from lockstep.repository.compiled.entries import Journal, journal_of
+from lockstep.repository.compiled.inserts import Declined
+from lockstep.repository.refreshing import forget_moved, refresh
+from lockstep.repository.transaction import raise_translated
+from lockstep.repository.versions import check_expected
+
+if TYPE_CHECKING:
+    from lockstep.repository.adjust import Number
+    from lockstep.repository.compiled.place import InSession, InUnit
+    from lockstep.repository.compiled.plan import Plan
+    from lockstep.repository.compiled.reads import Reader
+    from lockstep.repository.compiled.rows import Target
+    from lockstep.repository.keys import Identity, Key
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+_SAVEPOINT: Final = "lockstep_compiled"
+
+
+def attempt(driver: Any, work: Callable[[], T]) -> T | None:
+    """Do the work within a savepoint; return None if it was taken back.
+
+    Raises:
+        LockstepError: What trying again would only wait for, or is refused again.
+    """
+    try:
+        driver.execute(f"SAVEPOINT {_SAVEPOINT}")
+        try:
+            done = work()
+        except BaseException:
+            driver.execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+            driver.execute(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+            raise
+        driver.execute(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+    except Declined:
+        return None
+    except Exception as exc:
+        meaning = classify(exc)
+        if meaning is not None and (
+            meaning.retryable or isinstance(meaning, ReadOnlySession)
+        ):
+            raise_translated(exc)
+        return None
+    return done
+
+
+#: Types whose values are values and never expressions.
+_VALUES: Final = frozenset(
+    {
+        *(type(None), bool, int, float, str, bytes, uuid.UUID, decimal.Decimal),
+        *(dt.datetime, dt.date, dict, list),
+    }
+)
+
+
+def are_values(values: Iterable[Any]) -> bool:
+    """Return whether none of these is an expression for the database."""
+    kinds = cast("set[Any]", set(map(type, values)))
+    return not any(
+        issubclass(kind, sa.ClauseElement) or hasattr(kind, _EXPRESSION)
+        for kind in kinds - _VALUES
+    )
+
+
+_EXPRESSION: Final = "__clause_element__"
+
+
+@dataclass(frozen=True, slots=True)
+class Writer(Generic[R]):
+    """Writes one model's rows in one place; None where it did not succeed."""
+
+    plan: Plan[Any]
+    place: InSession | InUnit
+    target: Target[R]
+    reader: Reader[R]
+
+    def update(
+        self, key: Key, values: Mapping[str, Any], expected: int | None, *, is_any: bool
+    ) -> R | None:
+        """Change a row at its expected version; return it as it is then."""
+        plan = self.plan
+        identity = plan.identity(key)
+        check_expected(plan.facts, expected, is_required=not is_any)
+        names = tuple(values)
+        bound = [*values.values()]
+        alteration = self._alteration("update", names, expected)
+        if not names or alteration is None or not are_values(bound):
+            return None
+        return self._change(alteration, identity, bound, expected, names)
+
+    def mark(self, key: Key, expected: int | None) -> R | None:
+        """Mark a row as deleted."""
+        identity = self.plan.identity(key)
+        check_expected(self.plan.facts, expected, is_required=False)
+        name = cast("str", self.plan.facts.deleted_name)
+        alteration = self._alteration("mark", (), expected)
+        if alteration is None:
+            return None
+        bound = [self.place.now()]
+        return self._change(alteration, identity, bound, expected, (name,))
+
+    def _alteration(
+        self, verb: str, names: tuple[str, ...], expected: int | None
+    ) -> changes.Alteration | None:
+        with_version, with_actor = expected is not None, self.place.actor is not None
+        make = changes.update_of if verb == "update" else changes.mark_of
+        return self.plan.kept.of(
+            (verb, names, with_version, with_actor),
+            lambda: make(
+                self.plan, names, with_version=with_version, with_actor=with_actor
+            ),
+        )
+
+    def _change(
+        self,
+        alteration: changes.Alteration,
+        identity: Identity,
+        bound: list[Any],
+        expected: int | None,
+        names: Sequence[str],
+    ) -> R | None:
+        bound += identity
+        if expected is not None:
+            bound.append(expected)
+        driver = self.place.writing()
+
+        def work() -> Sequence[Any]:
+            journal = journal_of(self.plan)
+            before = None if journal is None else self._image(driver, identity, journal)
+            if alteration.run(driver, self.place, bound).rowcount != 1:
+                raise Declined("no such row, or another version")
+            return self._after(driver, identity, journal, before)
+
+        after = attempt(driver, work)
+        return None if after is None else self._shown(identity, after, names)
+
+    def _image(
+        self, driver: Any, identity: Identity, journal: Journal
+    ) -> Sequence[Any]:
+        """Return all values of the row that is about to be changed, locked."""
+        found = journal.lookup.one(driver, identity, lock=True)
+        if found is None:
+            raise Declined("no such row")
+        return found
+
+    def _after(
+        self,
+        driver: Any,
+        identity: Identity,
+        journal: Journal | None,
+        before: Sequence[Any] | None,
+    ) -> Sequence[Any]:
+        """Read the row that was written; write its entry if it is recorded."""
+        lookup = self.reader.lookup if journal is None else journal.lookup
+        found = lookup.one(driver, identity)
+        if found is None:
+            raise Declined("the row that was written is not there")
+        if journal is None:
+            return found
+        change = journal.change(identity, before, found)
+        journal.write(driver, self.place, [change])
+        return journal.values_of(found, self.target.names)
+
+    def _shown(
+        self, identity: Identity, values: Sequence[Any], names: Sequence[str]
+    ) -> R:
+        """Return what the row became, and let instances of it show it."""
+        self._show_known(identity, names)
+        return self.target.one(values)
+
+    def _show_known(self, identity: Identity, names: Sequence[str]) -> None:
+        held = self.place.held
+        if held is None:
+            return
+        known = held.identity_map.get(self.plan.identity_key(identity))
+        if known is not None:
+            forget_moved(known, names)
+            refresh(held, known)
+            # A savepoint of the session that is rolled back takes it back, too.
+            cast("Any", held)._register_altered([sa.inspect(known)])
+
+    def remove(self, key: Key, expected: int | None) -> bool:
+        """Delete a row for good; return whether that succeeded."""
+        plan = self.plan
+        identity = plan.identity(key)
+        check_expected(plan.facts, expected, is_required=False)
+        removal = plan.kept.of(
+            ("remove", expected is not None),
+            lambda: changes.removal_of(plan, with_version=expected is not None),
+        )
+        bound = [*identity] if expected is None else [*identity, expected]
+        driver = self.place.writing()
+
+        def work() -> bool:
+            journal = journal_of(plan)
+            before = None if journal is None else self._image(driver, identity, journal)
+            if removal.run(driver, self.place, bound).rowcount != 1:
+                raise Declined("no such row, or another version")
+            if journal is not None:
+                change = journal.change(identity, before, None)
+                journal.write(driver, self.place, [change])
+            return True
+
+        done = attempt(driver, work) is not None
+        held = self.place.held
+        if done and held is not None:
+            known = held.identity_map.get(plan.identity_key(identity))
+            if known is not None:
+                held.expunge(known)
+        return done
+
+    def adjust(self, key: Key, name: str, by: Number, floor: Number | None) -> Any:
+        """Add to a number; return the new one."""
+        plan = self.plan
+        column = adjustable(plan.facts, name, by, floor)
+        identity = plan.identity(key)
+        guard = guard_of(column, by, floor)
+        kind = None if guard is None else guard[0]
+        with_actor = self.place.actor is not None
+        addition = plan.kept.of(
+            ("adjust", name, kind, with_actor),
+            lambda: changes.addition_of(plan, column, kind, with_actor=with_actor),
+        )
+        if addition is None:
+            return None
+        bound = [*identity, by] if guard is None else [*identity, by, guard[1]]
+        driver = self.place.writing()
+
+        def work() -> Any:
+            journal = journal_of(plan)
+            before = None if journal is None else self._image(driver, identity, journal)
+            cursor = addition.run(driver, self.place, bound)
+            found = list(addition.statement.converted(cursor, cursor.fetchall()))
+            if len(found) != 1:
+                raise Declined("no such row, or not enough")
+            if journal is not None:
+                self._after(driver, identity, journal, before)
+            return found[0][0]
+
+        done = attempt(driver, work)
+        if done is not None:
+            self._show_known(identity, (name,))
+        return done
