@@ -27,7 +27,14 @@ def open_move_source(url: DatabaseUrl, target_dialect: str) -> MoveSource:
         from lockstep.mover.sqlite.source import SqliteSource
 
         return SqliteSource(url.path)
-    raise UnsupportedCapability("PostgreSQL as a source")
+    if target_dialect != "sqlite":
+        raise UnsupportedCapability(
+            "PostgreSQL moves to a SQLite file here",
+            hint="pg_dump and pg_restore copy a database between two servers",
+        )
+    from lockstep.mover.postgresql.source import PostgresqlSource
+
+    return PostgresqlSource(url)
 
 
 def open_move_target(url: DatabaseUrl) -> MoveTarget:
@@ -37,4 +44,8 @@ def open_move_target(url: DatabaseUrl) -> MoveTarget:
         from lockstep.mover.postgresql.target import PostgresqlTarget
 
         return PostgresqlTarget(connect(url))
-    raise UnsupportedCapability("SQLite as a target")
+    if url.path is None:
+        raise ConfigError("a database in memory would be gone at the end: name a file")
+    from lockstep.mover.sqlite.target import SqliteTarget
+
+    return SqliteTarget(url.path)

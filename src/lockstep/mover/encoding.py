@@ -10,7 +10,7 @@ Invariant: every row of a block is in the lines or in ``rejected``, exactly once
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 from lockstep.errors import Unmappable
@@ -23,18 +23,16 @@ DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class OddCell:
-    """A cell whose class the target's value does not tell.
+class OddRow:
+    """A row with cells whose class the target's values do not tell.
 
     Attributes:
         row: Digest of the row's line.
-        column: Source name.
-        storage: The class in SQLite.
+        cells: ``(column of the SQLite side, storage class)``, in order.
     """
 
     row: bytes
-    column: str
-    storage: str
+    cells: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +61,12 @@ class LineBlock:
     text: str
     count: int
     read: int
-    odd: list[OddCell] = field(default_factory=list[OddCell])
+    odd: list[OddRow] = field(default_factory=list[OddRow])
     rejected: list[Rejected] = field(default_factory=list[Rejected])
+
+
+Blocks = Callable[[int | str | None], Iterator[LineBlock]]
+"""Gives a table's blocks after a position."""
 
 
 def line_digest(line: str) -> bytes:
@@ -80,10 +82,18 @@ class TableEncoder:
     Args:
         plan: The table's plan.
         key: Places of the key's columns, for messages; empty: the first column.
+        is_target: Whether SQLite is the plan's target, and so has those names.
     """
 
-    def __init__(self, plan: TablePlan, key: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        plan: TablePlan,
+        key: Sequence[int] = (),
+        *,
+        is_target: bool = False,
+    ) -> None:
         self._plan = plan
+        self._names = [c.target if is_target else c.source for c in plan.columns]
         self._codecs: list[Codec] = [codec_of(c.codec) for c in plan.columns]
         self._key = tuple(key) or (0,)
         self._may_be_odd = any(codec.may_be_odd for codec in self._codecs)
@@ -172,17 +182,18 @@ class TableEncoder:
     def _key_of(self, row: Sequence[Value]) -> str:
         return ", ".join(shown(row[place]) for place in self._key if place < len(row))
 
-    def _odd(self, columns: Sequence[Sequence[Value]], text: str) -> list[OddCell]:
-        found: list[OddCell] = []
-        lines: list[str] = []
-        for plan, codec, column in zip(
-            self._plan.columns, self._codecs, columns, strict=True
-        ):
+    def _odd(self, columns: Sequence[Sequence[Value]], text: str) -> list[OddRow]:
+        found: dict[int, list[tuple[str, str]]] = {}
+        for name, codec, column in zip(self._names, self._codecs, columns, strict=True):
             for row in codec.odd_rows(column):
-                lines = lines or text.split("\n")
-                storage = storage_of(column[row])
-                found.append(OddCell(line_digest(lines[row]), plan.source, storage))
-        return found
+                found.setdefault(row, []).append((name, storage_of(column[row])))
+        if not found:
+            return []
+        lines = text.split("\n")
+        return [
+            OddRow(line_digest(lines[row]), tuple(cells))
+            for row, cells in found.items()
+        ]
 
 
 def _misfit(codec: Codec, value: Value) -> str:

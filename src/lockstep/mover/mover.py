@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import InvalidPlan, TargetInUse
 from lockstep.mover.connecting import open_move_source, open_move_target
+from lockstep.mover.journal import State
 from lockstep.mover.plan.model import Loss, Plan, TablePlan
-from lockstep.mover.postgresql.journal import State
 from lockstep.mover.results import (
     MoveResult,
     Progress,

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
-from lockstep.mover.encoding import LineBlock, OddCell, Rejected
+from lockstep.mover.encoding import Blocks, LineBlock, OddRow, Rejected
+from lockstep.mover.journal import State, Status, TableProgress
 from lockstep.mover.plan.model import Plan, Statement, TablePlan
-from lockstep.mover.postgresql.journal import State, Status, TableProgress
-from lockstep.mover.postgresql.target import Blocks
 
 
 class MoveSource(Protocol):
@@ -63,12 +62,12 @@ class Journal(Protocol):
         """Return how far a table is."""
         ...
 
-    def odd_cells(self, table: str) -> list[OddCell]:
-        """Return the odd cells of a table."""
+    def odd_rows(self, table: str) -> list[OddRow]:
+        """Return the odd rows of a table."""
         ...
 
     def odd_count(self, table: str) -> int:
-        """Return how many odd cells a table has."""
+        """Return how many odd rows a table has."""
         ...
 
     def rejected(self) -> list[Rejected]:

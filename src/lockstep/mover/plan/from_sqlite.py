@@ -27,6 +27,8 @@ from lockstep.mover.translate.expressions import Untranslatable
 COLUMNS_MAX = 1600
 """A table of PostgreSQL has no more."""
 
+KEPT_PRAGMAS = ("encoding", "user_version", "application_id", "auto_vacuum")
+
 _ORDERED_CODECS = {"integer", "text", "bytes"}
 """Codecs whose values sort alike on both engines (texts by their bytes)."""
 
@@ -43,6 +45,8 @@ def plan_from_sqlite(
     """
     plan = Plan("sqlite", "postgresql", [])
     plan.way_back = [list(item) for item in schema.objects]
+    for name in KEPT_PRAGMAS:
+        plan.pragmas[name] = str(rows_of(connection, f"PRAGMA {name}")[0][0])
     relations = Names()
     chosen: list[tuple[Table, TablePlan]] = []
     for table in schema.tables:
@@ -154,6 +158,7 @@ def _column(
         why = f"{stored.counts['null']} rows hold NULL"
         plan.losses.append(Loss("not null", where, why))
     made.identity = is_alias and made.codec == "integer"
+    made.generated = column.generated
     if column.generated:
         why = f"its values are carried, GENERATED ALWAYS AS ({column.expression}) not"
         plan.losses.append(Loss("generated column", where, why))

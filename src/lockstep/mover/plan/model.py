@@ -33,6 +33,9 @@ class ColumnPlan:
         identity: The target counts it up by itself.
         on_dirt: What happens to a row whose value does not fit ``type``.
         note: Why it is so, for people.
+        generated: The source computes it (``virtual``, ``stored``); its way back
+            writes no value.
+        source_type: The type it had on PostgreSQL, for the way back.
     """
 
     source: str
@@ -44,6 +47,8 @@ class ColumnPlan:
     identity: bool = False
     on_dirt: OnDirt = "fail"
     note: str = ""
+    generated: str = ""
+    source_type: str = ""
 
 
 @dataclass
@@ -130,6 +135,8 @@ class Plan:
         notices: What a person should know: renamed things, chosen types.
         way_back: Statements that make the source's own schema again.
         before: Statements of the target before the tables (types, extensions).
+        pragmas: What a SQLite source says of itself: encoding, user_version, …
+        is_way_back: Whether it undoes an earlier move; the target keeps no trace.
     """
 
     source: Dialect
@@ -140,6 +147,8 @@ class Plan:
     way_back: list[list[str]] = field(default_factory=list[list[str]])
     before: list[str] = field(default_factory=list[str])
     creates_tables: bool = True
+    pragmas: dict[str, str] = field(default_factory=dict[str, str])
+    is_way_back: bool = False
 
     def carried(self) -> Iterator[TablePlan]:
         """Yield the tables that travel."""

@@ -7,7 +7,7 @@ Whoever finds the target sees there whether it is complete.
     state      one row: status, plan, fingerprint of the source
     progress   a row per table: position, rows        (same transaction as the rows)
     step       a row per index or constraint: built, or refused and why
-    odd_cell   cells whose class in SQLite their value here does not tell
+    odd_row    rows with cells whose class in SQLite the value here does not tell
     rejected   rows that were not carried
 
 Invariant: ``status`` is ``verified`` only after every cell was compared.
@@ -16,17 +16,16 @@ Invariant: ``status`` is ``verified`` only after every cell was compared.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from lockstep.mover.encoding import LineBlock, OddCell, Rejected
+from lockstep.mover.encoding import LineBlock, OddRow, Rejected
+from lockstep.mover.journal import State, Status, TableProgress
 from lockstep.mover.plan.model import Plan, TablePlan
 
 if TYPE_CHECKING:
     import psycopg
 
 SCHEMA = "lockstep_move"
-Status = Literal["copying", "copied", "verified", "differs"]
 _CREATE = f"""
 CREATE SCHEMA {SCHEMA};
 COMMENT ON SCHEMA {SCHEMA} IS
@@ -48,36 +47,14 @@ CREATE TABLE {SCHEMA}.progress (
 CREATE TABLE {SCHEMA}.step (
   name text PRIMARY KEY, purpose text NOT NULL, problem text NOT NULL
 );
-CREATE TABLE {SCHEMA}.odd_cell (
-  table_name text NOT NULL, row_digest bytea NOT NULL,
-  column_name text NOT NULL, storage text NOT NULL
+CREATE TABLE {SCHEMA}.odd_row (
+  table_name text NOT NULL, row_digest bytea NOT NULL, cells text NOT NULL
 );
 CREATE TABLE {SCHEMA}.rejected (
   table_name text NOT NULL, row_key text NOT NULL, column_name text NOT NULL,
   value text NOT NULL, reason text NOT NULL
 );
 """
-
-
-@dataclass(frozen=True)
-class State:
-    """What an earlier run left."""
-
-    status: Status
-    source: str
-    fingerprint: str
-    digest: str
-    plan: Plan
-
-
-@dataclass(frozen=True)
-class TableProgress:
-    """How far a table is."""
-
-    position: str | None = None
-    rows: int = 0
-    read: int = 0
-    is_done: bool = False
 
 
 class PostgresqlJournal:
@@ -158,13 +135,13 @@ class PostgresqlJournal:
         self._add_rejected(rejected)
         return after
 
-    def _add_odd(self, table: str, cells: list[OddCell]) -> None:
-        if not cells:
+    def _add_odd(self, table: str, rows: list[OddRow]) -> None:
+        if not rows:
             return
-        statement = f"COPY {SCHEMA}.odd_cell FROM STDIN"
+        statement = f"COPY {SCHEMA}.odd_row FROM STDIN"
         with self._connection.cursor().copy(statement.encode()) as copy:
-            for cell in cells:
-                copy.write_row((table, cell.row, cell.column, cell.storage))
+            for odd in rows:
+                copy.write_row((table, odd.row, json.dumps(odd.cells)))
 
     def _add_rejected(self, rows: list[Rejected]) -> None:
         if not rows:
@@ -176,19 +153,23 @@ class PostgresqlJournal:
                 texts = (row.table, row.key, row.column, row.value, row.reason)
                 copy.write_row([text.replace("\0", "\\0") for text in texts])
 
-    def odd_cells(self, table: str) -> list[OddCell]:
-        """Return the odd cells of a table."""
+    def odd_rows(self, table: str) -> list[OddRow]:
+        """Return the odd rows of a table."""
         rows = self._rows(
-            f"SELECT row_digest, column_name, storage FROM {SCHEMA}.odd_cell "
-            "WHERE table_name = %s",
+            f"SELECT row_digest, cells FROM {SCHEMA}.odd_row WHERE table_name = %s",
             (table,),
         )
-        return [OddCell(bytes(row[0]), row[1], row[2]) for row in rows]
+        return [
+            OddRow(
+                bytes(digest), tuple((name, kind) for name, kind in json.loads(text))
+            )
+            for digest, text in rows
+        ]
 
     def odd_count(self, table: str) -> int:
-        """Return how many odd cells a table has."""
+        """Return how many odd rows a table has."""
         rows = self._rows(
-            f"SELECT count(*) FROM {SCHEMA}.odd_cell WHERE table_name = %s",
+            f"SELECT count(*) FROM {SCHEMA}.odd_row WHERE table_name = %s",
             (table,),
         )
         return int(rows[0][0])

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from lockstep.errors import TargetInUse, Unmappable
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.encoding import LineBlock, Rejected
+from lockstep.mover.encoding import Blocks, LineBlock, Rejected
+from lockstep.mover.journal import TableProgress
 from lockstep.mover.plan.model import ColumnPlan, Plan, Statement, TablePlan
-from lockstep.mover.postgresql.journal import PostgresqlJournal, TableProgress
+from lockstep.mover.postgresql.journal import PostgresqlJournal
 from lockstep.mover.postgresql.lines import PostgresqlLines, order_of
 from lockstep.mover.postgresql.session import translated
 from lockstep.mover.values import shown
@@ -36,9 +37,6 @@ CHUNK_BYTES = 32 * 1024 * 1024
 REJECTS_BY_SERVER_MAX = 1_000
 LOCK_KEY = 0x10C5_7E90
 _COPY_LINE = re.compile(r"COPY .*, line (\d+)(?:, column (.+?): (.*))?", re.DOTALL)
-
-Blocks = Callable[[int | str | None], Iterator[LineBlock]]
-"""Gives a table's blocks after a position."""
 
 
 class PostgresqlTarget:
@@ -334,7 +332,6 @@ def _reason(error: Any) -> str:
 
 
 __all__ = [
-    "Blocks",
     "PostgresqlTarget",
     "create_table",
     "statements_of",

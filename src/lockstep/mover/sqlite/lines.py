@@ -11,7 +11,7 @@ from typing import Any
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.encoding import LineBlock, TableEncoder
-from lockstep.mover.plan.model import TablePlan
+from lockstep.mover.plan.model import ColumnPlan, TablePlan
 from lockstep.mover.sqlite.rows import block_rows, decoding, read_blocks
 from lockstep.mover.sqlite.schema import Schema, Table
 
@@ -23,12 +23,27 @@ class SqliteLines:
         connection: A DB-API connection to it, in a read transaction.
         schema: What it says about itself.
         clean: Tables whose texts are all known to be UTF-8.
+        is_target: Whether it is the plan's target, and so has those names.
     """
 
-    def __init__(self, connection: Any, schema: Schema, clean: frozenset[str]) -> None:
+    def __init__(
+        self,
+        connection: Any,
+        schema: Schema,
+        clean: frozenset[str] = frozenset(),
+        *,
+        is_target: bool = False,
+    ) -> None:
         self._connection = connection
         self._schema = schema
         self._clean = clean
+        self._is_target = is_target
+
+    def _name(self, column: ColumnPlan) -> str:
+        return column.target if self._is_target else column.source
+
+    def _table(self, plan: TablePlan) -> str:
+        return plan.target if self._is_target else plan.source
 
     def in_own_order(
         self, plan: TablePlan, after: int | str | None
@@ -39,20 +54,21 @@ class SqliteLines:
             self._connection,
             table,
             after=None if after is None else int(after),
-            columns=[column.source for column in plan.columns],
-            is_clean=plan.source in self._clean,
+            columns=[self._name(column) for column in plan.columns],
+            is_clean=self._table(plan) in self._clean,
         ):
             yield encoder.block(position, rows)
 
     def in_key_order(self, plan: TablePlan) -> Generator[LineBlock]:
         """Yield all blocks, sorted by ``order_key``; texts by their bytes."""
         table, encoder = self._prepared(plan)
-        names = ", ".join(quote(column.source) for column in plan.columns)
-        order = ", ".join(f"{quote(name)} COLLATE BINARY" for name in plan.order_key)
-        if plan.order_key == [table.rowid_alias]:
-            order = quote(plan.order_key[0])
+        names = ", ".join(quote(self._name(column)) for column in plan.columns)
+        key = [self._name(plan.column(name)) for name in plan.order_key]
+        order = ", ".join(f"{quote(name)} COLLATE BINARY" for name in key)
+        if key == [table.rowid_alias]:
+            order = quote(key[0])
         sql = f"SELECT {names} FROM {quote(table.name)} ORDER BY {order}"
-        with decoding(self._connection, plan.source in self._clean):
+        with decoding(self._connection, table.name in self._clean):
             cursor = self._connection.cursor()
             cursor.execute(sql)
             while rows := cursor.fetchmany(block_rows(table)):
@@ -60,11 +76,11 @@ class SqliteLines:
             cursor.close()
 
     def _prepared(self, plan: TablePlan) -> tuple[Table, TableEncoder]:
-        table = self._schema.table(plan.source)
-        assert table is not None, "a plan names tables of its source"
+        table = self._schema.table(self._table(plan))
+        assert table is not None, "a plan names tables that are there"
         places = [
             place
             for place, column in enumerate(plan.columns)
-            if column.source in (table.key or [table.rowid_alias])
+            if self._name(column) in (table.key or [table.rowid_alias])
         ]
-        return table, TableEncoder(plan, places)
+        return table, TableEncoder(plan, places, is_target=self._is_target)

@@ -155,9 +155,7 @@ def _begin(source: Source) -> Source:
         "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"
     ).fetchall()
     connection.text_factory = str
-    missing = _collations_in([row[0] for row in statements])
-    for name in missing:
-        connection.create_collation(name, _compare_bytes)
+    missing = stand_in_for_collations(connection, [row[0] for row in statements])
     if missing:
         source.missing_collations = tuple(missing)
         source.notices.append(
@@ -169,6 +167,16 @@ def _begin(source: Source) -> Source:
 
 def _tolerant(stored: bytes) -> str:
     return stored.decode("utf-8", "replace")
+
+
+def stand_in_for_collations(
+    connection: sqlite3.Connection, statements: list[str]
+) -> list[str]:
+    """Let bytes be compared for every collation that statements name and we lack."""
+    missing = _collations_in(statements)
+    for name in missing:
+        connection.create_collation(name, _compare_bytes)
+    return missing
 
 
 def _collations_in(statements: list[str]) -> list[str]:

@@ -19,6 +19,9 @@ from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.sqlite.opening import rows_of
 
 TableKind = Literal["table", "virtual", "shadow"]
+OUR_PREFIX = "lockstep_move_"
+"""Tables of a move's journal, which are no data of anybody's."""
+
 ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
 
@@ -190,7 +193,7 @@ def read_schema(connection: Any) -> Schema:
     sequences = _sequences(connection, stored)
     tables: list[Table] = []
     for kind, name, _, sql in stored:
-        if kind != "table" or name.lower().startswith("sqlite_"):
+        if kind != "table" or name.lower().startswith(("sqlite_", OUR_PREFIX)):
             continue
         table = _table(connection, name, sql or "", listed.get(name))
         table.sequence = sequences.get(name) if table.autoincrement else None
@@ -205,7 +208,7 @@ def read_schema(connection: Any) -> Schema:
         [
             (kind, name, sql)
             for kind, name, _, sql in stored
-            if sql is not None and not name.lower().startswith("sqlite_")
+            if sql is not None and not name.lower().startswith(("sqlite_", OUR_PREFIX))
         ],
         encoding,
     )

@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
+from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.encoding import LineBlock
 from lockstep.mover.plan.from_sqlite import owns_nothing, plan_from_sqlite
 from lockstep.mover.plan.model import Plan, TablePlan
+from lockstep.mover.plan.way_back import restore_types
+from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import Source, open_source
 from lockstep.mover.sqlite.profile import TableProfile, profile_table
@@ -88,7 +91,18 @@ class SqliteSource:
         profiles = self.profiles(on_table)
         plan = plan_from_sqlite(self.connection, self.schema, profiles)
         plan.notices[:0] = self.notices
+        state = SqliteJournal(self.connection).state()
+        if state is not None and state.plan.source == "postgresql":
+            restore_types(plan, state.plan, self._is_numbers_only)
         return plan
+
+    def _is_numbers_only(self, table: str, column: str) -> bool:
+        name = quote(column)
+        (count,) = self.connection.execute(
+            f"SELECT count(*) FROM {quote(table)} "
+            f"WHERE typeof({name}) = 'text' AND {name} <> 'NaN'"
+        ).fetchone()
+        return count == 0
 
     @cached_property
     def _lines(self) -> SqliteLines:

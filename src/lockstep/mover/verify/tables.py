@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 
-from lockstep.mover.encoding import LineBlock, OddCell
+from lockstep.mover.encoding import LineBlock, OddRow
 from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.results import Difference, Progress, ProgressCallback, VerifyReport
 from lockstep.mover.sides import MoveSource, MoveTarget
@@ -19,17 +19,17 @@ _MODULUS = 2**128
 
 
 class OddSum:
-    """The odd cells of a table as one number, whatever their order."""
+    """The odd rows of a table as one number, whatever their order."""
 
     def __init__(self) -> None:
         self.count = 0
         self._sum = 0
 
-    def add(self, cells: Iterable[OddCell]) -> None:
-        """Count cells."""
-        for cell in cells:
+    def add(self, rows: Iterable[OddRow]) -> None:
+        """Count rows."""
+        for odd in rows:
             self.count += 1
-            text = cell.row + f"\0{cell.column}\0{cell.storage}".encode()
+            text = odd.row + repr(odd.cells).encode()
             digest = hashlib.blake2b(text, digest_size=16).digest()
             self._sum = (self._sum + int.from_bytes(digest)) % _MODULUS
 
@@ -67,11 +67,11 @@ def _compare(
     report: VerifyReport,
     on_progress: ProgressCallback,
 ) -> int:
-    ours = OddSum()
+    ours, theirs = OddSum(), OddSum()
     comparison = TableComparison(table, report)
     done = 0
 
-    def watched(blocks: Iterable[LineBlock], *, counts: bool) -> Iterator[str]:
+    def mine(blocks: Iterable[LineBlock], *, counts: bool = True) -> Iterator[str]:
         nonlocal done
         for block in blocks:
             if counts:
@@ -80,25 +80,29 @@ def _compare(
                 on_progress(Progress("verify", table.source, done, table.rows))
             yield block.text
 
+    def other(blocks: Iterable[LineBlock], *, counts: bool = True) -> Iterator[str]:
+        for block in blocks:
+            if counts:
+                theirs.add(block.odd)
+            yield block.text
+
     if table.order_key:
         rows = comparison.ordered(
-            watched(source.key_order(table), counts=True),
-            watched(target.key_order(table), counts=False),
+            mine(source.key_order(table)), other(target.key_order(table))
         )
     else:
-        readings = _first_only(True)
+        first, second = _first_only(), _first_only()
         rows = comparison.as_sets(
-            lambda: watched(source.own_order(table, None), counts=readings()),
-            lambda: watched(target.any_order(table), counts=False),
+            lambda: mine(source.own_order(table, None), counts=first()),
+            lambda: other(target.any_order(table), counts=second()),
         )
-    theirs = OddSum()
-    theirs.add(target.journal.odd_cells(table.source))
+    theirs.add(target.journal.odd_rows(table.source))
     if ours != theirs:
         report.add(
             Difference(
                 "storage class",
                 table.source,
-                source=f"{ours.count} cells of unusual class",
+                source=f"{ours.count} rows with cells of another class",
                 target=f"{theirs.count} in the journal",
             ),
             keep_max=DIFFERENCES_KEPT_MAX,
@@ -106,8 +110,8 @@ def _compare(
     return rows
 
 
-def _first_only(first: bool) -> Callable[[], bool]:
-    state = [first]
+def _first_only() -> Callable[[], bool]:
+    state = [True]
 
     def ask() -> bool:
         answer, state[0] = state[0], False

@@ -1,0 +1,35 @@
+"""How far a move is: the values that every target's journal keeps.
+
+Owns no storage; ``postgresql/journal.py`` and ``sqlite/journal.py`` keep these in
+the target itself, in the transactions of the rows they speak of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lockstep.mover.plan.model import Plan
+
+Status = Literal["copying", "copied", "verified", "differs"]
+
+
+@dataclass(frozen=True)
+class State:
+    """What an earlier run left."""
+
+    status: Status
+    source: str
+    fingerprint: str
+    digest: str
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class TableProgress:
+    """How far a table is."""
+
+    position: str | None = None
+    rows: int = 0
+    read: int = 0
+    is_done: bool = False

@@ -1,0 +1,225 @@
+"""The plan for a PostgreSQL database that moves to a SQLite file.
+
+Owns which type of SQLite holds which type of PostgreSQL, and the statements that
+make the tables: SQLite wants keys and checks inside of CREATE TABLE.
+
+    integers, oid        INTEGER         boolean   BOOLEAN, 0 and 1
+    double precision     REAL            bytea     BLOB
+    timestamptz          TEXT            in UTC, with +00:00
+    everything else      TEXT            PostgreSQL's own text, every digit of it
+
+Invariant: a value's text in PostgreSQL can be computed from what SQLite stores.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
+from lockstep.mover.plan.names import Names
+from lockstep.mover.postgresql.schema import PgColumn, PgIndex, PgKey, PgSchema, PgTable
+from lockstep.mover.translate.expressions import Untranslatable
+from lockstep.mover.translate.to_sqlite import default_to_sqlite, expression_to_sqlite
+from lockstep.schema.names import constraint_name
+
+_INTEGERS = frozenset({"smallint", "integer", "bigint", "oid"})
+_TYPES = {
+    "boolean": ("BOOLEAN", "boolean"),
+    "double precision": ("REAL", "real"),
+    "real": ("REAL", "real"),
+    "bytea": ("BLOB", "bytes"),
+    "timestamp with time zone": ("TEXT", "zoned"),
+}
+_ORDERED = frozenset({"text", "character varying", "uuid", "bytea", *_INTEGERS})
+_STRICTLY_SORTED = frozenset({"integer", "text", "bytes"})
+
+
+def plan_from_postgresql(schema: PgSchema) -> Plan:
+    """Make the plan of a whole database."""
+    plan = Plan("postgresql", "sqlite", [])
+    names = Names()
+    for table in schema.tables:
+        wanted = table.name
+        if table.schema != "public":
+            wanted = f"{table.schema}_{table.name}"
+        plan.tables.append(_table(table, names.give(wanted)))
+    for table, made in zip(schema.tables, plan.tables, strict=True):
+        _constraints(plan, table, made, names)
+    for kind, where, name in schema.others:
+        shown = name if where == "public" else f"{where}.{name}"
+        plan.losses.append(Loss(kind, shown, "its SQL is PostgreSQL's"))
+    return plan
+
+
+def source_name(table: PgTable) -> str:
+    """Return a table's name as a plan's ``source``; ``public`` is left out."""
+    return table.name if table.schema == "public" else f"{table.schema}.{table.name}"
+
+
+def column_plan(column: PgColumn) -> ColumnPlan:
+    """Return how a column of PostgreSQL is stored in SQLite."""
+    if column.type in _INTEGERS:
+        kind, codec = "INTEGER", "integer"
+    else:
+        kind, codec = _TYPES.get(column.type, ("TEXT", "text"))
+    note = "" if kind != "TEXT" or column.type == "text" else f"was {column.full_type}"
+    made = ColumnPlan(column.name, column.name, kind, codec, note=note)
+    made.not_null, made.source_type = column.not_null, column.full_type
+    return made
+
+
+def _table(table: PgTable, target: str) -> TablePlan:
+    made = TablePlan(source_name(table), target, [], rows=table.rows_estimated)
+    made.columns = [column_plan(column) for column in table.columns]
+    made.primary_key = list(table.primary_key)
+    made.sequence = table.sequence
+    if made.primary_key and all(
+        _is_ordered(table, made, name) for name in made.primary_key
+    ):
+        made.order_key = list(made.primary_key)
+    return made
+
+
+def _is_ordered(table: PgTable, made: TablePlan, name: str) -> bool:
+    column = next(c for c in table.columns if c.name == name)
+    return column.type in _ORDERED and made.column(name).codec in _STRICTLY_SORTED
+
+
+def _constraints(plan: Plan, table: PgTable, made: TablePlan, names: Names) -> None:
+    """Write CREATE TABLE with all that SQLite can hold, and plan the indexes."""
+    alias = _alias(table, made)
+    clauses = [_column_clause(plan, table, c, alias) for c in made.columns]
+    for key in table.keys:
+        text = _key_clause(plan, table, made, key, alias)
+        if text and not _is_accepted(made, [*clauses, text]):
+            _lose(plan, table, key, "SQLite refuses it")
+            text = ""
+        if text:
+            clauses.append(text)
+    made.create = _create(made.target, clauses)
+    for index in table.indexes:
+        _index(plan, made, index, names)
+    for column in table.columns:
+        if column.generated:
+            where = f"{made.source}.{column.name}"
+            why = "its values are carried, the expression is not"
+            plan.losses.append(Loss("generated column", where, why))
+
+
+def _alias(table: PgTable, made: TablePlan) -> str | None:
+    """Return the integer column that becomes the rowid."""
+    key = made.primary_key
+    is_integer = len(key) == 1 and made.column(key[0]).codec == "integer"
+    return key[0] if is_integer else None
+
+
+def _column_clause(
+    plan: Plan, table: PgTable, column: ColumnPlan, alias: str | None
+) -> str:
+    found = next(c for c in table.columns if c.name == column.source)
+    words = [quote(column.target), column.type]
+    if column.source == alias:
+        words.append("PRIMARY KEY")
+        if table.sequence_column == column.source:
+            words.append("AUTOINCREMENT")
+            column.identity = True
+        return " ".join(words)
+    if column.not_null:
+        words.append("NOT NULL")
+    if found.length_max is not None:
+        words.append(f"CHECK (length({quote(column.target)}) <= {found.length_max})")
+    if found.default is not None and not found.generated:
+        try:
+            column.default = default_to_sqlite(found.default, column)
+            words.append(f"DEFAULT {column.default}")
+        except Untranslatable as reason:
+            where = f"{source_name(table)}.{column.source}"
+            plan.losses.append(Loss("default", where, f"{found.default}: {reason}"))
+    return " ".join(words)
+
+
+def _key_clause(
+    plan: Plan, table: PgTable, made: TablePlan, key: PgKey, alias: str | None
+) -> str:
+    columns = ", ".join(map(quote, key.columns))
+    if key.kind == "p":
+        return "" if alias is not None else f"PRIMARY KEY ({columns})"
+    head = f"CONSTRAINT {quote(key.name)} "
+    if key.kind == "u":
+        return f"{head}UNIQUE ({columns})"
+    if key.kind == "f":
+        return head + _reference(plan, key, columns)
+    if key.kind == "c":
+        try:
+            return f"{head}CHECK ({expression_to_sqlite(key.definition, made)})"
+        except Untranslatable as reason:
+            _lose(plan, table, key, str(reason))
+            return ""
+    _lose(plan, table, key, "SQLite has no exclusion constraints")
+    return ""
+
+
+def _reference(plan: Plan, key: PgKey, columns: str) -> str:
+    wanted = key.parent
+    if key.parent_schema != "public":
+        wanted = f"{key.parent_schema}.{key.parent}"
+    parent = plan.table(wanted).target
+    referred = ", ".join(map(quote, key.referred))
+    text = f"FOREIGN KEY ({columns}) REFERENCES {quote(parent)} ({referred})"
+    if key.on_update != "NO ACTION":
+        text += f" ON UPDATE {key.on_update}"
+    if key.on_delete != "NO ACTION":
+        text += f" ON DELETE {key.on_delete}"
+    return f"{text} DEFERRABLE INITIALLY DEFERRED" if key.deferred else text
+
+
+def _lose(plan: Plan, table: PgTable, key: PgKey, why: str) -> None:
+    kinds = {"c": "check", "x": "exclusion", "u": "unique", "f": "foreign key"}
+    name = f"{source_name(table)}: {key.definition}"
+    plan.losses.append(Loss(kinds.get(key.kind, "key"), name, why))
+
+
+def _create(name: str, clauses: list[str]) -> str:
+    body = ",\n  ".join(clauses)
+    return f"CREATE TABLE {quote(name)} (\n  {body}\n)"
+
+
+def _is_accepted(made: TablePlan, clauses: list[str]) -> bool:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as scratch:
+        try:
+            scratch.execute(_create(made.target, clauses))
+        except sqlite3.Error:
+            return False
+    return True
+
+
+def _index(plan: Plan, made: TablePlan, index: PgIndex, names: Names) -> None:
+    where = f"{made.source}.{index.name}"
+    kind = "unique" if index.unique else "index"
+    if index.method not in ("btree", "hash"):
+        plan.losses.append(Loss(kind, where, f"SQLite has no {index.method} index"))
+        return
+    try:
+        parts: list[str] = []
+        for place, column in enumerate(index.columns):
+            if column is None:
+                part = f"({expression_to_sqlite(index.expressions[place], made)})"
+            else:
+                part = quote(column)
+            is_down = place < len(index.descending) and index.descending[place]
+            parts.append(f"{part} DESC" if is_down else part)
+        condition = ""
+        if index.condition is not None:
+            condition = f" WHERE {expression_to_sqlite(index.condition, made)}"
+    except Untranslatable as reason:
+        plan.losses.append(Loss(kind, where, str(reason)))
+        return
+    name = names.give(index.name or constraint_name("ix", made.target))
+    unique = "UNIQUE " if index.unique else ""
+    sql = (
+        f"CREATE {unique}INDEX {quote(name)} ON {quote(made.target)} "
+        f"({', '.join(parts)}){condition}"
+    )
+    made.statements.append(Statement(kind, name, sql))

@@ -1,0 +1,175 @@
+"""The way back: a database that came from SQLite becomes that file again.
+
+Owns the undoing of a plan. Tables that are as the move made them get their own
+CREATE TABLE statement, their codecs and afterwards their indexes, triggers and
+views, word for word; tables that came later are planned like any other's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
+
+
+def plan_way_back(forward: Plan, general: Plan) -> Plan:
+    """Return the plan that leads back.
+
+    Args:
+        forward: What the journal says about the move from SQLite.
+        general: The plan that any database would get.
+    """
+    plan = Plan("postgresql", "sqlite", [], is_way_back=True)
+    plan.pragmas = dict(forward.pragmas)
+    plan.notices.append("this database came from SQLite; the file becomes as it was")
+    made_from = {table.target: table for table in forward.carried()}
+    created = {name: sql for kind, name, sql in forward.way_back if kind == "table"}
+    for table in general.tables:
+        origin = made_from.pop(table.source, None)
+        reason = _differs(origin, table)
+        if origin is None or reason or origin.source not in created:
+            plan.tables.append(table)
+            if reason:
+                plan.notices.append(f"{table.source} is planned anew: {reason}")
+            continue
+        plan.tables.append(_undone(origin, table, created[origin.source]))
+    for gone in made_from.values():
+        plan.notices.append(f"{gone.source} is not there any more")
+    _objects(plan, forward, set(created))
+    kept = {(loss.kind, loss.name) for loss in forward.losses}
+    plan.losses = [
+        loss
+        for loss in general.losses
+        if (loss.kind, loss.name) not in kept and loss.kind in ("view", "trigger")
+    ]
+    return plan
+
+
+def _differs(origin: TablePlan | None, table: TablePlan) -> str:
+    if origin is None:
+        return ""
+    before = [column.target for column in origin.columns]
+    now = [column.source for column in table.columns]
+    return "" if before == now else "its columns have changed"
+
+
+def _undone(origin: TablePlan, table: TablePlan, create: str) -> TablePlan:
+    columns = [
+        replace(column, source=column.target, target=column.source, default=None)
+        for column in origin.columns
+    ]
+    names = {column.source: column.target for column in origin.columns}
+    return TablePlan(
+        origin.target,
+        origin.source,
+        columns,
+        primary_key=list(table.primary_key),
+        order_key=[names[name] for name in origin.order_key],
+        create=create,
+        sequence=_sequence(origin, table),
+        rows=table.rows,
+    )
+
+
+def _sequence(origin: TablePlan, table: TablePlan) -> int | None:
+    if origin.sequence is None:
+        return None
+    return max(origin.sequence, table.sequence or 0)
+
+
+def _objects(plan: Plan, forward: Plan, tables: set[str]) -> None:
+    """Plan the indexes, triggers and views of the file, in its own order."""
+    if not plan.tables:
+        return
+    back = {table.target for table in plan.tables}
+    last = plan.tables[-1]
+    for kind, name, sql in forward.way_back:
+        if kind == "table" and name in back:
+            continue
+        if kind == "table" and not _is_virtual(sql):
+            if not _is_shadow(name, forward):
+                plan.losses.append(Loss("table", name, "it was not carried before"))
+            continue
+        if kind == "index":
+            last.statements.append(Statement("index", name, sql))
+        else:
+            # A trigger that fired while rows arrive would change them.
+            last.statements.append(Statement("view", name, sql))
+            if _is_virtual(sql) and "content=" in "".join(sql.split()).lower():
+                quoted = '"' + name.replace('"', '""') + '"'
+                rebuild = f"INSERT INTO {quoted}({quoted}) VALUES ('rebuild')"
+                last.statements.append(Statement("view", f"{name} rebuilt", rebuild))
+
+
+def _is_virtual(sql: str) -> bool:
+    return sql.lstrip().upper().startswith("CREATE VIRTUAL")
+
+
+def _is_shadow(name: str, forward: Plan) -> bool:
+    return any(
+        name.startswith(f"{owner}_")
+        for kind, owner, sql in forward.way_back
+        if kind == "table" and _is_virtual(sql)
+    )
+
+
+_PLAIN_TYPES = re.compile(
+    r"(smallint|integer|bigint|boolean|real|double precision|bytea|text|uuid|jsonb?"
+    r"|date|numeric(\(\d+,-?\d+\))?|character( varying)?(\(\d+\))?"
+    r"|(timestamp|time)(\(\d\))? with(out)? time zone|interval|inet|cidr|macaddr|oid)"
+    r"(\[\])*"
+)
+
+
+def restore_types(
+    plan: Plan, forward: Plan, is_numbers_only: Callable[[str, str], bool]
+) -> None:
+    """Give the columns of a file that came from PostgreSQL their types again.
+
+    A column keeps its type when the values still come as that type's own codec;
+    types that the target would have to be taught first stay text.
+
+    Args:
+        plan: What the values alone would lead to; changed in place.
+        forward: The move that made the file.
+        is_numbers_only: Whether a column of a table holds no text but ``NaN``.
+    """
+    made_from = {table.target: table for table in forward.carried()}
+    for table in plan.tables:
+        origin = made_from.get(table.source)
+        if origin is None:
+            continue
+        before = {column.target: column for column in origin.columns}
+        for column in table.columns:
+            earlier = before.get(column.source)
+            if earlier is None or not _PLAIN_TYPES.fullmatch(earlier.source_type):
+                continue
+            is_same = column.codec in _CAN_BECOME.get(earlier.codec, ())
+            if earlier.codec == "real" and column.codec in ("mixed_text", "text"):
+                is_same = is_numbers_only(table.source, column.source)
+            if is_same:
+                column.type, column.codec = earlier.source_type, earlier.codec
+                column.note = ""
+                _readjust_default(column)
+
+
+_CAN_BECOME = {
+    "integer": ("integer",),
+    "boolean": ("boolean",),
+    "real": ("real",),
+    "bytes": ("bytes",),
+    "text": ("text",),
+    "zoned": ("text",),
+}
+
+
+def _readjust_default(column: ColumnPlan) -> None:
+    if column.default is None:
+        return
+    literal, _, kind = column.default.rpartition("::")
+    if literal.startswith("'") and kind:
+        column.default = f"{literal}::{column.type}"
+    elif column.codec == "zoned":
+        column.default = "now()"

@@ -1,0 +1,245 @@
+"""What a PostgreSQL database says about its own tables.
+
+Owns the questions to the system catalogs. It reads no row and knows no other
+engine.
+
+See https://www.postgresql.org/docs/current/catalogs.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import psycopg
+
+_OURS = "lockstep_move"
+_ACTIONS = {
+    "a": "NO ACTION",
+    "r": "RESTRICT",
+    "c": "CASCADE",
+    "n": "SET NULL",
+    "d": "SET DEFAULT",
+}
+
+
+@dataclass
+class PgColumn:
+    """A column; ``type`` is the base type behind a domain, without modifiers."""
+
+    name: str
+    type: str
+    full_type: str
+    not_null: bool
+    default: str | None
+    identity: bool
+    generated: bool
+    length_max: int | None
+    comment: str | None
+
+
+@dataclass
+class PgKey:
+    """A constraint of the kinds ``p``, ``u``, ``f``, ``c`` and ``x``."""
+
+    kind: str
+    name: str
+    columns: list[str]
+    definition: str
+    parent_schema: str = ""
+    parent: str = ""
+    referred: list[str] = field(default_factory=list[str])
+    on_update: str = "NO ACTION"
+    on_delete: str = "NO ACTION"
+    deferred: bool = False
+
+
+@dataclass
+class PgIndex:
+    """An index that no constraint owns; expressions are None in ``columns``."""
+
+    name: str
+    unique: bool
+    method: str
+    columns: list[str | None]
+    expressions: list[str]
+    descending: list[bool]
+    condition: str | None
+    definition: str
+
+
+@dataclass
+class PgTable:
+    """A table that holds rows; a partitioned one stands for its partitions."""
+
+    schema: str
+    name: str
+    columns: list[PgColumn]
+    keys: list[PgKey] = field(default_factory=list[PgKey])
+    indexes: list[PgIndex] = field(default_factory=list[PgIndex])
+    sequence: int | None = None
+    sequence_column: str | None = None
+    comment: str | None = None
+    rows_estimated: int = 0
+
+    @property
+    def primary_key(self) -> list[str]:
+        """The columns of the primary key."""
+        for key in self.keys:
+            if key.kind == "p":
+                return key.columns
+        return []
+
+
+@dataclass
+class PgSchema:
+    """All of a database, and what of it holds no rows of its own."""
+
+    tables: list[PgTable]
+    others: list[tuple[str, str, str]]  # kind, schema, name
+
+    def table(self, schema: str, name: str) -> PgTable | None:
+        """Return a table by name."""
+        for table in self.tables:
+            if (table.schema, table.name) == (schema, name):
+                return table
+        return None
+
+
+def read_postgresql(connection: psycopg.Connection[Any]) -> PgSchema:
+    """Describe every table outside of the system's and our own schemas."""
+    rows = connection.execute(
+        "SELECT c.oid, n.nspname, c.relname, c.relkind, obj_description(c.oid), "
+        "greatest(c.reltuples, 0)::bigint "
+        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition "
+        "AND n.nspname NOT LIKE 'pg\\_%' "
+        "AND n.nspname NOT IN ('information_schema', 'lockstep_move') "
+        "AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid "
+        "AND d.classid = 'pg_class'::regclass AND d.deptype = 'e') "
+        "ORDER BY n.nspname <> 'public', n.nspname, c.oid"
+    ).fetchall()
+    tables: list[PgTable] = []
+    others: list[tuple[str, str, str]] = []
+    words = {"v": "view", "m": "materialized view", "f": "foreign table"}
+    for oid, schema, name, kind, comment, estimated in rows:
+        if kind in words:
+            others.append((words[kind], schema, name))
+            continue
+        table = PgTable(schema, name, [], comment=comment, rows_estimated=estimated)
+        _read_columns(connection, oid, table)
+        _read_keys(connection, oid, table)
+        _read_indexes(connection, oid, table)
+        _read_sequence(connection, table)
+        tables.append(table)
+    triggers = connection.execute(
+        "SELECT n.nspname, t.tgname FROM pg_trigger t JOIN pg_class c "
+        "ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE NOT t.tgisinternal"
+    ).fetchall()
+    others += [("trigger", schema, name) for schema, name in triggers]
+    return PgSchema(tables, others)
+
+
+def _read_columns(
+    connection: psycopg.Connection[Any], oid: int, table: PgTable
+) -> None:
+    rows = connection.execute(
+        "SELECT a.attname, "
+        "format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype "
+        "ELSE t.oid END, NULL), "
+        "format_type(a.atttypid, a.atttypmod), a.attnotnull OR t.typnotnull, "
+        "pg_get_expr(d.adbin, d.adrelid), a.attidentity <> '', a.attgenerated <> '', "
+        "CASE WHEN a.atttypid IN ('varchar'::regtype) AND a.atttypmod > 4 "
+        "THEN a.atttypmod - 4 END, col_description(a.attrelid, a.attnum) "
+        "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
+        "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
+        "WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped "
+        "ORDER BY a.attnum",
+        (oid,),
+    ).fetchall()
+    table.columns = [PgColumn(*row) for row in rows]
+
+
+def _read_keys(connection: psycopg.Connection[Any], oid: int, table: PgTable) -> None:
+    names = (
+        "ARRAY(SELECT a.attname::text FROM unnest({keys}) WITH ORDINALITY k(n, o) "
+        "JOIN pg_attribute a ON a.attrelid = {of} AND a.attnum = k.n ORDER BY k.o)"
+    )
+    own = names.format(keys="c.conkey", of="c.conrelid")
+    other = names.format(keys="c.confkey", of="c.confrelid")
+    rows = connection.execute(
+        f"SELECT c.contype, c.conname, {own}, pg_get_constraintdef(c.oid), "
+        f"coalesce(n.nspname, ''), coalesce(p.relname, ''), {other}, "
+        "c.confupdtype, c.confdeltype, c.condeferred FROM pg_constraint c "
+        "LEFT JOIN pg_class p ON p.oid = c.confrelid "
+        "LEFT JOIN pg_namespace n ON n.oid = p.relnamespace "
+        "WHERE c.conrelid = %s AND c.contype IN ('p', 'u', 'f', 'c', 'x') "
+        "AND c.conparentid = 0 ORDER BY c.contype <> 'p', c.oid".encode(),
+        (oid,),
+    ).fetchall()
+    for kind, name, columns, text, schema, parent, referred, *rest in rows:
+        on_update, on_delete, deferred = rest
+        table.keys.append(
+            PgKey(
+                _letter(kind),
+                name,
+                columns,
+                text,
+                schema,
+                parent,
+                referred,
+                _ACTIONS.get(_letter(on_update), "NO ACTION"),
+                _ACTIONS.get(_letter(on_delete), "NO ACTION"),
+                deferred,
+            )
+        )
+
+
+def _letter(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _read_indexes(
+    connection: psycopg.Connection[Any], oid: int, table: PgTable
+) -> None:
+    rows = connection.execute(
+        "SELECT i.relname, x.indisunique, m.amname, x.indnkeyatts, "
+        "ARRAY(SELECT (SELECT a.attname::text FROM pg_attribute a "
+        "WHERE a.attrelid = x.indrelid AND a.attnum = k.n AND k.n > 0) "
+        "FROM unnest(x.indkey::int2[]) WITH ORDINALITY k(n, o) ORDER BY k.o), "
+        "ARRAY(SELECT pg_get_indexdef(x.indexrelid, g, true) "
+        "FROM generate_series(1, x.indnkeyatts) g), "
+        "ARRAY(SELECT (o & 1) = 1 FROM unnest(x.indoption::int2[]) o), "
+        "pg_get_expr(x.indpred, x.indrelid), pg_get_indexdef(x.indexrelid) "
+        "FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid "
+        "JOIN pg_am m ON m.oid = i.relam WHERE x.indrelid = %s AND NOT EXISTS "
+        "(SELECT 1 FROM pg_constraint c WHERE c.conindid = x.indexrelid "
+        "AND c.contype IN ('p', 'u', 'x')) ORDER BY i.oid",
+        (oid,),
+    ).fetchall()
+    for name, unique, method, count, columns, texts, descending, where, text in rows:
+        table.indexes.append(
+            PgIndex(
+                name, unique, method, columns[:count], texts, descending, where, text
+            )
+        )
+
+
+def _read_sequence(connection: psycopg.Connection[Any], table: PgTable) -> None:
+    from psycopg import sql
+
+    where = sql.Identifier(table.schema, table.name).as_string(connection)
+    for column in table.columns:
+        row = connection.execute(
+            "SELECT pg_get_serial_sequence(%s, %s)", (where, column.name)
+        ).fetchone()
+        if row is None or row[0] is None:
+            continue
+        last = connection.execute(
+            f"SELECT last_value, is_called FROM {row[0]}".encode()
+        ).fetchone()
+        table.sequence_column = column.name
+        table.sequence = int(last[0]) if last is not None and last[1] else 0
+        return

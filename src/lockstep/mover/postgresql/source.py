@@ -1,0 +1,172 @@
+"""A PostgreSQL database as the source of a move.
+
+Owns one REPEATABLE READ transaction in which everything is read, so that plan,
+copy and comparison see the same state while others go on writing. A database that
+an earlier move filled from SQLite still has that move's plan; it is the way back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.codecs import codec_of
+from lockstep.mover.encoding import LineBlock, OddRow, line_digest
+from lockstep.mover.lines import unescape
+from lockstep.mover.plan.from_postgresql import plan_from_postgresql
+from lockstep.mover.plan.model import ColumnPlan, Plan, TablePlan
+from lockstep.mover.plan.way_back import plan_way_back
+from lockstep.mover.postgresql.journal import PostgresqlJournal
+from lockstep.mover.postgresql.lines import PostgresqlLines
+from lockstep.mover.postgresql.schema import PgSchema, read_postgresql
+from lockstep.mover.postgresql.session import connect
+from lockstep.mover.verify.compare import normalized
+from lockstep.schema.types.portable import quoted
+
+if TYPE_CHECKING:
+    from lockstep.engine.urls import DatabaseUrl
+
+SORTED_AS_BYTES = ("text", "mixed_text", "zoned")
+
+
+class PostgresqlSource:
+    """A database that is read.
+
+    Args:
+        url: Which one.
+    """
+
+    dialect = "postgresql"
+
+    def __init__(self, url: DatabaseUrl) -> None:
+        self._connection = connect(url)
+        self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self.notices: list[str] = []
+
+    @property
+    def connection(self) -> Any:
+        """The connection, in its snapshot."""
+        return self._connection
+
+    @cached_property
+    def schema(self) -> PgSchema:
+        """What the database says about itself."""
+        return read_postgresql(self._connection)
+
+    def fingerprint(self) -> str:
+        """Return the snapshot's end: no transaction has written since, if equal."""
+        row = self._connection.execute(
+            "SELECT current_database(), pg_snapshot_xmax(pg_current_snapshot())::text"
+        ).fetchone()
+        return " ".join(row or ())
+
+    def make_plan(self, on_table: Callable[[str, int], None]) -> Plan:
+        """Return the plan for SQLite: the way back, where there is one."""
+        plan = plan_from_postgresql(self.schema)
+        for table in plan.tables:
+            row = self._connection.execute(
+                f"SELECT count(*) FROM {self._place(table)}".encode()
+            ).fetchone()
+            table.rows = int(row[0]) if row else 0
+            on_table(table.source, table.rows)
+        state = PostgresqlJournal(self._connection).state()
+        if state is not None and state.plan.source == "sqlite":
+            plan = plan_way_back(state.plan, plan)
+        return plan
+
+    def _place(self, table: TablePlan) -> str:
+        for found in self.schema.tables:
+            name = found.name
+            if found.schema != "public":
+                name = f"{found.schema}.{found.name}"
+            if name == table.source:
+                return f"{quote(found.schema)}.{quote(found.name)}"
+        return quote(table.source)
+
+    def own_order(
+        self, table: TablePlan, after: int | str | None
+    ) -> Iterator[LineBlock]:
+        """Yield the blocks after a position: the key of the last row, as text."""
+        key = [table.column(name) for name in table.order_key]
+        where = ""
+        if after is not None and key:
+            last = json.loads(str(after))
+            names = ", ".join(map(_sorted_by, key))
+            values = ", ".join(
+                f"{quoted(value)}::{_cast(column)}"
+                for value, column in zip(last, key, strict=True)
+            )
+            where = f"ROW({names}) > ROW({values})"
+        for block in self._read(table, key, where):
+            block.position = self._position(table, block)
+            yield block
+
+    def _position(self, table: TablePlan, block: LineBlock) -> str | None:
+        if not table.order_key:
+            return None
+        fields = block.text[block.text.rfind("\n", 0, -1) + 1 : -1].split("\t")
+        names = [column.source for column in table.columns]
+        return json.dumps([unescape(fields[names.index(n)]) for n in table.order_key])
+
+    def key_order(self, table: TablePlan) -> Iterable[LineBlock]:
+        """Yield all blocks sorted by the key."""
+        return self._read(table, [table.column(name) for name in table.order_key], "")
+
+    def _read(
+        self, table: TablePlan, key: list[ColumnPlan], where: str
+    ) -> Iterator[LineBlock]:
+        lines = PostgresqlLines(self._connection)
+        odd = self._odd_rows(table.source)
+        codecs = [codec_of(column.codec) for column in table.columns]
+        for block in lines.read(
+            self._place(table),
+            [quote(column.source) for column in table.columns],
+            order=", ".join(map(_sorted_by, key)),
+            where=where,
+        ):
+            if odd:
+                for line in block.text.split("\n")[:-1]:
+                    waiting = odd.get(line_digest(normalized(line, codecs, table)))
+                    if waiting:
+                        block.odd.append(waiting.pop())
+            yield block
+
+    def _odd_rows(self, table: str) -> dict[bytes, list[OddRow]]:
+        """Return the odd rows an earlier move noted, by digest.
+
+        Rows of equal lines are interchangeable: of three, two of them odd, any
+        two get the two notes.
+        """
+        journal = PostgresqlJournal(self._connection)
+        state = journal.state()
+        if state is None:
+            return {}
+        found: dict[bytes, list[OddRow]] = {}
+        for planned in state.plan.carried():
+            if planned.target == table:
+                for odd in journal.odd_rows(planned.source):
+                    found.setdefault(odd.row, []).append(odd)
+        return found
+
+    def check_unchanged(self) -> None:
+        """Do nothing: a snapshot does not change."""
+
+    def close(self) -> None:
+        """End the snapshot."""
+        self._connection.close()
+
+
+def _sorted_by(column: ColumnPlan) -> str:
+    name = quote(column.source)
+    if column.codec in SORTED_AS_BYTES:
+        return f'{name}::text COLLATE "C"'
+    return name
+
+
+def _cast(column: ColumnPlan) -> str:
+    if column.codec in SORTED_AS_BYTES:
+        return "text"
+    return "bytea" if column.codec == "bytes" else "bigint"

@@ -1,0 +1,164 @@
+"""The state of a move whose target is a SQLite file.
+
+Owns the tables ``lockstep_move_…`` in that file; they mean what the tables of
+``postgresql/journal.py`` mean, and are written in the transactions of the rows.
+A move that undoes an earlier one takes them away when it is verified, so that the
+file has nothing which the original had not.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.encoding import LineBlock, OddRow, Rejected
+from lockstep.mover.journal import State, Status, TableProgress
+from lockstep.mover.plan.model import Plan, TablePlan
+from lockstep.mover.sqlite.schema import OUR_PREFIX
+
+PREFIX = OUR_PREFIX
+_TABLES = ("state", "progress", "step", "rejected")
+_CREATE = f"""
+CREATE TABLE {PREFIX}state (one INTEGER PRIMARY KEY CHECK (one = 1),
+  status TEXT NOT NULL, source TEXT NOT NULL, fingerprint TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  plan TEXT NOT NULL, began TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);
+CREATE TABLE {PREFIX}progress (table_name TEXT PRIMARY KEY, position TEXT,
+  rows INTEGER NOT NULL, read INTEGER NOT NULL, is_done INTEGER NOT NULL);
+CREATE TABLE {PREFIX}step (name TEXT PRIMARY KEY, purpose TEXT NOT NULL,
+  problem TEXT NOT NULL);
+CREATE TABLE {PREFIX}rejected (table_name TEXT NOT NULL, row_key TEXT NOT NULL,
+  column_name TEXT NOT NULL, value TEXT NOT NULL, reason TEXT NOT NULL);
+"""
+
+
+class SqliteJournal:
+    """The journal of one target file."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def _rows(self, sql: str, *values: Any) -> list[Any]:
+        return self._connection.execute(sql, values).fetchall()
+
+    def state(self) -> State | None:
+        """Return what an earlier run left; None when there was none."""
+        found = self._rows(
+            "SELECT 1 FROM sqlite_master WHERE name = ?", f"{PREFIX}state"
+        )
+        if not found:
+            return None
+        rows = self._rows(
+            f"SELECT status, source, fingerprint, digest, plan FROM {PREFIX}state"
+        )
+        if not rows:
+            return None
+        status, source, fingerprint, digest, plan = rows[0]
+        return State(
+            status, source, fingerprint, digest, Plan.from_json(json.loads(plan))
+        )
+
+    def create(self, plan: Plan, source: str, fingerprint: str) -> None:
+        """Make the journal of a new move; in the caller's transaction."""
+        for statement in _CREATE.split(";\n"):
+            if statement.strip():
+                self._connection.execute(statement)
+        self._connection.execute(
+            f"INSERT INTO {PREFIX}state (one, status, source, fingerprint, digest, "
+            "plan) VALUES (1, 'copying', ?, ?, ?, ?)",
+            (source, fingerprint, plan.digest(), json.dumps(plan.to_json())),
+        )
+
+    def set_status(self, status: Status) -> None:
+        """Say how far the move is; a verified way back leaves no journal."""
+        state = self.state()
+        if status == "verified" and state is not None and state.plan.is_way_back:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._drop_tables()
+            self._connection.execute("COMMIT")
+            return
+        self._connection.execute(f"UPDATE {PREFIX}state SET status = ?", (status,))
+
+    def progress(self, table: str) -> TableProgress:
+        """Return how far a table is."""
+        rows = self._rows(
+            f"SELECT position, rows, read, is_done FROM {PREFIX}progress "
+            "WHERE table_name = ?",
+            table,
+        )
+        if not rows:
+            return TableProgress()
+        position, count, read, is_done = rows[0]
+        return TableProgress(position, count, read, bool(is_done))
+
+    def advance(
+        self, table: str, blocks: list[LineBlock], *, is_done: bool
+    ) -> TableProgress:
+        """Record blocks that were written, in the transaction of their rows."""
+        before = self.progress(table)
+        last = blocks[-1].position if blocks else before.position
+        after = TableProgress(
+            None if last is None else str(last),
+            before.rows + sum(block.count for block in blocks),
+            before.read + sum(block.read for block in blocks),
+            is_done,
+        )
+        self._connection.execute(
+            f"INSERT OR REPLACE INTO {PREFIX}progress VALUES (?, ?, ?, ?, ?)",
+            (table, after.position, after.rows, after.read, is_done),
+        )
+        self._connection.executemany(
+            f"INSERT INTO {PREFIX}rejected VALUES (?, ?, ?, ?, ?)",
+            [
+                (row.table, row.key, row.column, row.value, row.reason)
+                for block in blocks
+                for row in block.rejected
+            ],
+        )
+        return after
+
+    def odd_rows(self, table: str) -> list[OddRow]:
+        """Return nothing: SQLite's cells say their class themselves."""
+        return []
+
+    def odd_count(self, table: str) -> int:
+        """Return 0: SQLite's cells say their class themselves."""
+        return 0
+
+    def rejected(self) -> list[Rejected]:
+        """Return the rows that were not carried."""
+        if self.state() is None:
+            return []
+        rows = self._rows(
+            "SELECT table_name, row_key, column_name, value, reason "
+            f"FROM {PREFIX}rejected ORDER BY rowid"
+        )
+        return [Rejected(*row) for row in rows]
+
+    def steps(self) -> dict[str, str]:
+        """Return what was built: ``{name: problem, or empty}``."""
+        return dict(self._rows(f"SELECT name, problem FROM {PREFIX}step"))
+
+    def add_step(self, name: str, purpose: str, problem: str) -> None:
+        """Record that something was built, or why not."""
+        self._connection.execute(
+            f"INSERT INTO {PREFIX}step VALUES (?, ?, ?)", (name, purpose, problem)
+        )
+
+    def drop(self, tables: list[TablePlan]) -> None:
+        """Take away what an earlier, unfinished move made here."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        for kind, name in self._rows(
+            "SELECT type, name FROM sqlite_master WHERE type IN ('view', 'trigger')"
+        ):
+            self._connection.execute(f"DROP {kind} {quote(name)}")
+        for table in tables:
+            self._connection.execute(f"DROP TABLE IF EXISTS {quote(table.target)}")
+        self._drop_tables()
+        self._connection.execute("COMMIT")
+
+    def _drop_tables(self) -> None:
+        for name in _TABLES:
+            self._connection.execute(f"DROP TABLE IF EXISTS {PREFIX}{name}")

@@ -1,0 +1,329 @@
+"""A SQLite file as the target of a move: create, fill, build, mark.
+
+Owns the one connection that writes it. Tables come with their keys and checks,
+because SQLite cannot add them later; foreign keys are off while rows arrive, and
+what they would have refused is reported at the end.
+
+Invariant: at every instant the journal says exactly what the tables hold.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lockstep.engine.sqlite_files import check_folder
+from lockstep.errors import StorageFailed, TargetInUse, Unmappable
+from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.codecs import Codec, TextBytes, class_from_bytes, codec_of
+from lockstep.mover.encoding import Blocks, LineBlock, OddRow, line_digest
+from lockstep.mover.journal import TableProgress
+from lockstep.mover.lines import unescape
+from lockstep.mover.plan.model import Plan, Statement, TablePlan
+from lockstep.mover.sqlite.journal import SqliteJournal
+from lockstep.mover.sqlite.lines import SqliteLines
+from lockstep.mover.sqlite.opening import stand_in_for_collations
+from lockstep.mover.sqlite.schema import read_schema
+from lockstep.mover.values import RawText, Value
+from lockstep.mover.verify.compare import normalized
+
+CHUNK_BYTES = 32 * 1024 * 1024
+CACHE_KIB = 16_384
+LOCK_WAIT_S = 5
+
+
+class SqliteTarget:
+    """One file that is being filled.
+
+    Args:
+        path: The file; made when it is not there.
+    """
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        check_folder(path, read_only=False)
+        self._path = path
+        self._connection = sqlite3.connect(
+            path, isolation_level=None, timeout=LOCK_WAIT_S
+        )
+        self._connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        self._connection.execute("PRAGMA foreign_keys = OFF")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        # The source had its checks; a row it held against one of them comes along.
+        self._connection.execute("PRAGMA ignore_check_constraints = ON")
+        self.journal = SqliteJournal(self._connection)
+
+    def lock(self) -> None:
+        """Make sure that nobody else writes this file now.
+
+        Raises:
+            TargetInUse: Somebody does.
+        """
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute("ROLLBACK")
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                raise TargetInUse(f"{self._path} is written to by somebody") from error
+            raise StorageFailed(f"{self._path}: {error}") from error
+
+    def taken(self, plan: Plan) -> list[str]:
+        """Return the planned tables that are there already."""
+        names = {table.target.lower() for table in plan.carried()}
+        rows = self._connection.execute("SELECT name FROM sqlite_master").fetchall()
+        return sorted(row[0] for row in rows if row[0].lower() in names)
+
+    def create(self, plan: Plan, source: str, fingerprint: str) -> None:
+        """Make the journal and all tables, empty, in one transaction."""
+        stand_in_for_collations(self._connection, texts_of(plan))
+        if plan.creates_tables:
+            for name in ("encoding", "auto_vacuum"):
+                if name in plan.pragmas:
+                    value = plan.pragmas[name]
+                    self._connection.execute(f"PRAGMA {name} = '{value}'")
+        self._connection.execute("BEGIN IMMEDIATE")
+        self.journal.create(plan, source, fingerprint)
+        for table in plan.carried():
+            if plan.creates_tables:
+                self._connection.execute(table.create)
+        for name in ("user_version", "application_id"):
+            if name in plan.pragmas:
+                self._connection.execute(f"PRAGMA {name} = {int(plan.pragmas[name])}")
+        self._connection.execute("COMMIT")
+
+    def refusals(self, plan: Plan) -> dict[str, str]:
+        """Return what cannot be built even on empty tables, and why."""
+        found: dict[str, str] = {}
+        scratch = sqlite3.connect(":memory:", isolation_level=None)
+        try:
+            stand_in_for_collations(scratch, texts_of(plan))
+            for table in plan.carried():
+                scratch.execute(table.create)
+            for table in plan.carried():
+                for statement in table.statements:
+                    try:
+                        scratch.execute(statement.sql)
+                    except sqlite3.Error as error:
+                        found[statement.name] = str(error)
+        finally:
+            scratch.close()
+        return found
+
+    def fill(
+        self,
+        table: TablePlan,
+        blocks: Blocks,
+        on_progress: Callable[[int], None],
+        on_dirt: str,
+    ) -> TableProgress:
+        """Copy a table's rows from where the journal says it is.
+
+        Raises:
+            Unmappable: SQLite refuses a row.
+        """
+        stand_in_for_collations(self._connection, [table.create])
+        progress = self.journal.progress(table.source)
+        writer = _Writer(table)
+        while not progress.is_done:
+            stream = blocks(progress.position)
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                written, is_done = self._chunk(writer, stream)
+                progress = self.journal.advance(table.source, written, is_done=is_done)
+                self._connection.execute("COMMIT")
+            except sqlite3.IntegrityError as error:
+                self._connection.execute("ROLLBACK")
+                raise Unmappable(
+                    f"SQLite refuses a row of {table.source}: {error}",
+                    detail={"table": table.source},
+                ) from error
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            finally:
+                close = getattr(stream, "close", None)
+                if close is not None:
+                    close()
+            on_progress(progress.read)
+        return progress
+
+    def _chunk(
+        self, writer: _Writer, stream: Iterator[LineBlock]
+    ) -> tuple[list[LineBlock], bool]:
+        written: list[LineBlock] = []
+        size = 0
+        for block in stream:
+            size += len(block.text)
+            self._connection.executemany(writer.sql, writer.rows(block))
+            block.text = ""
+            written.append(block)
+            # Without a position a copy cannot go on, so the table is one chunk.
+            if size >= CHUNK_BYTES and block.position is not None:
+                return written, False
+        return written, True
+
+    def build(
+        self, plan: Plan, on_progress: Callable[[str], None]
+    ) -> list[tuple[Statement, str]]:
+        """Build indexes, triggers and views; return those that were refused."""
+        stand_in_for_collations(self._connection, texts_of(plan))
+        done = self.journal.steps()
+        refused: list[tuple[Statement, str]] = []
+        statements = [s for table in plan.carried() for s in table.statements]
+        for statement in statements:
+            if statement.name not in done:
+                on_progress(statement.name)
+                done[statement.name] = self._build(statement)
+            if done[statement.name]:
+                refused.append((statement, done[statement.name]))
+        if "sequences" not in done:
+            self._advance_sequences(plan)
+        return refused
+
+    def _build(self, statement: Statement) -> str:
+        problem = ""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.execute("SAVEPOINT building")
+            self._connection.execute(statement.sql)
+        except sqlite3.DatabaseError as error:
+            self._connection.execute("ROLLBACK TO building")
+            problem = str(error)
+        self.journal.add_step(statement.name, statement.purpose, problem)
+        self._connection.execute("COMMIT")
+        return problem
+
+    def _advance_sequences(self, plan: Plan) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        has_counter = self._connection.execute(
+            "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
+        ).fetchone()
+        for table in plan.carried():
+            if has_counter and table.sequence is not None:
+                self._set_sequence(table.target, table.sequence)
+        self.journal.add_step("sequences", "sequence", "")
+        self._connection.execute("COMMIT")
+
+    def _set_sequence(self, table: str, last: int) -> None:
+        row = self._connection.execute(
+            "SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)
+        ).fetchone()
+        if row is None and last:
+            self._connection.execute(
+                "INSERT INTO sqlite_sequence VALUES (?, ?)", (table, last)
+            )
+        elif row is not None and last > row[0]:
+            self._connection.execute(
+                "UPDATE sqlite_sequence SET seq = ? WHERE name = ?", (last, table)
+            )
+
+    def _lines(self) -> SqliteLines:
+        schema = read_schema(self._connection)
+        stand_in_for_collations(
+            self._connection, [text for _, _, text in schema.objects]
+        )
+        return SqliteLines(self._connection, schema, is_target=True)
+
+    def key_order(self, table: TablePlan) -> Iterator[LineBlock]:
+        """Yield the target's own rows, sorted by the plan's ``order_key``."""
+        return self._lines().in_key_order(table)
+
+    def any_order(self, table: TablePlan) -> Iterator[LineBlock]:
+        """Yield the target's own rows."""
+        return self._lines().in_own_order(table, None)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+def texts_of(plan: Plan) -> list[str]:
+    """Return every statement that a plan executes on SQLite."""
+    tables = list(plan.carried())
+    found = [table.create for table in tables]
+    return found + [s.sql for table in tables for s in table.statements]
+
+
+class _Writer:
+    """Turns lines into the rows that one INSERT takes."""
+
+    def __init__(self, table: TablePlan) -> None:
+        self._plan = table
+        self._codecs: list[Codec] = [codec_of(c.codec) for c in table.columns]
+        kept = [p for p, c in enumerate(table.columns) if not c.generated]
+        self._kept = kept
+        names = ", ".join(quote(table.columns[place].target) for place in kept)
+        marks = ", ".join(_mark(self._codecs[place]) for place in kept)
+        self.sql = f"INSERT INTO {quote(table.target)} ({names}) VALUES ({marks})"
+        if not kept:
+            self.sql = f"INSERT INTO {quote(table.target)} DEFAULT VALUES"
+
+    def rows(self, block: LineBlock) -> Sequence[tuple[Any, ...]]:
+        """Return a block's rows as SQLite binds them."""
+        lines = block.text.split("\n")
+        lines.pop()
+        if not self._kept:
+            return [()] * len(lines)
+        fields = list(zip(*(line.split("\t") for line in lines), strict=True))
+        columns: list[list[Value]] = []
+        for place in self._kept:
+            texts = [unescape(field) for field in fields[place]]
+            columns.append(self._codecs[place].values(texts))
+        if block.odd:
+            self._restore(lines, columns, block)
+        bound: list[Sequence[Any]] = []
+        for place, column in zip(self._kept, columns, strict=True):
+            if _may_be_raw(self._codecs[place]):
+                raw = [type(value) is RawText for value in column]
+                plain = [
+                    bytes(value) if type(value) is RawText else value
+                    for value in column
+                ]
+                bound += [raw, plain, plain]
+            else:
+                bound.append(column)
+        return list(zip(*bound, strict=True))
+
+    def _restore(
+        self, lines: list[str], columns: list[list[Value]], block: LineBlock
+    ) -> None:
+        """Give odd cells the storage class that they had in SQLite."""
+        odd: dict[bytes, list[OddRow]] = {}
+        for noted in block.odd:
+            odd.setdefault(noted.row, []).append(noted)
+        places = {
+            self._plan.columns[place].target: at for at, place in enumerate(self._kept)
+        }
+        for row, line in enumerate(lines):
+            waiting = odd.get(line_digest(normalized(line, self._codecs, self._plan)))
+            if not waiting:
+                continue
+            for column, storage in waiting.pop(0).cells:
+                at = places.get(column)
+                if at is not None:
+                    field = line.split("\t")[self._kept[at]]
+                    columns[at][row] = _as_class(columns[at][row], storage, field)
+
+
+def _may_be_raw(codec: Codec) -> bool:
+    return isinstance(codec, TextBytes)
+
+
+def _mark(codec: Codec) -> str:
+    # The driver binds bytes as a blob; text that is no UTF-8 is made one here.
+    return "iif(?, CAST(? AS TEXT), ?)" if _may_be_raw(codec) else "?"
+
+
+def _as_class(value: Value, storage: str, field: str) -> Value:
+    """Return the value of an odd cell from its line's field."""
+    text = unescape(field) or ""
+    if text.startswith("\\x"):
+        return class_from_bytes(bytes.fromhex(text[2:]), storage)
+    if storage == "text":
+        return text
+    if storage == "real":
+        return float(text)
+    return int(text) if storage == "integer" else value
