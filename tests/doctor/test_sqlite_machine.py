@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -252,3 +253,23 @@ def test_a_wal_that_a_reader_keeps_from_shrinking(
     assert found.severity == "warning"
     writer.close()
     reader.close()
+
+
+def test_a_copy_in_wal_mode_without_its_wal_is_noticed(tmp_path: Path) -> None:
+    path = make(tmp_path / "app.db")
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("UPDATE orders SET note = 'only in the -wal'")
+    shutil.copy(path, tmp_path / "app-backup-2026-01-02.db")
+    (found,) = look(path, "backup-by-copy")
+    assert found.severity == "notice"
+    assert found.evidence["files"] == ["app-backup-2026-01-02.db"]
+    writer.execute("VACUUM INTO ?", (str(tmp_path / "app-backup-good.db"),))
+    writer.close()
+    assert found.evidence == look(path, "backup-by-copy")[0].evidence
+
+
+def test_other_databases_beside_it_are_no_copies(tmp_path: Path) -> None:
+    path = make(tmp_path / "app.db")
+    make(tmp_path / "app2.db")
+    make(tmp_path / "other-backup.db")
+    assert look(path, "backup-by-copy") == []

@@ -43,7 +43,13 @@ def test_every_check_of_sqlite_has_a_trap() -> None:
         "readable",  # test_sqlite_files.py: damaged, empty, encrypted, held
         "foreign-keys-off",  # always a notice; below
         # test_sqlite_machine.py: what the machine, not the file, decides
-        *("bind-limit", "durability", "file-system", "migration-history"),
+        *(
+            "backup-by-copy",
+            "bind-limit",
+            "durability",
+            "file-system",
+            "migration-history",
+        ),
         *("not-strict", "second-sqlite-library", "sqlite-bugs", "wal-size"),
     }
     looking = {check.name for check in all_checks() if check.sqlite is not None}

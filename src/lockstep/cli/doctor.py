@@ -16,7 +16,8 @@ from lockstep.cli.output import Page
 from lockstep.cli.run import Run
 
 if TYPE_CHECKING:
-    from lockstep.doctor import Check, Finding, Report
+    from lockstep.doctor import Check, Finding, Limits, Repair, Report
+    from lockstep.doctor.repairs import RepairResult
 
 _STYLES = {"problem": "bold red", "warning": "yellow", "notice": "cyan"}
 _FINDING_KEYS = (
@@ -37,6 +38,10 @@ _FINDING_KEYS = (
         "outcome, reason, findings, elapsed_s}`; outcome is `incomplete`, `refused` "
         "or `failed`.",
         "elapsed_s": "Seconds in all.",
+        "plan": "Only with `--fix`: what would be done, list of `{check, subject, "
+        "plan, statements}`.",
+        "repairs": "Only with `--fix --yes`: what was done, list of `{check, subject, "
+        "mended, error}`; the findings are those from before.",
         "registry": "Only with `--list`: list of `{name, looks_for, why, kinds, "
         "fixable}`.",
     },
@@ -45,9 +50,11 @@ _FINDING_KEYS = (
         "lockstep db doctor shop.db": "any SQLite file",
         "lockstep db doctor postgresql://…": "any PostgreSQL database",
         "lockstep db doctor --check orphans": "one check only",
+        "lockstep db doctor shop.db --fix": "what could be mended; --yes does it",
         "lockstep db doctor --list": "what it looks for",
     },
     short_help="Find the known traps, and mend those that are safe.",
+    yes=True,
 )
 @argument("target", required=False, metavar="[FILE|URL|FOLDER]")
 @option(
@@ -61,6 +68,11 @@ _FINDING_KEYS = (
     "--skip", multiple=True, metavar="NAME", help="Leave this check out; repeatable."
 )
 @option("--list", "lists", is_flag=True, help="Show every check and what it looks for.")
+@option(
+    "--fix",
+    is_flag=True,
+    help="Show how the safe ones would be mended; with --yes mend them.",
+)
 @option(
     "--limit-s",
     type=plain_click.FloatRange(min=0.1, max=86400),
@@ -91,6 +103,7 @@ def doctor(
     checks: tuple[str, ...],
     skip: tuple[str, ...],
     lists: bool,
+    fix: bool,
     limit_s: float,
     rows: int,
     processes: int | None,
@@ -108,26 +121,101 @@ def doctor(
         _list(run, choose(checks, skip))
         return
     limits = Limits(check_s=limit_s, rows_max=rows)
+    chosen = _target(run, target)
     report = examine(
-        _target(run, target),
+        chosen,
         checks=checks,
         skip=skip,
         limits=limits,
         settings=None if target else run.settings,
         processes=processes,
+        on_check=_Patience(run),
     )
+    if fix:
+        _fix(run, chosen, report, limits)
+        return
     run.output.result(report.to_json(), lambda page: draw(page, report))
     if not report.is_healthy:
         raise Finished(EXIT_FAILED)
 
 
+class _Patience:
+    """Says on stderr that the one check that takes long has begun."""
+
+    def __init__(self, run: Run) -> None:
+        self._output = run.output
+
+    def __call__(self, check: str, target: str) -> None:
+        if check == "unreplayable-migrations":
+            self._output.progress("replaying the history (--skip leaves it out)")
+
+
+def _fix(run: Run, target: str, report: Report, limits: Limits) -> None:
+    """Show the plan; with ``--yes`` carry it out, and say what came of it."""
+    from lockstep.doctor.repairs import carry_out, planned
+
+    repairs = planned(report)
+    plan = [
+        {
+            "check": repair.finding.check,
+            "subject": repair.finding.subject,
+            "plan": repair.plan,
+            "statements": list(repair.statements),
+        }
+        for repair in repairs
+    ]
+    document = report.to_json() | {"plan": plan}
+    if not run.yes or not repairs:
+        run.output.result(document, lambda page: _draw_plan(page, report, repairs))
+        if repairs:
+            run.output.warning("nothing was done. Repeat with --yes to do it.")
+        if repairs or not report.is_healthy:
+            raise Finished(EXIT_FAILED)
+        return
+    run.keeps("every repair that was finished is kept, an unfinished one is not")
+    results = carry_out(target, repairs, limits=limits)
+    document["repairs"] = [result.to_json() for result in results]
+    run.output.result(document, lambda page: _draw_results(page, results))
+    mended = {result.repair.finding for result in results if result.is_mended}
+    left = [f for f in report.findings if f not in mended and f.severity != "notice"]
+    if left or len(mended) < len(repairs):
+        raise Finished(EXIT_FAILED)
+
+
+def _draw_plan(page: Page, report: Report, repairs: tuple[Repair, ...]) -> None:
+    draw(page, report)
+    page.line()
+    if not repairs:
+        page.line("nothing that was found can be mended without a decision of yours")
+        return
+    page.line("--fix would, without making a backup:", style="bold")
+    for number, repair in enumerate(repairs, start=1):
+        page.line(f"  {number}. {repair.plan}")
+        for statement in repair.statements:
+            page.line(f"       {statement}", style="green")
+
+
+def _draw_results(page: Page, results: tuple[RepairResult, ...]) -> None:
+    for result in results:
+        finding = result.repair.finding
+        mark, style = ("mended", "green") if result.is_mended else ("FAILED", "red")
+        page.line(f"{mark}  {finding.check}  {finding.subject}", style=style)
+        if result.error:
+            page.line(f"        {result.error}")
+
+
 def _target(run: Run, named: str | None) -> str:
+    """Return what to look at: what was named, the project, or its database."""
     if named is not None:
         return named
-    assert run.settings.url is not None, "load_settings chose one"
+    from lockstep.doctor.targets import uses_lockstep
     from lockstep.engine import DatabaseUrl
 
-    return DatabaseUrl.parse(run.settings.url, base=run.settings.root).unmasked()
+    settings = run.settings
+    if uses_lockstep(settings.root) and settings.provenance["url"] != "argument":
+        return str(settings.root)
+    assert settings.url is not None, "load_settings chose one"
+    return DatabaseUrl.parse(settings.url, base=settings.root).unmasked()
 
 
 def draw(page: Page, report: Report) -> None:

@@ -15,6 +15,7 @@ from lockstep.doctor.examination import examine
 from lockstep.doctor.findings import Finding
 from lockstep.doctor.limits import Limits
 from lockstep.doctor.registry import all_checks
+from lockstep.doctor.repairs import RepairResult, carry_out, planned
 from lockstep.doctor.report import CheckRun, Report
 
 __all__ = [
@@ -23,7 +24,10 @@ __all__ = [
     "Finding",
     "Limits",
     "Repair",
+    "RepairResult",
     "Report",
     "all_checks",
+    "carry_out",
     "examine",
+    "planned",
 ]

@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from lockstep.schema.names import quote_identifier
+
 Family = Literal[
     "integer",
     "real",
@@ -129,6 +131,17 @@ class Table:
     rows_estimate: int | None = None
     comment: str = ""
     schema: str = ""
+
+    @property
+    def plain_name(self) -> str:
+        """The name without its schema."""
+        return self.name.removeprefix(f"{self.schema}.") if self.schema else self.name
+
+    @property
+    def quoted(self) -> str:
+        """The name as SQL spells it, with its schema if it has one."""
+        own = quote_identifier(self.plain_name)
+        return f"{quote_identifier(self.schema)}.{own}" if self.schema else own
 
     def column(self, name: str) -> Column | None:
         """Return the column called ``name``, whatever the case; None without one."""

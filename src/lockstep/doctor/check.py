@@ -19,6 +19,7 @@ from lockstep.doctor.findings import Finding, Severity
 
 if TYPE_CHECKING:
     from lockstep.doctor.postgresql.context import PostgresqlContext
+    from lockstep.doctor.project.context import ProjectContext
     from lockstep.doctor.sqlite.context import SqliteContext
 
 TargetKind = Literal["sqlite", "postgresql", "project"]
@@ -65,7 +66,7 @@ class Check:
     why: str
     sqlite: Callable[[SqliteContext], Findings] | None = None
     postgresql: Callable[[PostgresqlContext], Findings] | None = None
-    project: Callable[[Any], Findings] | None = None
+    project: Callable[[ProjectContext], Findings] | None = None
     repair: Callable[[Finding], Repair] | None = None
 
     def kinds(self) -> tuple[TargetKind, ...]:

@@ -9,6 +9,7 @@ going when one of them fails, and turn "this is no database" into a finding.
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,11 +22,17 @@ from lockstep.doctor.checks.readable import CHECK as READABLE
 from lockstep.doctor.findings import Finding, ranked
 from lockstep.doctor.limits import Limits, OutOfTime
 from lockstep.doctor.postgresql.context import PostgresqlContext, connected
+from lockstep.doctor.project.context import ProjectContext
 from lockstep.doctor.registry import choose
-from lockstep.doctor.report import CheckRun, Outcome, Report
+from lockstep.doctor.report import CheckRun, Outcome, Report, joined
 from lockstep.doctor.sqlite.context import SqliteContext
 from lockstep.doctor.sqlite.opening import opened
-from lockstep.doctor.targets import Target, parse_target
+from lockstep.doctor.targets import (
+    Target,
+    database_of,
+    parse_target,
+    project_settings,
+)
 from lockstep.engine import classify
 from lockstep.errors import (
     AccessDenied,
@@ -104,11 +111,31 @@ class _Order:
 
 
 def _examine_one(target: Target, order: _Order) -> Report:
+    if target.kind == "project":
+        assert target.path is not None, "a project has a folder"
+        return _examine_project(target.path, order)
     if target.kind == "postgresql":
         assert target.url is not None, "a server has a URL"
         return _examine_server(target.url, order)
     assert target.path is not None, "a file has a path"
     return _examine_file(target.path, order)
+
+
+def _examine_project(root: Path, order: _Order) -> Report:
+    """Look at the files and the history, then at the database that they name."""
+    settings = order.settings or project_settings(root)
+    context = ProjectContext(root, settings, order.limits)
+    runner = Runner(str(root), order.on_check)
+    for check in order.of_kind("project"):
+        assert check.project is not None, "it was chosen by kind"
+        runner.run(check, check.project, context)
+    reports = [runner.report()]
+    database = database_of(settings)
+    if database is not None:
+        reports.append(
+            _examine_one(database, dataclasses.replace(order, settings=settings))
+        )
+    return joined(reports)
 
 
 def _examine_file(path: Path, order: _Order) -> Report:
@@ -179,6 +206,10 @@ class Runner:
             found.extend(examine(context))
         except OutOfTime:
             outcome, reason = "incomplete", "its time was up (--limit-s)"
+        except ConnectionLost:
+            raise
+        except LockstepError as error:
+            outcome, reason = "refused", error.message
         except sqlite3.Error as error:
             outcome, reason = _of_sqlite(error)
         except PermissionError as error:
@@ -186,7 +217,7 @@ class Runner:
         except Exception as error:
             # Only what a server refuses is expected here; a bug of ours is raised.
             known = classify(error)
-            if known is None:
+            if known is None or isinstance(known, ConnectionLost):
                 raise
             outcome, reason = _of_server(known)
         self._findings += found
@@ -208,8 +239,6 @@ class Runner:
 
 
 def _of_server(error: LockstepError) -> tuple[Outcome, str]:
-    if isinstance(error, ConnectionLost):
-        raise error
     if isinstance(error, AccessDenied):
         return "refused", error.message
     if isinstance(error, Timeout | Busy):

@@ -54,7 +54,9 @@ class Finding:
     mend: str
     command: str = ""
     fixable: bool = False
-    evidence: Mapping[str, Any] = field(default_factory=lambda: dict[str, Any]())
+    evidence: Mapping[str, Any] = field(
+        default_factory=lambda: dict[str, Any](), hash=False
+    )
 
     def to_json(self) -> dict[str, Any]:
         """Return the finding as ``--json`` prints it."""

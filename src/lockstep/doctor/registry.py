@@ -44,8 +44,9 @@ def choose(only: Iterable[str] = (), skip: Iterable[str] = ()) -> tuple[Check, .
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         raise ConfigError(
             f"'{name}' is no check",
-            hint=f"did you mean '{near[0]}'? " * bool(near)
-            + "lockstep db doctor --list shows them all",
+            hint=f"did you mean '{near[0]}'?"
+            if near
+            else "lockstep db doctor --list shows them all",
             detail={"check": name},
         )
     return tuple(

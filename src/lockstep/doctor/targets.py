@@ -10,6 +10,7 @@ Owns how a word of the command line becomes one of the three.
 from __future__ import annotations
 
 import os
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from lockstep.engine import DatabaseUrl
 from lockstep.errors import ConfigError, Unexaminable
 
 if TYPE_CHECKING:
+    from lockstep.config import Settings
     from lockstep.doctor.check import TargetKind
 
 
@@ -62,6 +64,36 @@ def parse_target(named: str | os.PathLike[str] | DatabaseUrl) -> Target:
                 detail={"path": str(path)},
             )
     return _of_url(DatabaseUrl.parse(text))
+
+
+def uses_lockstep(root: Path) -> bool:
+    """Return whether ``root`` has a pyproject.toml with ``[tool.lockstep]``."""
+    try:
+        text = (root / "pyproject.toml").read_text(encoding="utf-8")
+        return "lockstep" in tomllib.loads(text).get("tool", {})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return False
+
+
+def project_settings(root: Path) -> Settings | None:
+    """Return the settings of the project in ``root``; None when it uses none.
+
+    Raises:
+        ConfigError: A setting is wrong.
+    """
+    from lockstep.config import load_settings
+
+    return load_settings(start=root) if uses_lockstep(root) else None
+
+
+def database_of(settings: Settings | None) -> Target | None:
+    """Return the database that ``settings`` name; None where there is none yet."""
+    if settings is None or settings.url is None:
+        return None
+    url = DatabaseUrl.parse(settings.url, base=settings.root)
+    if url.in_memory or (url.path is not None and not url.path.exists()):
+        return None
+    return _of_url(url)
 
 
 def _of_url(url: DatabaseUrl) -> Target:

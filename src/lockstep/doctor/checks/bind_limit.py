@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 from lockstep.doctor.check import Check, Findings
-from lockstep.doctor.findings import Finding
+from lockstep.doctor.findings import EXAMPLES_MAX, Finding
+from lockstep.doctor.project.context import ProjectContext
 from lockstep.doctor.sqlite.context import SqliteContext
 
+_ONE_EACH = re.compile(
+    r"""["'],\s*["']\.join\(\s*\(?\[?\s*["'](\?|%s)["']\s*(\]?\)?\s*\*|for\b)"""
+    r"""|["'],\s*["']\.join\(\s*["']\?["']\s*\*"""
+)
 UPSTREAM_MAX = 32_766
 """SQLite's own default since 3.32; Debian builds with 250,000, old ones with 999."""
 
@@ -33,6 +39,19 @@ def found_with(limit: int) -> Finding:
     )
 
 
+def examine_project(context: ProjectContext) -> Findings:
+    """Find code that writes one placeholder per value."""
+    for place in context.all(_ONE_EACH, ".py")[:EXAMPLES_MAX]:
+        yield CHECK.finding(
+            "notice",
+            place,
+            "the code writes one placeholder for each value of a list",
+            mend="write in chunks that the connection allows (getlimit), inside one "
+            "transaction; or pass one JSON array",
+            command="SELECT … WHERE id IN (SELECT value FROM json_each(?))",
+        )
+
+
 CHECK = Check(
     name="bind-limit",
     looks_for="A library that allows few parameters, and code that writes one ? per "
@@ -41,4 +60,5 @@ CHECK = Check(
     "999 "
     "in old ones, 65,535 on PostgreSQL. A long list works here and fails elsewhere.",
     sqlite=examine,
+    project=examine_project,
 )

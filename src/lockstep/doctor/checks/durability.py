@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 from lockstep.doctor.check import Check, Findings
+from lockstep.doctor.project.context import ProjectContext
 from lockstep.doctor.sqlite.context import SqliteContext
 
+_SWITCHED_OFF = re.compile(
+    r"\bsynchronous\b\s*[=(:]\s*[\"']?(OFF|0)\b(?!\.)", re.IGNORECASE
+)
 _LEVELS = ("off", "normal", "full", "extra")
 
 
@@ -54,6 +59,20 @@ def examine(context: SqliteContext) -> Findings:
         )
 
 
+def examine_project(context: ProjectContext) -> Findings:
+    """Find code that switches syncing off."""
+    for place in context.all(_SWITCHED_OFF):
+        yield CHECK.finding(
+            "warning",
+            place,
+            "the code switches syncing off (PRAGMA synchronous = OFF)",
+            why="After a power cut or a crash of the system the file may be damaged "
+            "as a "
+            "whole, not only lack the last commits.",
+            mend="use full, or normal in WAL mode; for a bulk load use one transaction",
+        )
+
+
 def _default(*, wal: bool) -> str:
     """Return what a fresh connection of this library uses."""
     if wal:
@@ -85,4 +104,5 @@ CHECK = Check(
     why="With normal in WAL mode the file stays whole, and commits of the last moments "
     "may be gone after a power cut although the program was told that they are kept.",
     sqlite=examine,
+    project=examine_project,
 )

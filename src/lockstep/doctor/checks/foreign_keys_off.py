@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import counted
+from lockstep.doctor.project.context import ProjectContext
 from lockstep.doctor.sqlite.context import SqliteContext
+
+_CONNECTS = re.compile(
+    r"\b(sqlite3|aiosqlite)\.connect\(|create_(async_)?engine\([^)]*sqlite"
+)
+_LOCKSTEP = re.compile(r"^\s*(?:import|from)\s+lockstep\b")
+_PRAGMA = re.compile(r"foreign_keys\b", re.IGNORECASE)
+_DECLARES = re.compile(
+    r"\bForeignKey(Constraint)?\(|\bREFERENCES\s+[\w\"`\[]+\s*(\(|,|$)|\bFOREIGN KEY\b"
+)
 
 
 def examine(context: SqliteContext) -> Findings:
@@ -28,6 +39,27 @@ def examine(context: SqliteContext) -> Findings:
     )
 
 
+def examine_project(context: ProjectContext) -> Findings:
+    """Find code that opens SQLite and never switches foreign keys on."""
+    connects = context.first(_CONNECTS, ".py")
+    if connects is None or context.first(_LOCKSTEP, ".py"):
+        return
+    pragma = context.all(_PRAGMA, ".py", ".sql")
+    declares = context.first(_DECLARES, ".py", ".sql")
+    if pragma or declares is None:
+        return
+    yield CHECK.finding(
+        "warning",
+        connects,
+        f"SQLite is opened here, foreign keys are declared ({declares}), and no code "
+        "switches them on",
+        mend="switch them on in the hook that every new connection goes through "
+        "(SQLAlchemy: the 'connect' event)",
+        command="PRAGMA foreign_keys = ON",
+        evidence={"connects": connects, "declares": declares},
+    )
+
+
 def _library_enforces() -> bool:
     connection = sqlite3.connect(":memory:")
     try:
@@ -42,4 +74,5 @@ CHECK = Check(
     why="The pragma belongs to the connection and is off by default: a pool of three "
     "on which it was set once enforces on one and lets orphans in on two.",
     sqlite=examine,
+    project=examine_project,
 )

@@ -62,7 +62,7 @@ def examine_postgresql(context: PostgresqlContext) -> Findings:
                 if values
                 else "the name says moment, and the type is an integer of 4 bytes",
                 mend="make it bigint, or better timestamptz; both rewrite the table",
-                command=f"ALTER TABLE {context.quoted(table)} ALTER COLUMN "
+                command=f"ALTER TABLE {table.quoted} ALTER COLUMN "
                 f"{context.name(column.name)} TYPE bigint",
                 evidence={"values": values, "seconds": seconds},
             )

@@ -6,6 +6,7 @@ from lockstep.doctor.check import Check, Findings, Repair
 from lockstep.doctor.findings import Finding
 from lockstep.doctor.sqlite.context import SqliteContext
 from lockstep.doctor.sqlite.surroundings import INTERCHANGE_FORMATS
+from lockstep.engine.sqlite_files import network_mount_of
 
 _INTERCHANGE_SUFFIXES = (".gpkg", ".mbtiles")
 
@@ -20,6 +21,9 @@ def examine(context: SqliteContext) -> Findings:
         kind = context.path.suffix
     if kind is not None:
         # Such a file is written once and handed around; a -wal would be lost.
+        return
+    if network_mount_of(context.path) is not None:
+        # There WAL would be worse; the check 'file-system' says so.
         return
     yield CHECK.finding(
         "warning",

@@ -105,10 +105,9 @@ def examine_postgresql(context: PostgresqlContext) -> Findings:
             parent = context.catalog.table(key.parent)
             if key.validated or parent is None:
                 continue
-            condition = _orphan_condition(key, context.quoted(parent))
+            condition = _orphan_condition(key, parent.quoted)
             count = context.value(
-                f"SELECT count(*) FROM {context.quoted(table)} AS child WHERE "
-                f"{condition}"
+                f"SELECT count(*) FROM {table.quoted} AS child WHERE {condition}"
             )
             if count:
                 yield _finding(table, key, count, [])
@@ -118,7 +117,7 @@ def examine_postgresql(context: PostgresqlContext) -> Findings:
                     f"{table.name}: {key.name}",
                     "the foreign key is NOT VALID, and no row breaks it",
                     mend="let the server check it",
-                    command=f"ALTER TABLE {context.quoted(table)} VALIDATE CONSTRAINT "
+                    command=f"ALTER TABLE {table.quoted} VALIDATE CONSTRAINT "
                     f"{context.name(key.name)}",
                 )
 

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.postgresql.context import PostgresqlContext
+from lockstep.doctor.project.context import ProjectContext
+
+_ADDRESS = re.compile(r"postgres(?:ql)?(?:\+\w+)?://\S*(?:pooler\.|:6543\b|-pooler\.)")
+_TOLD = re.compile(
+    r"statement_cache_size|prepare_threshold|prepared_statement_cache|pgbouncer=true"
+)
+_PREPARES = re.compile(
+    r"^\s*(?:import|from)\s+(asyncpg|psycopg)\b|\+(asyncpg|psycopg):"
+)
 
 
 def examine(context: PostgresqlContext) -> Findings:
@@ -32,6 +43,28 @@ def examine(context: PostgresqlContext) -> Findings:
         )
 
 
+def examine_project(context: ProjectContext) -> Findings:
+    """Find a pooler's address in a project whose driver prepares statements."""
+    if context.settings is not None or context.first(_TOLD):
+        return
+    driver = context.first(_PREPARES, ".py")
+    if driver is None:
+        return
+    for file in context.files:
+        for number, _ in file.matches(_ADDRESS):
+            yield CHECK.finding(
+                "warning",
+                f"{file.name}:{number}",
+                "the address is a transaction pooler's, and the driver used in "
+                f"{driver} "
+                "prepares statements",
+                mend="asyncpg: statement_cache_size=0; psycopg: "
+                "prepare_threshold=None; "
+                "or use the server's direct address",
+            )
+            return
+
+
 CHECK = Check(
     name="pooler",
     looks_for="A URL of a transaction pooler (pgbouncer, Supavisor, Neon's -pooler).",
@@ -39,4 +72,5 @@ CHECK = Check(
     "statements 'do not exist' or 'already exist', session settings and advisory locks "
     "end up with somebody else.",
     postgresql=examine,
+    project=examine_project,
 )

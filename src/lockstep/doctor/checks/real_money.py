@@ -81,7 +81,7 @@ def examine_postgresql(context: PostgresqlContext) -> Findings:
                 f"money is kept in a {column.declared} column"
                 + (" of 4 bytes: 16777217.01 becomes 16777218" if four else ""),
                 mend=_MEND,
-                command=f"ALTER TABLE {context.quoted(table)} ALTER COLUMN "
+                command=f"ALTER TABLE {table.quoted} ALTER COLUMN "
                 f"{context.name(column.name)} TYPE numeric(18, 2)",
                 evidence={"declared": column.declared},
             )

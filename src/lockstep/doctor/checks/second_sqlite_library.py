@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import re
+
 from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import some
 from lockstep.doctor.processes import holders_of
+from lockstep.doctor.project.context import ProjectContext
 from lockstep.doctor.sqlite.context import SqliteContext
+
+_FOREIGN = re.compile(
+    r"^\s*(?:import|from)\s+(apsw|libsql|libsql_experimental|pysqlite3|turso|limbo|"
+    r"sqlcipher3|pysqlcipher3)\b"
+)
+_OWN = re.compile(
+    r"^\s*(?:import|from)\s+(sqlite3|aiosqlite|lockstep)\b|sqlite(\+pysqlite|\+aiosqlite)?:"
+    r"///|django\.db\.backends\.sqlite3"
+)
+_NODE = (
+    "better-sqlite3",
+    "@libsql/client",
+    "libsql",
+    "sqlite3",
+    "bun:sqlite",
+    "sql.js",
+)
 
 
 def examine(context: SqliteContext) -> Findings:
@@ -25,6 +45,35 @@ def examine(context: SqliteContext) -> Findings:
             )
 
 
+def examine_project(context: ProjectContext) -> Findings:
+    """Look at what the project's code imports, and package.json asks for."""
+    foreign = context.first(_FOREIGN, ".py")
+    own = context.first(_OWN, ".py")
+    if foreign and own:
+        yield CHECK.finding(
+            "warning",
+            foreign,
+            "the project uses a second SQLite library here, and the first one in "
+            f"{own}",
+            mend="open each file with one of them only, or run the second one in a "
+            "process of its own",
+            evidence={"second": foreign, "first": own},
+        )
+    for file in context.files:
+        if file.path.name == "package.json":
+            text = "\n".join(file.lines)
+            named = sorted({name for name in _NODE if f'"{name}"' in text})
+            if len(named) > 1:
+                yield CHECK.finding(
+                    "warning",
+                    file.name,
+                    f"the project depends on {len(named)} SQLite libraries: "
+                    f"{some(named)}",
+                    mend="keep one of them, or never open one file with both",
+                    evidence={"libraries": named},
+                )
+
+
 CHECK = Check(
     name="second-sqlite-library",
     looks_for="A live process with two SQLite libraries (sqlite3, apsw, libsql, turso, "
@@ -34,4 +83,5 @@ CHECK = Check(
     "of the other are gone; another process may write at the same time, is told "
     "'success', and its committed rows are lost without an error.",
     sqlite=examine,
+    project=examine_project,
 )

@@ -13,6 +13,8 @@ from lockstep.schema.names import quote_identifier as quoted
 ROWS_THAT_HURT = 1_000
 """Below this many rows reading the whole table costs next to nothing."""
 
+ROWS_TO_INDEX_AT_ONCE = 100_000
+
 
 def examine(context: SqliteContext) -> Findings:
     """Find foreign keys whose rows can only be found by reading the table."""
@@ -30,16 +32,20 @@ def examine_postgresql(context: PostgresqlContext) -> Findings:
                 rows = table.rows_estimate
                 if rows is None:  # never analysed
                     rows = context.row(
-                        "SELECT count(*) FROM (SELECT FROM {t} LIMIT 100000) AS s",
+                        "SELECT count(*) FROM (SELECT FROM {t} LIMIT 100001) AS s",
                         table,
                     )[0]
-                yield _finding(table, key, rows)
+                yield _finding(table, key, rows, live_server=True)
 
 
-def _finding(table: Table, key: ForeignKey, rows: int) -> Finding:
+def _finding(
+    table: Table, key: ForeignKey, rows: int, *, live_server: bool = False
+) -> Finding:
     columns = ", ".join(key.columns)
     acts = key.on_delete in ("CASCADE", "SET NULL", "SET DEFAULT")
-    name = constraint_name("ix", table.name, *key.columns)
+    # Building an index locks a server's writers out; that is not done unasked.
+    too_large = live_server and rows > ROWS_TO_INDEX_AT_ONCE
+    name = constraint_name("ix", table.plain_name, *key.columns)
     return CHECK.finding(
         "warning" if rows >= ROWS_THAT_HURT else "notice",
         f"{table.name}.{columns}"
@@ -48,9 +54,9 @@ def _finding(table: Table, key: ForeignKey, rows: int) -> Finding:
         f"no index finds the rows that point at one of {key.parent}; the table has "
         f"{counted(rows, 'row')}" + (f", ON DELETE {key.on_delete}" if acts else ""),
         mend="make an index on the column",
-        command=f"CREATE INDEX {quoted(name)} ON {quoted(table.name)} "
-        f"({', '.join(map(quoted, key.columns))})",
-        fixable=True,
+        command=f"CREATE INDEX {'CONCURRENTLY ' * too_large}{quoted(name)} "
+        f"ON {table.quoted} ({', '.join(map(quoted, key.columns))})",
+        fixable=not too_large,
         evidence={
             "columns": list(key.columns),
             "parent": key.parent,

@@ -41,8 +41,7 @@ def examine(context: SqliteContext) -> Findings:
                     "a comment in the table's definition says unique, and nothing "
                     "enforces it",
                     mend="make a unique index, after removing duplicates",
-                    command=f"CREATE UNIQUE INDEX ON {quoted(table.name)} "
-                    f"({quoted(column)})",
+                    command=f"CREATE UNIQUE INDEX ON {table.quoted} ({quoted(column)})",
                 )
 
 
@@ -76,7 +75,7 @@ def _duplicates(context: SqliteContext, table: Table, index: Index) -> int | Non
     columns = [quoted(name) for name in index.columns if name is not None]
     given = " AND ".join(f"{name} IS NOT NULL" for name in columns)
     sql = (
-        f"SELECT count(*) FROM (SELECT 1 FROM {quoted(table.name)} WHERE {given}"
+        f"SELECT count(*) FROM (SELECT 1 FROM {table.quoted} WHERE {given}"
         f" GROUP BY {', '.join(columns)} HAVING count(*) > 1)"
     )
     try:
@@ -98,7 +97,7 @@ def _finding(table: Table, index: Index, said: str, duplicates: int | None) -> F
         f"{table.name}: {index.name}",
         f"{said} says that the index over ({columns}) is unique, and it is not{found}",
         mend="remove the duplicates and make it unique; or rename it",
-        command=f"CREATE UNIQUE INDEX … ON {quoted(table.name)} ("
+        command=f"CREATE UNIQUE INDEX … ON {table.quoted} ("
         + ", ".join(quoted(name) for name in index.columns if name)
         + ")",
         evidence={"columns": list(index.columns), "duplicates": duplicates},

@@ -100,9 +100,7 @@ class PostgresqlContext:
 
     def row(self, sql: str, table: Table, column: str = "") -> tuple[Any, ...]:
         """Ask about one column; ``{t}``, ``{c}`` and ``{n}`` become SQL."""
-        text = sql.format(
-            t=self.quoted(table), c=self.name(column), n=self.limits.rows_max
-        )
+        text = sql.format(t=table.quoted, c=self.name(column), n=self.limits.rows_max)
         return self.rows(text)[0]
 
     def setting(self, name: str) -> str:
@@ -112,11 +110,6 @@ class PostgresqlContext:
     def name(self, name: str) -> str:
         """Return a name as SQL spells it."""
         return quote_identifier(name)
-
-    def quoted(self, table: Table) -> str:
-        """Return a table's name as SQL spells it."""
-        plain = table.name.removeprefix(f"{table.schema}.")
-        return f"{self.name(table.schema)}.{self.name(plain)}"
 
     def sequence_columns(self) -> list[tuple[str, str, str, int | None]]:
         """Return ``(table, column, type, last value)`` of every column with a sequence.

@@ -73,11 +73,20 @@ def opened(path: Path, *, timeout_s: float = BUSY_TIMEOUT_S) -> Generator[Opened
             _prove(own, path)
             yield Opened(own, "copy", _uses_wal(own), beside)
         return
-    with _in_place(path, timeout_s) as (connection, how):
+    with leaving_no_litter(path), _in_place(path, timeout_s) as (connection, how):
         uses_wal = how == "immutable" or _uses_wal(connection)
         yield Opened(connection, how, uses_wal, beside)
-    if uses_wal and how == "read-only" and beside.wal_bytes is None:
-        _sweep(path)
+
+
+@contextmanager
+def leaving_no_litter(path: Path) -> Generator[None]:
+    """Let the block read ``path``; remove what reading alone left beside it."""
+    had_wal = Beside.of(path).wal_bytes is not None
+    try:
+        yield
+    finally:
+        if not had_wal and Beside.of(path).wal_bytes == 0:
+            _sweep(path)
 
 
 def _size_of(path: Path) -> int:
@@ -217,7 +226,5 @@ def _sweep(path: Path) -> None:
     locks: if another process opened the file meanwhile, it is not the last.
     An empty WAL has nothing to write back, so the database stays as it is.
     """
-    if Beside.of(path).wal_bytes != 0:
-        return
     with suppress(sqlite3.Error, Unexaminable), _closing(path, "mode=rw", 0) as last:
         last.execute("SELECT count(*) FROM sqlite_master").fetchone()

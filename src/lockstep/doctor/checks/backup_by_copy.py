@@ -1,0 +1,101 @@
+"""Backups made with cp."""
+
+from __future__ import annotations
+
+import re
+
+from lockstep.doctor.check import Check, Findings
+from lockstep.doctor.project.context import ProjectContext
+from lockstep.doctor.sqlite.context import SqliteContext
+from lockstep.doctor.sqlite.opening import opened
+from lockstep.errors import Unexaminable
+
+_SCRIPTS = re.compile(
+    r"(\.(sh|bash|zsh|ps1|bat|cmd|ya?ml|service|timer|cron|mk|just)"
+    r"|(^|/)(Makefile|Justfile|Dockerfile[^/]*|crontab[^/]*|package\.json))$"
+)
+_DATABASE = r"[\w./${}()\-*\"']*\.(?:db3?|sqlite3?)\b"
+_COMMAND = re.compile(
+    rf"(?:^|[\s;&|\"'`@(])(?P<tool>cp|rsync|scp|copy|xcopy|tar|zip|gzip|Copy-Item)\s"
+    rf"[^#;|&]*?{_DATABASE}",
+    re.IGNORECASE,
+)
+_PYTHON = re.compile(
+    r"\bshutil\.(?P<tool>copy2?|copyfile|copytree|move)\([^)]*"
+    r"(?:\.(?:db3?|sqlite3?)\b|db_?(?:path|file)|database_?(?:path|file))",
+    re.IGNORECASE,
+)
+_MEANT = re.compile(
+    r"backup|bak\b|\.bak|archive|snapshot|dump|cron|date|nightly|daily|save",
+    re.IGNORECASE,
+)
+_COMMENT = re.compile(r"^\s*(#|//|::|rem\b)", re.IGNORECASE)
+SIBLINGS_MAX = 20
+
+
+def examine_project(context: ProjectContext) -> Findings:
+    """Find commands in scripts and code that copy a database file."""
+    for file in context.files:
+        pattern = _COMMAND if _SCRIPTS.search(file.name) else _PYTHON
+        if pattern is _PYTHON and file.path.suffix != ".py":
+            continue
+        if file.is_for_tests:
+            continue
+        for number, found in file.matches(pattern):
+            line = file.lines[number - 1]
+            if _COMMENT.match(line):
+                continue
+            around = " ".join(file.lines[max(number - 4, 0) : number]) + file.name
+            meant = bool(_MEANT.search(around))
+            yield CHECK.finding(
+                "warning" if meant else "notice",
+                f"{file.name}:{number}",
+                f"{found['tool']} copies a database file"
+                + (" for a backup" if meant else ""),
+                mend="let SQLite make the copy, and try the restore",
+                command='lockstep db backup   (or: sqlite3 app.db "VACUUM INTO '
+                "'backup.db'\")",
+                evidence={"tool": found["tool"]},
+            )
+
+
+def examine(context: SqliteContext) -> Findings:
+    """Find copies beside the file that are in WAL mode and have no -wal."""
+    own = context.path.resolve()
+    torn: list[str] = []
+    names = sorted(own.parent.glob(f"*{own.stem}*"))
+    for path in names[: SIBLINGS_MAX * 4]:
+        ending = path.name.endswith(("-wal", "-shm", "-journal"))
+        if ending or not path.is_file() or path == own or len(torn) >= SIBLINGS_MAX:
+            continue
+        if not _MEANT.search(path.name) and path.suffix == own.suffix:
+            continue  # another database of the same family
+        try:
+            with opened(path, timeout_s=0.2) as copy:
+                if copy.uses_wal and copy.beside.wal_bytes is None:
+                    torn.append(path.name)
+        except Unexaminable:
+            continue
+    if torn:
+        yield CHECK.finding(
+            "notice",
+            context.path.name,
+            f"beside it lies what seems to be a copy in WAL mode without a -wal: "
+            f"{', '.join(torn[:5])}",
+            mend="if it was made with cp while the database was open, it may lack the "
+            "last commits: compare it, and make backups with SQLite's own means",
+            command="lockstep db backup",
+            evidence={"files": torn},
+        )
+
+
+CHECK = Check(
+    name="backup-by-copy",
+    looks_for="cp, rsync, tar or shutil on a database file in scripts, crontabs, "
+    "Makefiles and code; copies beside the file whose -wal is missing.",
+    why="A copy of the file alone misses what was committed to the -wal, and a copy "
+    "made "
+    "during a write is torn: the backup opens, and rows are missing, or it does not.",
+    sqlite=examine,
+    project=examine_project,
+)

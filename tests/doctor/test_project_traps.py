@@ -1,0 +1,337 @@
+"""Every seeded trap in a project's files fires its check, and no other."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from tests.acceptance.conftest import clean_environment, fresh_project, project
+from tests.acceptance.shell import Shell
+
+from lockstep.doctor import Report, all_checks, examine
+
+__all__ = ["clean_environment", "fresh_project", "project"]
+
+Told = tuple[str, str, str]
+PASSWORD = "hunter2-not-a-placeholder"
+
+HEALTHY = {
+    "README.md": "Copy it: cp app.db backup.db is what you must not do.",
+    "app/main.py": (
+        "import sqlite3\n"
+        "connection = sqlite3.connect('app.db')\n"
+        "connection.execute('PRAGMA foreign_keys = ON')\n"
+        "connection.execute('PRAGMA synchronous = FULL')\n"
+        "SQL = 'CREATE TABLE a (b REFERENCES c (d))'\n"
+    ),
+    ".env.example": f"DATABASE_URL=postgresql://app:{PASSWORD}@db.corp.net/app\n",
+    "compose.yml": "services:\n  db:\n    image: postgres\n    # cp app.db x.db\n",
+    "alembic.ini": "sqlalchemy.url = postgresql://app:${PASSWORD}@db.corp.net/app\n",
+    "docs.toml": "url = 'postgresql://user:password@db.corp.net/app'\n",
+    "static/app.js": "const rgb = items.map(x => '?').join(', ')\n",
+    "tests/test_app.py": "import shutil\nshutil.copy('app.db', 'backup.db')\n",
+    "deploy.sh": "cp config.toml /etc/app/\nsqlite3 app.db \"VACUUM INTO 'b.db'\"\n",
+    ".github/ci.yml": "on: push\n",
+}
+
+
+@dataclass(frozen=True)
+class Trap:
+    name: str
+    files: dict[str, str]
+    expected: set[Told]
+    git: bool = True
+    untracked: frozenset[str] = field(default_factory=lambda: frozenset[str]())
+
+
+def remote(scheme: str = "postgresql", host: str = "db.corp.net") -> str:
+    return f"{scheme}://app:{PASSWORD}@{host}/app"
+
+
+TRAPS = [
+    Trap(
+        "a password in a tracked file",
+        {"settings.toml": f"a = 1\nurl = '{remote()}'\n"},
+        {("secrets-in-files", "problem", "settings.toml:2")},
+    ),
+    Trap(
+        "a password in alembic.ini",
+        {"alembic.ini": f"sqlalchemy.url = {remote('postgresql+psycopg')}\n"},
+        {("secrets-in-files", "problem", "alembic.ini:1")},
+    ),
+    Trap(
+        "a tracked .env",
+        {".env": f"DATABASE_URL={remote()}\n"},
+        {("secrets-in-files", "problem", ".env:1")},
+    ),
+    Trap(
+        "an untracked .env is the place for it",
+        {".env": f"DATABASE_URL={remote()}\n"},
+        set(),
+        untracked=frozenset({".env"}),
+    ),
+    Trap(
+        "a password in a log",
+        {"logs/app.log": f"connecting to {remote()}\n"},
+        {("secrets-in-files", "problem", "logs/app.log:1")},
+        untracked=frozenset({"logs/app.log"}),
+    ),
+    Trap(
+        "the server of a compose file",
+        {"compose.yml": f"url: {remote(host='db')}\n"},
+        {("secrets-in-files", "notice", "compose.yml:1")},
+    ),
+    Trap(
+        "outside of a repository",
+        {"settings.py": f"URL = '{remote('mysql')}'\n"},
+        {("secrets-in-files", "warning", "settings.py:1")},
+        git=False,
+    ),
+    Trap(
+        "a token for libSQL",
+        {"app/db.py": f"URL = 'libsql://x.turso.io?authToken={'ey' * 20}'\n"},
+        {("secrets-in-files", "problem", "app/db.py:1")},
+    ),
+    Trap(
+        "a secret that is shipped to browsers",
+        {"web/config.ts": "const s = process.env.NEXT_PUBLIC_ELECTRIC_SECRET\n"},
+        {("secrets-in-files", "problem", "web/config.ts:1")},
+    ),
+    Trap(
+        "a nightly cp",
+        {"setup.sh": "# backup\n0 3 * * * cp /srv/fixit.db /bak/$(date).db\n"},
+        {("backup-by-copy", "warning", "setup.sh:2")},
+    ),
+    Trap(
+        "rsync in a Makefile",
+        {"Makefile": "backup:\n\trsync -a data/shop.sqlite3 nas:/backups/\n"},
+        {("backup-by-copy", "warning", "Makefile:2")},
+    ),
+    Trap(
+        "shutil in a job",
+        {"jobs.py": "import shutil\n\ndef backup():\n    shutil.copy2(DB_PATH, to)\n"},
+        {("backup-by-copy", "warning", "jobs.py:4")},
+    ),
+    Trap(
+        "a database is copied, perhaps into an image",
+        {"Dockerfile": "FROM python\nCOPY seed.db /app/\n"},
+        {("backup-by-copy", "notice", "Dockerfile:2")},
+    ),
+    Trap(
+        "two libraries",
+        {"app/fast.py": "import apsw\n"},
+        {("second-sqlite-library", "warning", "app/fast.py:1")},
+    ),
+    Trap(
+        "two libraries of Node",
+        {
+            "package.json": json.dumps(
+                {"dependencies": {"better-sqlite3": "1", "@libsql/client": "1"}}
+            )
+        },
+        {("second-sqlite-library", "warning", "package.json")},
+    ),
+    Trap(
+        "foreign keys that nobody switches on",
+        {
+            "app/main.py": "import sqlite3\nc = sqlite3.connect('app.db')\n",
+            "schema.sql": "CREATE TABLE a (b INTEGER REFERENCES c (d));\n",
+        },
+        {("foreign-keys-off", "warning", "app/main.py:2")},
+    ),
+    Trap(
+        "no syncing",
+        {"app/fast.py": "c.execute('PRAGMA synchronous = OFF')\n"},
+        {("durability", "warning", "app/fast.py:1")},
+    ),
+    Trap(
+        "one placeholder per value",
+        {"app/find.py": "sql = f\"IN ({','.join('?' * len(ids))})\"\n"},
+        {("bind-limit", "notice", "app/find.py:1")},
+    ),
+    Trap(
+        "one placeholder per value, as a list",
+        {"app/find.py": 'marks = ", ".join(["?"] * len(ids))\n'},
+        {("bind-limit", "notice", "app/find.py:1")},
+    ),
+    Trap(
+        "a pooler and a driver that prepares",
+        {
+            "app/pg.py": "import asyncpg\n",
+            "app/settings.py": "URL = 'postgresql://app@db.corp.net:6543/app'\n",
+        },
+        {("pooler", "warning", "app/settings.py:1")},
+    ),
+    Trap(
+        "SQL files that do not replay on SQLite",
+        {
+            "drizzle/meta/_journal.json": json.dumps(
+                {"dialect": "sqlite", "entries": [{"tag": "0000_a"}, {"tag": "0001_b"}]}
+            ),
+            "drizzle/0000_a.sql": "CREATE TABLE `a` (`id` integer);\n",
+            "drizzle/0001_b.sql": "ALTER TABLE `b` ADD `x` text;\n",
+        },
+        {("unreplayable-migrations", "problem", "drizzle/0001_b.sql")},
+    ),
+    Trap(
+        "SQL files that do not replay on PostgreSQL",
+        {
+            "db/migrations/0001_init.sql": "CREATE TABLE t (id serial PRIMARY KEY,"
+            " created_at timestamptz NOT NULL);\n",
+            "db/migrations/0002_type.sql": "ALTER TABLE t ALTER COLUMN created_at"
+            " SET DATA TYPE bigint;\n",
+            "db/migrations/0002_type.down.sql": "nonsense;\n",
+        },
+        {("unreplayable-migrations", "problem", "db/migrations/0002_type.sql")},
+    ),
+    Trap(
+        "SQL files that replay",
+        {
+            "migrations/1_init.sql": "CREATE TABLE t (id INTEGER PRIMARY KEY"
+            " AUTOINCREMENT);\n",
+            "migrations/2_more.sql": "ALTER TABLE t ADD COLUMN x TEXT;\n",
+            "migrations/10_last.sql": "CREATE INDEX i ON t (x);\n",
+        },
+        set(),
+    ),
+]
+
+
+def plant(root: Path, trap: Trap) -> Path:
+    for name, text in (HEALTHY | trap.files).items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    if trap.git:
+        ignored = "\n".join(trap.untracked)
+        (root / ".gitignore").write_text(ignored + "\n")
+        for words in (["init", "-q"], ["add", "-A"]):
+            subprocess.run(["git", *words], cwd=root, check=True)
+    return root
+
+
+def told(report: Report) -> set[Told]:
+    return {(f.check, f.severity, f.subject) for f in report.findings}
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
+def test_a_trap_fires_exactly_its_check(trap: Trap, tmp_path: Path) -> None:
+    report = examine(plant(tmp_path, trap))
+    assert report.unfinished == ()
+    assert told(report) == trap.expected
+    assert PASSWORD not in json.dumps(report.to_json())
+
+
+def test_a_healthy_project_gets_no_finding(tmp_path: Path) -> None:
+    assert told(examine(plant(tmp_path, Trap("", {}, set())))) == set()
+
+
+def test_every_check_of_a_project_has_a_trap() -> None:
+    trapped = {check for trap in TRAPS for check, _, _ in trap.expected}
+    elsewhere = {"migrations", "drift", "portability"}  # below: lockstep's own
+    looking = {check.name for check in all_checks() if check.project is not None}
+    assert looking - trapped == elsewhere
+
+
+def test_nothing_in_a_folder_is_run(tmp_path: Path) -> None:
+    root = plant(tmp_path, Trap("", {"setup.py": "raise SystemExit(1)\n"}, set()))
+    marker = tmp_path / "ran"
+    program = tmp_path / "monitor.sh"
+    program.write_text(f"#!/bin/sh\ntouch {marker}\n")
+    program.chmod(0o755)
+    config = ["git", "config", "core.fsmonitor", str(program)]
+    subprocess.run(config, cwd=root, check=True)
+    examine(root)
+    assert not marker.exists()
+
+
+def findings(shell: Shell, *words: str, code: int | None = None) -> set[Told]:
+    document = shell("db", "doctor", *words, "--json", code=code).document
+    return {(f["check"], f["severity"], f["subject"]) for f in document["findings"]}
+
+
+HISTORY = ("--check", "migrations", "--check", "drift", "--check", "portability")
+
+
+def test_a_project_of_lockstep_is_healthy(project: Shell) -> None:
+    project("migrate", "upgrade")
+    project("seed")
+    names = sorted(os.listdir(project.folder))
+    document = project("db", "doctor", "--json").document
+    assert document["healthy"] is True
+    assert len(document["targets"]) == 2
+    assert document["unfinished"] == []
+    assert sorted(os.listdir(project.folder)) == names
+
+
+def test_a_database_behind_its_history(project: Shell) -> None:
+    project("migrate", "upgrade")
+    project("migrate", "downgrade", "base", "--yes")
+    found = findings(project, *HISTORY, code=1)
+    assert {(check, severity) for check, severity, _ in found} == {
+        ("migrations", "warning")
+    }
+
+
+def test_drift_is_found_and_nothing_is_written(project: Shell) -> None:
+    project("migrate", "upgrade")
+    connection = sqlite3.connect(project.folder / "local.db")
+    table = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table'"
+        " AND name <> 'alembic_version' AND name NOT LIKE 'sqlite%'"
+    ).fetchone()[0]
+    connection.execute(f'ALTER TABLE "{table}" ADD COLUMN by_hand TEXT')
+    connection.commit()
+    connection.close()
+    names = sorted(os.listdir(project.folder))
+    found = findings(project, *HISTORY, code=1)
+    assert ("drift", "warning") in {(check, severity) for check, severity, _ in found}
+    assert sorted(os.listdir(project.folder)) == names
+
+
+def test_a_project_without_a_history(project: Shell) -> None:
+    (project.folder / "migrations" / "env.py").unlink()
+    found = findings(project, *HISTORY, code=1)
+    assert found == {("migrations", "warning", "migrations")}
+
+
+def test_what_is_not_portable(project: Shell) -> None:
+    models = project.folder / "app" / "models.py"
+    models.write_text(
+        models.read_text()
+        + "\nimport sqlalchemy as sa\n"
+        + "sa.Table('odd', Base.metadata,"
+        + " sa.Column('id', sa.Integer, primary_key=True),"
+        + " sa.Column('at', sa.DateTime))\n"
+    )
+    project("migrate", "upgrade")
+    found = findings(project, *HISTORY, code=1)
+    assert ("portability", "notice") in {(check, level) for check, level, _ in found}
+
+
+def test_a_history_that_does_not_replay(project: Shell) -> None:
+    (revision,) = (project.folder / "migrations" / "versions").glob("*.py")
+    text = revision.read_text()
+    head, mark, tail = text.partition("def upgrade() -> None:")
+    assert mark
+    revision.write_text(f"{head}{mark}\n    op.execute('SELECT * FROM nowhere'){tail}")
+    found = findings(project, "--check", "unreplayable-migrations", code=1)
+    assert {(check, severity) for check, severity, _ in found} == {
+        ("unreplayable-migrations", "problem")
+    }
+
+
+def test_models_that_cannot_be_imported_stop_nothing_else(project: Shell) -> None:
+    models = project.folder / "app" / "models.py"
+    models.write_text("import nothing_of_this_name\n")
+    project.folder.joinpath("settings.toml").write_text(f"url = '{remote()}'\n")
+    (project.folder / "local.db").touch()
+    document = project("db", "doctor", "--json", code=1).document
+    assert "secrets-in-files" in {f["check"] for f in document["findings"]}
+    outcomes = {run["check"]: run["outcome"] for run in document["unfinished"]}
+    assert outcomes["drift"] in ("refused", "failed")
