@@ -34,7 +34,12 @@ def page() -> str:
 
 def section(check: Check) -> str:
     """Return what the page says about one check."""
-    kinds = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "project": "projects"}
+    kinds = {
+        "sqlite": "SQLite",
+        "postgresql": "PostgreSQL",
+        "project": "projects",
+        "trace": "traced programs",
+    }
     where = ", ".join(kinds[kind] for kind in check.kinds())
     mends = "; *mends*" if check.repair else ""
     return (

@@ -6,6 +6,7 @@ finding is decided by ``lockstep.doctor``.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click as plain_click
@@ -14,6 +15,7 @@ from lockstep.cli.failures import EXIT_FAILED, Finished
 from lockstep.cli.options import argument, command, option
 from lockstep.cli.output import Page
 from lockstep.cli.run import Run
+from lockstep.errors import ConfigError
 
 if TYPE_CHECKING:
     from lockstep.doctor import Check, Finding, Limits, Repair, Report
@@ -51,12 +53,19 @@ _FINDING_KEYS = (
         "lockstep db doctor postgresql://…": "any PostgreSQL database",
         "lockstep db doctor --check orphans": "one check only",
         "lockstep db doctor shop.db --fix": "what could be mended; --yes does it",
+        "lockstep db doctor --trace -- python app.py": "what a program really does",
         "lockstep db doctor --list": "what it looks for",
     },
     short_help="Find the known traps, and mend those that are safe.",
     yes=True,
 )
 @argument("target", required=False, metavar="[FILE|URL|FOLDER]")
+@argument("rest", nargs=-1, type=plain_click.UNPROCESSED, metavar="[-- PROGRAM...]")
+@option(
+    "--trace",
+    is_flag=True,
+    help="Run the program after -- and look at what its SQLite connections do.",
+)
 @option(
     "--check",
     "checks",
@@ -100,6 +109,8 @@ def doctor(
     run: Run,
     *,
     target: str | None,
+    rest: tuple[str, ...],
+    trace: bool,
     checks: tuple[str, ...],
     skip: tuple[str, ...],
     lists: bool,
@@ -120,6 +131,15 @@ def doctor(
     if lists:
         _list(run, choose(checks, skip))
         return
+    if trace:
+        words = (*((target,) if target else ()), *rest)
+        _trace(run, words, checks=checks, skip=skip)
+        return
+    if rest:
+        raise ConfigError(
+            f"there is one target, and {rest[0]!r} is another word",
+            hint="--trace -- PROGRAM runs a program",
+        )
     limits = Limits(check_s=limit_s, rows_max=rows)
     chosen = _target(run, target)
     report = examine(
@@ -134,6 +154,33 @@ def doctor(
     if fix:
         _fix(run, chosen, report, limits)
         return
+    run.output.result(report.to_json(), lambda page: draw(page, report))
+    if not report.is_healthy:
+        raise Finished(EXIT_FAILED)
+
+
+def _trace(
+    run: Run, words: tuple[str, ...], *, checks: tuple[str, ...], skip: tuple[str, ...]
+) -> None:
+    """Run a program with the recorder in it, and show what the checks say."""
+    from lockstep.doctor.examination import examine_trace
+    from lockstep.doctor.trace.programs import run_traced
+
+    if not words:
+        raise ConfigError(
+            "no program to trace is named",
+            hint="lockstep db doctor --trace -- python app.py",
+        )
+    # The result goes to stdout; what the program prints goes where progress goes.
+    traced = run_traced(words, stdout=sys.stderr.fileno())
+    report = examine_trace(traced.events, checks=checks, skip=skip, name=words[0])
+    if traced.exit_code:
+        run.output.warning(f"{words[0]} ended with exit code {traced.exit_code}")
+    if not any(event["kind"] == "connection" for event in traced.events):
+        run.output.warning(
+            "no connection of Python's sqlite3 to a file was seen; other languages and "
+            "libraries, and python -I, are not traced"
+        )
     run.output.result(report.to_json(), lambda page: draw(page, report))
     if not report.is_healthy:
         raise Finished(EXIT_FAILED)

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from lockstep.doctor.postgresql.context import PostgresqlContext
     from lockstep.doctor.project.context import ProjectContext
     from lockstep.doctor.sqlite.context import SqliteContext
+    from lockstep.doctor.trace.context import TraceContext
 
-TargetKind = Literal["sqlite", "postgresql", "project"]
-KINDS: tuple[TargetKind, ...] = ("sqlite", "postgresql", "project")
+TargetKind = Literal["sqlite", "postgresql", "project", "trace"]
+KINDS: tuple[TargetKind, ...] = ("sqlite", "postgresql", "project", "trace")
 
 Findings = Iterator[Finding]
 
@@ -58,6 +59,7 @@ class Check:
         sqlite: Looks at a SQLite file; None where there is nothing to look at.
         postgresql: Looks at a PostgreSQL database.
         project: Looks at a folder with code and settings.
+        trace: Looks at what a running program did.
         repair: Returns what ``--fix`` would do about a finding that is fixable.
     """
 
@@ -67,11 +69,12 @@ class Check:
     sqlite: Callable[[SqliteContext], Findings] | None = None
     postgresql: Callable[[PostgresqlContext], Findings] | None = None
     project: Callable[[ProjectContext], Findings] | None = None
+    trace: Callable[[TraceContext], Findings] | None = None
     repair: Callable[[Finding], Repair] | None = None
 
     def kinds(self) -> tuple[TargetKind, ...]:
         """Return the kinds of target that this check knows."""
-        given = (self.sqlite, self.postgresql, self.project)
+        given = (self.sqlite, self.postgresql, self.project, self.trace)
         return tuple(k for k, examine in zip(KINDS, given, strict=True) if examine)
 
     def finding(

@@ -33,6 +33,7 @@ from lockstep.doctor.targets import (
     parse_target,
     project_settings,
 )
+from lockstep.doctor.trace.context import TraceContext
 from lockstep.engine import classify
 from lockstep.errors import (
     AccessDenied,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     import os
 
     from lockstep.config import Settings
+    from lockstep.doctor.trace.recorder import Event
     from lockstep.engine import DatabaseUrl
 
 OnCheck = Callable[[str, str], None]
@@ -93,6 +95,30 @@ def examine(
         choose(checks, skip), limits or Limits(), settings, processes, on_check
     )
     return _examine_one(parse_target(target), order)
+
+
+def examine_trace(
+    events: Sequence[Event],
+    *,
+    checks: Iterable[str] = (),
+    skip: Iterable[str] = (),
+    name: str = "trace",
+) -> Report:
+    """Say what is wrong in what a running program did.
+
+    Args:
+        events: From :func:`lockstep.doctor.trace.programs.run_traced` or a
+            :class:`lockstep.doctor.trace.Trace`.
+        checks: Names of the checks to run; all when empty.
+        skip: Names of checks to leave out.
+        name: How the report calls the program.
+    """
+    context = TraceContext(events)
+    runner = Runner(name, _silent)
+    for check in choose(checks, skip):
+        if check.trace is not None:
+            runner.run(check, check.trace, context)
+    return runner.report()
 
 
 @dataclass(frozen=True, slots=True)

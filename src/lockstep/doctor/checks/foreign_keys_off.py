@@ -9,6 +9,7 @@ from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import counted
 from lockstep.doctor.project.context import ProjectContext
 from lockstep.doctor.sqlite.context import SqliteContext
+from lockstep.doctor.trace.context import TraceContext
 
 _CONNECTS = re.compile(
     r"\b(sqlite3|aiosqlite)\.connect\(|create_(async_)?engine\([^)]*sqlite"
@@ -60,6 +61,21 @@ def examine_project(context: ProjectContext) -> Findings:
     )
 
 
+def examine_trace(context: TraceContext) -> Findings:
+    """Find connections that wrote without foreign keys to a file that has some."""
+    for event in context.events("foreign-keys-off"):
+        if not context.declares_foreign_keys(event["database"]):
+            continue
+        yield CHECK.finding(
+            "warning",
+            event["place"] or event["database"],
+            f"{counted(event['count'], 'connection')} wrote with foreign keys off",
+            mend="switch them on in the hook that every new connection goes through",
+            command="PRAGMA foreign_keys = ON",
+            evidence={"database": event["database"], "count": event["count"]},
+        )
+
+
 def _library_enforces() -> bool:
     connection = sqlite3.connect(":memory:")
     try:
@@ -75,4 +91,5 @@ CHECK = Check(
     "on which it was set once enforces on one and lets orphans in on two.",
     sqlite=examine,
     project=examine_project,
+    trace=examine_trace,
 )
