@@ -13,8 +13,10 @@ the source is never changed; the target is complete and verified, or says that i
 is not.
 """
 
+from lockstep.mover.inspection import inspect_database
 from lockstep.mover.mover import Mover
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
+from lockstep.mover.plan.toml import plan_to_toml
 from lockstep.mover.results import (
     Difference,
     Finding,
@@ -39,4 +41,6 @@ __all__ = [
     "TableMoved",
     "TablePlan",
     "VerifyReport",
+    "inspect_database",
+    "plan_to_toml",
 ]

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from lockstep.mover.sides import MoveSource, MoveTarget
 
 
-def open_move_source(url: DatabaseUrl, target_dialect: str) -> MoveSource:
+def open_move_source(
+    url: DatabaseUrl, target_dialect: str, *, clean: bool = False
+) -> MoveSource:
     """Open a database to read it, in one snapshot."""
     if url.dialect_name == "sqlite":
         if url.path is None:
@@ -26,7 +28,7 @@ def open_move_source(url: DatabaseUrl, target_dialect: str) -> MoveSource:
             )
         from lockstep.mover.sqlite.source import SqliteSource
 
-        return SqliteSource(url.path)
+        return SqliteSource(url.path, clean=clean)
     if target_dialect != "sqlite":
         raise UnsupportedCapability(
             "PostgreSQL moves to a SQLite file here",

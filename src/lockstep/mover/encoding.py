@@ -83,6 +83,7 @@ class TableEncoder:
         plan: The table's plan.
         key: Places of the key's columns, for messages; empty: the first column.
         is_target: Whether SQLite is the plan's target, and so has those names.
+        codecs: In the order of the columns; None takes the plan's words.
     """
 
     def __init__(
@@ -91,10 +92,11 @@ class TableEncoder:
         key: Sequence[int] = (),
         *,
         is_target: bool = False,
+        codecs: Sequence[Codec] | None = None,
     ) -> None:
         self._plan = plan
         self._names = [c.target if is_target else c.source for c in plan.columns]
-        self._codecs: list[Codec] = [codec_of(c.codec) for c in plan.columns]
+        self._codecs = list(codecs or [codec_of(c.codec) for c in plan.columns])
         self._key = tuple(key) or (0,)
         self._may_be_odd = any(codec.may_be_odd for codec in self._codecs)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +24,7 @@ from lockstep.errors import InvalidPlan, TargetInUse
 from lockstep.mover.connecting import open_move_source, open_move_target
 from lockstep.mover.journal import State
 from lockstep.mover.plan.model import Loss, Plan, TablePlan
+from lockstep.mover.plan.toml import apply_toml
 from lockstep.mover.results import (
     MoveResult,
     Progress,
@@ -31,10 +33,16 @@ from lockstep.mover.results import (
     VerifyReport,
     silent,
 )
+from lockstep.mover.verify.strangers import verify_foreign
 from lockstep.mover.verify.tables import verify_tables
 
 if TYPE_CHECKING:
     from lockstep.mover.sides import MoveSource, MoveTarget
+
+
+def _agreed(_: Plan) -> None:
+    """Accept every plan: its losses are in the result."""
+
 
 QUARANTINE_FILE = "lockstep-quarantine.jsonl"
 
@@ -45,7 +53,10 @@ class Mover:
     Args:
         source: A SQLite file or a PostgreSQL URL; it is only read.
         target: The other engine; empty, or filled by an unfinished move.
-        plan: What goes where; None makes one from the inspection.
+        plan: What goes where: a plan, or the text of a mapping file; None makes
+            one from the inspection.
+        clean: Turn integers that are moments into ``timestamptz``, where every
+            value of a column counts in one unit.
         quarantine: Where rejected rows are written, as JSON lines.
         on_progress: Told about every block.
 
@@ -60,13 +71,15 @@ class Mover:
         source: str | Path,
         target: str | Path,
         *,
-        plan: Plan | None = None,
+        plan: Plan | str | None = None,
+        clean: bool = False,
         quarantine: Path | str = QUARANTINE_FILE,
         on_progress: ProgressCallback = silent,
     ) -> None:
         self.source_url = DatabaseUrl.parse(source)
         self.target_url = DatabaseUrl.parse(target)
         self._given = plan
+        self._clean = clean
         self._quarantine = Path(quarantine)
         self._on_progress = on_progress
 
@@ -82,7 +95,9 @@ class Mover:
             return self._plan(source, target)
 
     def _open_source(self, stack: ExitStack) -> MoveSource:
-        source = open_move_source(self.source_url, self.target_url.dialect_name)
+        source = open_move_source(
+            self.source_url, self.target_url.dialect_name, clean=self._clean
+        )
         stack.callback(source.close)
         return source
 
@@ -92,9 +107,11 @@ class Mover:
         return target
 
     def _plan(self, source: MoveSource, target: MoveTarget) -> Plan:
-        if self._given is not None:
+        if isinstance(self._given, Plan):
             return self._given
         plan = source.make_plan(self._inspected)
+        if self._given is not None:
+            plan = apply_toml(self._given, plan)
         if not target.taken(plan):
             leave_out(plan, target.refusals(plan))
         return plan
@@ -102,8 +119,11 @@ class Mover:
     def _inspected(self, table: str, rows: int) -> None:
         self._on_progress(Progress("inspect", table, rows, rows))
 
-    def move(self) -> MoveResult:
+    def move(self, *, accept: Callable[[Plan], None] = _agreed) -> MoveResult:
         """Move everything, or go on where a killed run stopped, and verify.
+
+        Args:
+            accept: Is shown the plan before anything is written; may raise.
 
         Raises:
             TargetInUse: The target holds tables that this move did not make.
@@ -115,7 +135,7 @@ class Mover:
             source = self._open_source(stack)
             target = self._open_target(stack)
             target.lock()
-            plan, resumed = self._begin(source, target)
+            plan, resumed = self._begin(source, target, accept)
             tables = [self._fill(source, target, table) for table in plan.carried()]
             source.check_unchanged()
             refused = target.build(plan, self._building)
@@ -138,7 +158,12 @@ class Mover:
                 time.perf_counter() - started,
             )
 
-    def _begin(self, source: MoveSource, target: MoveTarget) -> tuple[Plan, str]:
+    def _begin(
+        self,
+        source: MoveSource,
+        target: MoveTarget,
+        accept: Callable[[Plan], None],
+    ) -> tuple[Plan, str]:
         """Return the plan, and the status of the run that is continued."""
         fingerprint = source.fingerprint()
         state = target.journal.state()
@@ -151,6 +176,7 @@ class Mover:
                 )
             target.journal.drop(list(state.plan.carried()))
         plan = self._plan(source, target)
+        accept(plan)
         _check_plan(plan, source, self.target_url)
         taken = target.taken(plan)
         if taken and plan.creates_tables:
@@ -162,7 +188,9 @@ class Mover:
         return plan, ""
 
     def _continues(self, state: State, fingerprint: str) -> bool:
-        is_same_plan = self._given is None or self._given.digest() == state.digest
+        is_same_plan = (
+            not isinstance(self._given, Plan) or self._given.digest() == state.digest
+        )
         return (
             state.source == str(self.source_url)
             and state.fingerprint == fingerprint
@@ -211,8 +239,9 @@ class Mover:
             source = self._open_source(stack)
             target = self._open_target(stack)
             state = target.journal.state()
-            plan = self._plan(source, target) if state is None else state.plan
-            return verify_tables(plan, source, target, self._on_progress)
+            if state is not None:
+                return verify_tables(state.plan, source, target, self._on_progress)
+            return verify_foreign(source, target, self._on_progress)
 
 
 def leave_out(plan: Plan, refusals: dict[str, str]) -> None:

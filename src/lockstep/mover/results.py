@@ -88,7 +88,7 @@ class TableMoved:
     target: str
     rows: int = 0
     quarantined: int = 0
-    odd_cells: int = 0
+    odd_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.plan.constraints import Constraints
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, TablePlan
 from lockstep.mover.plan.names import Names, column_names
-from lockstep.mover.plan.types import choose
+from lockstep.mover.plan.times import unit_of
+from lockstep.mover.plan.types import Chosen, choose
 from lockstep.mover.sqlite.opening import rows_of
 from lockstep.mover.sqlite.profile import TableProfile
 from lockstep.mover.sqlite.schema import Column, Schema, Table
@@ -34,7 +35,11 @@ _ORDERED_CODECS = {"integer", "text", "bytes"}
 
 
 def plan_from_sqlite(
-    connection: Any, schema: Schema, profiles: Mapping[str, TableProfile]
+    connection: Any,
+    schema: Schema,
+    profiles: Mapping[str, TableProfile],
+    *,
+    clean: bool = False,
 ) -> Plan:
     """Make the plan of a whole file.
 
@@ -42,6 +47,7 @@ def plan_from_sqlite(
         connection: To the source; asked for orphans and for nothing else.
         schema: What the file says about itself.
         profiles: What lies in each table that can be read.
+        clean: Turn integers that are moments into ``timestamptz``.
     """
     plan = Plan("sqlite", "postgresql", [])
     plan.way_back = [list(item) for item in schema.objects]
@@ -52,7 +58,7 @@ def plan_from_sqlite(
     for table in schema.tables:
         if not _is_carried(plan, schema, table, profiles):
             continue
-        table_plan = _table(plan, table, profiles[table.name], relations)
+        table_plan = _table(plan, table, profiles[table.name], relations, clean=clean)
         chosen.append((table, table_plan))
         plan.tables.append(table_plan)
     constraints = Constraints(plan, schema, dict(profiles), relations)
@@ -127,7 +133,7 @@ def _owner_of(schema: Schema, shadow: Table) -> Table | None:
 
 
 def _table(
-    plan: Plan, table: Table, profile: TableProfile, relations: Names
+    plan: Plan, table: Table, profile: TableProfile, relations: Names, *, clean: bool
 ) -> TablePlan:
     names = column_names([column.name for column in table.columns])
     target = relations.give(table.name)
@@ -136,17 +142,26 @@ def _table(
     made = TablePlan(table.name, target, [], rows=profile.rows)
     made.sequence = table.sequence
     for column, name in zip(table.columns, names, strict=True):
-        made.columns.append(_column(plan, table, column, name, profile))
+        made.columns.append(_column(plan, table, column, name, profile, clean=clean))
     made.order_key = _order_key(table, made)
     return made
 
 
 def _column(
-    plan: Plan, table: Table, column: Column, name: str, profile: TableProfile
+    plan: Plan,
+    table: Table,
+    column: Column,
+    name: str,
+    profile: TableProfile,
+    *,
+    clean: bool,
 ) -> ColumnPlan:
     stored = profile.column(column.name)
     where = f"{table.name}.{column.name}"
     chosen = choose(column, stored)
+    unit = unit_of(column, stored) if clean else ""
+    if unit:
+        chosen = Chosen("timestamptz", f"epoch:{unit}", f"integers that count {unit}")
     made = ColumnPlan(column.name, name, chosen.type, chosen.codec, note=chosen.note)
     if name != column.name:
         plan.notices.append(f"{where} becomes {name!r}")

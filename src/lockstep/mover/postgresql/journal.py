@@ -70,10 +70,13 @@ class PostgresqlJournal:
     def _run(self, sql: str, values: tuple[Any, ...] = ()) -> None:
         self._connection.execute(sql.encode(), values or None)
 
+    def _is_there(self) -> bool:
+        (found,) = self._rows(f"SELECT to_regclass('{SCHEMA}.state') IS NOT NULL")
+        return bool(found[0])
+
     def state(self) -> State | None:
         """Return what an earlier run left; None when there was none."""
-        (found,) = self._rows(f"SELECT to_regclass('{SCHEMA}.state') IS NOT NULL")
-        if not found[0]:
+        if not self._is_there():
             return None
         rows = self._rows(
             f"SELECT status, source, fingerprint, digest, plan FROM {SCHEMA}.state"
@@ -155,6 +158,8 @@ class PostgresqlJournal:
 
     def odd_rows(self, table: str) -> list[OddRow]:
         """Return the odd rows of a table."""
+        if not self._is_there():
+            return []
         rows = self._rows(
             f"SELECT row_digest, cells FROM {SCHEMA}.odd_row WHERE table_name = %s",
             (table,),
@@ -176,6 +181,8 @@ class PostgresqlJournal:
 
     def rejected(self) -> list[Rejected]:
         """Return the rows that were not carried."""
+        if not self._is_there():
+            return []
         return [
             Rejected(*row)
             for row in self._rows(

@@ -86,6 +86,15 @@ class PostgresqlSource:
                 return f"{quote(found.schema)}.{quote(found.name)}"
         return quote(table.source)
 
+    def type_of(self, table: str, column: str) -> str:
+        """Return the type of a column, by the plan's name of its table."""
+        for found in self.schema.tables:
+            if table in (found.name, f"{found.schema}.{found.name}"):
+                for item in found.columns:
+                    if item.name == column:
+                        return item.type
+        return "text"
+
     def own_order(
         self, table: TablePlan, after: int | str | None
     ) -> Iterator[LineBlock]:

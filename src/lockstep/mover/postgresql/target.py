@@ -25,6 +25,7 @@ from lockstep.mover.journal import TableProgress
 from lockstep.mover.plan.model import ColumnPlan, Plan, Statement, TablePlan
 from lockstep.mover.postgresql.journal import PostgresqlJournal
 from lockstep.mover.postgresql.lines import PostgresqlLines, order_of
+from lockstep.mover.postgresql.schema import PgSchema, read_postgresql
 from lockstep.mover.postgresql.session import translated
 from lockstep.mover.values import shown
 
@@ -269,6 +270,10 @@ class PostgresqlTarget:
             (quote(table.target), column.target, last),
         )
 
+    def schema(self) -> PgSchema:
+        """Describe the tables that are there."""
+        return read_postgresql(self._connection)
+
     def key_order(self, table: TablePlan) -> Iterator[LineBlock]:
         """Yield the target's own rows, sorted by the plan's ``order_key``."""
         key = [table.column(name) for name in table.order_key]
@@ -279,7 +284,13 @@ class PostgresqlTarget:
         return self._read(table, "")
 
     def _read(self, table: TablePlan, order: str) -> Iterator[LineBlock]:
-        columns = [quote(column.target) for column in table.columns]
+        # Four bytes show fewer digits than they stand for; eight show them all.
+        columns = [
+            f"{quote(column.target)}::float8"
+            if column.type == "real" and column.codec != "real"
+            else quote(column.target)
+            for column in table.columns
+        ]
         lines = PostgresqlLines(self._connection)
         return lines.read(quote(table.target), columns, order=order)
 

@@ -6,10 +6,11 @@ on after a kill) or in the order of its key (to compare).
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock, TableEncoder
 from lockstep.mover.plan.model import ColumnPlan, TablePlan
 from lockstep.mover.sqlite.rows import block_rows, decoding, read_blocks
@@ -24,6 +25,7 @@ class SqliteLines:
         schema: What it says about itself.
         clean: Tables whose texts are all known to be UTF-8.
         is_target: Whether it is the plan's target, and so has those names.
+        codecs: By the plan's source table, instead of the plan's words.
     """
 
     def __init__(
@@ -33,11 +35,13 @@ class SqliteLines:
         clean: frozenset[str] = frozenset(),
         *,
         is_target: bool = False,
+        codecs: Mapping[str, Sequence[Codec]] | None = None,
     ) -> None:
         self._connection = connection
         self._schema = schema
         self._clean = clean
         self._is_target = is_target
+        self._codecs = codecs or {}
 
     def _name(self, column: ColumnPlan) -> str:
         return column.target if self._is_target else column.source
@@ -83,4 +87,6 @@ class SqliteLines:
             for place, column in enumerate(plan.columns)
             if self._name(column) in (table.key or [table.rowid_alias])
         ]
-        return table, TableEncoder(plan, places, is_target=self._is_target)
+        codecs = self._codecs.get(plan.source)
+        encoder = TableEncoder(plan, places, is_target=self._is_target, codecs=codecs)
+        return table, encoder

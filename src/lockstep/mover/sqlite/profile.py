@@ -44,7 +44,9 @@ _CLASS_OF_TYPE: Final = {
     RawText: "text",
     bytes: "blob",
 }
-EXAMPLES_MAX = 3
+_PLACEHOLDERS: Final = frozenset(
+    {"nan", "NaN", "null", "NULL", "None", "undefined", "N/A"}
+)
 
 
 @dataclass
@@ -54,6 +56,8 @@ class ColumnProfile:
     Attributes:
         counts: How many cells have each storage class.
         integer_min, integer_max: Of the integers; None without one.
+        integer_positive_min: The least integer above zero.
+        placeholder_text: Texts like ``nan`` that a program wrote for nothing.
         integral_reals: Reals without a fraction that an integer could hold.
         special_reals: Infinities and negative zeros.
         invalid_text: Texts that are not UTF-8.
@@ -67,12 +71,14 @@ class ColumnProfile:
     counts: Counter[str] = field(default_factory=lambda: Counter[str]())
     integer_min: int | None = None
     integer_max: int | None = None
+    integer_positive_min: int | None = None
     integral_reals: int = 0
     special_reals: int = 0
     invalid_text: int = 0
     nul_text: int = 0
     number_text: int = 0
     empty_text: int = 0
+    placeholder_text: int = 0
     text_bytes_max: int = 0
     forms: set[str] = field(default_factory=lambda: set(_FORMS))
     _watches_forms: bool = False
@@ -126,6 +132,10 @@ class ColumnProfile:
             self.integer_max = max(
                 high, high if self.integer_max is None else self.integer_max
             )
+            above = low if low > 0 else min((v for v in values if v > 0), default=None)
+            known = self.integer_positive_min
+            if above is not None and (known is None or above < known):
+                self.integer_positive_min = above
         elif kind is float:
             self._add_reals(values)
         elif kind is str:
@@ -157,6 +167,8 @@ class ColumnProfile:
         self.text_bytes_max = max(self.text_bytes_max, longest)
         if not all(values):
             self.empty_text += sum(not value for value in values)
+        if not _PLACEHOLDERS.isdisjoint(values):
+            self.placeholder_text += sum(value in _PLACEHOLDERS for value in values)
         if self._watches_numbers:
             self.number_text += sum(map(looks_like_number, values))
         if self._watches_forms:

@@ -7,11 +7,12 @@ transaction, so that plan, copy and comparison see the same state.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock
 from lockstep.mover.plan.from_sqlite import owns_nothing, plan_from_sqlite
 from lockstep.mover.plan.model import Plan, TablePlan
@@ -28,14 +29,27 @@ class SqliteSource:
 
     Args:
         path: The file.
+        clean: Turn integers that are moments into ``timestamptz``.
     """
 
     dialect = "sqlite"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, clean: bool = False) -> None:
+        self._clean = clean
         self._source: Source = open_source(path)
         self.notices = self._source.notices
         self._profiles: dict[str, TableProfile] = {}
+        self._codecs: Mapping[str, Sequence[Codec]] = {}
+
+    @property
+    def path(self) -> Path:
+        """The file as it was named."""
+        return self._source.path
+
+    @property
+    def missing_collations(self) -> tuple[str, ...]:
+        """Collations that the file names and this SQLite lacks."""
+        return self._source.missing_collations
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -89,7 +103,9 @@ class SqliteSource:
     def make_plan(self, on_table: Callable[[str, int], None]) -> Plan:
         """Inspect everything and return the plan for PostgreSQL."""
         profiles = self.profiles(on_table)
-        plan = plan_from_sqlite(self.connection, self.schema, profiles)
+        plan = plan_from_sqlite(
+            self.connection, self.schema, profiles, clean=self._clean
+        )
         plan.notices[:0] = self.notices
         state = SqliteJournal(self.connection).state()
         if state is not None and state.plan.source == "postgresql":
@@ -104,10 +120,27 @@ class SqliteSource:
         ).fetchone()
         return count == 0
 
+    def bounds(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Return least and greatest integer above zero, by (table, column)."""
+        return {
+            (table.name, column.name): (column.integer_positive_min, column.integer_max)
+            for table in self.profiles().values()
+            for column in table.columns
+            if column.integer_positive_min is not None
+            and column.integer_max is not None
+        }
+
+    def use_codecs(self, codecs: Mapping[str, Sequence[Codec]]) -> None:
+        """Write lines with other codecs than the plan's words."""
+        self._codecs = codecs
+        self.__dict__.pop("_lines", None)
+
     @cached_property
     def _lines(self) -> SqliteLines:
         clean = [name for name, found in self._profiles.items() if found.is_clean]
-        return SqliteLines(self.connection, self.schema, frozenset(clean))
+        return SqliteLines(
+            self.connection, self.schema, frozenset(clean), codecs=self._codecs
+        )
 
     def own_order(
         self, table: TablePlan, after: int | str | None

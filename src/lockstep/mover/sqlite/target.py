@@ -10,7 +10,7 @@ Invariant: at every instant the journal says exactly what the tables hold.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from lockstep.mover.plan.model import Plan, Statement, TablePlan
 from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import stand_in_for_collations
-from lockstep.mover.sqlite.schema import read_schema
+from lockstep.mover.sqlite.schema import Schema, read_schema
 from lockstep.mover.values import RawText, Value
 from lockstep.mover.verify.compare import normalized
 
@@ -46,6 +46,7 @@ class SqliteTarget:
     def __init__(self, path: Path) -> None:
         check_folder(path, read_only=False)
         self._path = path
+        self._codecs: Mapping[str, Sequence[Codec]] = {}
         self._connection = sqlite3.connect(
             path, isolation_level=None, timeout=LOCK_WAIT_S
         )
@@ -220,12 +221,22 @@ class SqliteTarget:
                 "UPDATE sqlite_sequence SET seq = ? WHERE name = ?", (last, table)
             )
 
+    def schema(self) -> Schema:
+        """Describe the tables that are there."""
+        return read_schema(self._connection)
+
+    def use_codecs(self, codecs: Mapping[str, Sequence[Codec]]) -> None:
+        """Read lines with other codecs than the plan's words."""
+        self._codecs = codecs
+
     def _lines(self) -> SqliteLines:
-        schema = read_schema(self._connection)
+        schema = self.schema()
         stand_in_for_collations(
             self._connection, [text for _, _, text in schema.objects]
         )
-        return SqliteLines(self._connection, schema, is_target=True)
+        return SqliteLines(
+            self._connection, schema, is_target=True, codecs=self._codecs
+        )
 
     def key_order(self, table: TablePlan) -> Iterator[LineBlock]:
         """Yield the target's own rows, sorted by the plan's ``order_key``."""

@@ -39,10 +39,16 @@ class TableComparison:
         report: Where differences are added.
     """
 
-    def __init__(self, plan: TablePlan, report: VerifyReport) -> None:
+    def __init__(
+        self,
+        plan: TablePlan,
+        report: VerifyReport,
+        codecs: Sequence[Codec] | None = None,
+    ) -> None:
         self._plan = plan
         self._report = report
-        self._codecs: list[Codec] = [codec_of(c.codec) for c in plan.columns]
+        self._codecs = list(codecs or [codec_of(c.codec) for c in plan.columns])
+        self._is_foreign = codecs is not None
         self._names = [column.source for column in plan.columns]
         self._key = [self._names.index(name) for name in plan.order_key]
 
@@ -184,7 +190,8 @@ class TableComparison:
         return rows
 
     def _digest(self, line: str) -> bytes:
-        return line_digest(normalized(line, self._codecs, self._plan))
+        everywhere = range(len(self._codecs)) if self._is_foreign else None
+        return line_digest(normalized(line, self._codecs, self._plan, everywhere))
 
     def _name_rows(
         self,
@@ -229,13 +236,24 @@ class TableComparison:
                         return
 
 
-def normalized(line: str, codecs: Sequence[Codec], plan: TablePlan) -> str:
-    """Return a line as the encoder writes it, whoever wrote this one."""
-    again = [
-        place
-        for place, column in enumerate(plan.columns)
-        if column.codec.partition(":")[0] not in _EXACT_TEXT
-    ]
+def normalized(
+    line: str,
+    codecs: Sequence[Codec],
+    plan: TablePlan,
+    places: Sequence[int] | None = None,
+) -> str:
+    """Return a line as the encoder writes it, whoever wrote this one.
+
+    ``places`` are the columns that may be written in more than one way; None for
+    those of which the plan's codecs say so.
+    """
+    again = places
+    if again is None:
+        again = [
+            place
+            for place, column in enumerate(plan.columns)
+            if column.codec.partition(":")[0] not in _EXACT_TEXT
+        ]
     if not again:
         return line
     fields = line.split("\t")

@@ -7,8 +7,9 @@ in SQLite only the journal knows are compared as a set, too.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock, OddRow
 from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.results import Difference, Progress, ProgressCallback, VerifyReport
@@ -44,16 +45,28 @@ def verify_tables(
     source: MoveSource,
     target: MoveTarget,
     on_progress: ProgressCallback,
+    report: VerifyReport | None = None,
+    codecs: Mapping[str, Sequence[Codec]] | None = None,
 ) -> VerifyReport:
-    """Compare every cell of every table that travels."""
-    report = VerifyReport()
+    """Compare every cell of every table that travels.
+
+    Args:
+        plan: Names, codecs and orders.
+        source: The original.
+        target: What is compared with it.
+        on_progress: Told about every block.
+        report: Where to add; None makes one.
+        codecs: By table, instead of the plan's words.
+    """
+    report = VerifyReport() if report is None else report
     for table in plan.carried():
         rejected = {row.table for row in target.journal.rejected()}
         if table.source in rejected:
             report.notices.append(
                 f"{table.source}: quarantined rows are missing in the target"
             )
-        rows = _compare(table, source, target, report, on_progress)
+        comparison = TableComparison(table, report, (codecs or {}).get(table.source))
+        rows = _compare(table, source, target, comparison, report, on_progress)
         report.tables += 1
         report.rows += rows
         report.cells += rows * len(table.columns)
@@ -64,11 +77,11 @@ def _compare(
     table: TablePlan,
     source: MoveSource,
     target: MoveTarget,
+    comparison: TableComparison,
     report: VerifyReport,
     on_progress: ProgressCallback,
 ) -> int:
     ours, theirs = OddSum(), OddSum()
-    comparison = TableComparison(table, report)
     done = 0
 
     def mine(blocks: Iterable[LineBlock], *, counts: bool = True) -> Iterator[str]:

@@ -1,0 +1,213 @@
+"""``lockstep move``: a database to another engine, every cell verified.
+
+Owns how a plan and a result are shown, and which exit code they are. What is moved,
+and how, is decided by ``lockstep.mover``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click as plain_click
+
+from lockstep.cli.failures import EXIT_FAILED, Finished
+from lockstep.cli.move_progress import MoveProgress
+from lockstep.cli.options import argument, command, option
+from lockstep.cli.output import Page
+from lockstep.cli.run import Run
+from lockstep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lockstep.mover import MoveResult, Plan
+
+SHOWN_MAX = 20
+_FILE = plain_click.Path(path_type=Path, dir_okay=False)
+
+
+@command(
+    "move",
+    document={
+        "is_exact": "Whether every cell arrived and was compared.",
+        "tables": "List of `{table, target, rows, quarantined, odd_rows}`; odd rows "
+        "have cells whose SQLite class only the journal knows.",
+        "losses": "What is not carried over, named before the first row moved: list of "
+        "`{kind, name, why, is_data}`.",
+        "not_built": "Constraints that the target refused because of rows: same form.",
+        "quarantined": "How many rows were not carried.",
+        "quarantine_file": "Where they are written, one JSON object a line; null when "
+        "there are none.",
+        "verification": "The document of `lockstep verify`.",
+        "resumed": "Whether an earlier run was continued.",
+        "notices": "How the source was read, what was renamed.",
+        "elapsed_s": "Seconds in all.",
+        "plan": "Only with `--dry-run`: the whole plan.",
+    },
+    examples={
+        "lockstep move old.db postgresql:///new": "SQLite to PostgreSQL, verified",
+        "lockstep move postgresql:///shop shop.db": "and back to a file",
+        "lockstep move old.db postgresql:///new --dry-run": "what would be lost?",
+        "lockstep move old.db postgresql:///new --write-plan map.toml": "edit it",
+        "lockstep move old.db postgresql:///new --plan map.toml": "obey it",
+    },
+    needs="nothing",
+    yes=True,
+    short_help="Move a database to another engine, every cell verified.",
+)
+@argument("source", metavar="SOURCE")
+@argument("target", metavar="TARGET")
+@option("--dry-run", is_flag=True, help="Show the plan; move nothing.")
+@option("--plan", "plan_file", type=_FILE, metavar="FILE", help="Obey a mapping file.")
+@option(
+    "--write-plan",
+    "written_file",
+    type=_FILE,
+    metavar="FILE",
+    help="Write the mapping file, to be edited; move nothing.",
+)
+@option(
+    "--clean",
+    is_flag=True,
+    help="Turn integers that are moments into timestamptz, where all of a column "
+    "count in one unit.",
+)
+@option(
+    "--quarantine",
+    type=_FILE,
+    default=Path("lockstep-quarantine.jsonl"),
+    show_default=True,
+    metavar="FILE",
+    help="Where rows that do not fit are written, if the plan says so.",
+)
+def move(
+    run: Run,
+    *,
+    source: str,
+    target: str,
+    dry_run: bool,
+    plan_file: Path | None,
+    written_file: Path | None,
+    clean: bool,
+    quarantine: Path,
+) -> None:
+    """Move a database to another engine, and compare every cell.
+
+    SOURCE and TARGET are SQLite files or PostgreSQL URLs, one of each. The source is
+    only read. The target is empty, or was left by a move that did not finish: the
+    same command goes on where that one stopped, whatever stopped it.
+
+    What cannot be carried over is named before the first row moves; if rows or
+    values were among it, nothing happens without --yes.
+    """
+    from lockstep.mover import Mover, plan_to_toml
+
+    with MoveProgress(run.output) as progress:
+        run.keeps(progress.kept)
+        mover = Mover(
+            source,
+            target,
+            plan=_text_of(plan_file),
+            clean=clean,
+            quarantine=quarantine,
+            on_progress=progress,
+        )
+        if dry_run or written_file is not None:
+            plan = mover.plan()
+            if written_file is not None:
+                written_file.write_text(plan_to_toml(plan), encoding="utf-8")
+            run.output.result(
+                {"is_exact": False, "plan": plan.to_json()},
+                lambda page: _draw_plan(page, plan),
+            )
+            return
+        result = mover.move(accept=lambda plan: _accept(run, plan))
+    run.output.result(result.to_json(), lambda page: _draw(page, result))
+    if not result.is_exact or result.not_built:
+        raise Finished(EXIT_FAILED)
+
+
+def _text_of(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+
+
+def _accept(run: Run, plan: Plan) -> None:
+    """Tell the plan; stop where it would leave rows behind and nobody agreed."""
+    for loss in plan.losses:
+        run.output.progress(f"not carried over: {loss.kind} {loss.name}: {loss.why}")
+    for notice in plan.notices:
+        run.output.progress(notice)
+    if any(loss.is_data for loss in plan.losses):
+        run.require_yes(
+            plan.to_json(),
+            lambda page: _draw_plan(page, plan),
+            why="rows would stay behind",
+        )
+
+
+def _draw_plan(page: Page, plan: Plan) -> None:
+    rows = [
+        (table.source, table.target, column.source, column.type, column.note)
+        for table in plan.tables
+        for column in table.columns
+        if column.note or table.source != table.target or column.source != column.target
+    ]
+    page.line(f"{len(plan.tables)} tables, {plan.source} to {plan.target}")
+    if rows:
+        page.line()
+        page.table(("Table", "Becomes", "Column", "Type", "Why"), rows)
+    if plan.losses:
+        page.line()
+        page.table(
+            ("Not carried over", "Which", "Why"),
+            [(loss.kind, loss.name, loss.why) for loss in plan.losses],
+        )
+    for notice in plan.notices:
+        page.line(f"note: {notice}")
+
+
+def _draw(page: Page, result: MoveResult) -> None:
+    page.table(
+        ("Table", "Rows", "Quarantined"),
+        [
+            (table.target, f"{table.rows:,}", f"{table.quarantined or ''}")
+            for table in result.tables
+        ],
+    )
+    report = result.verification
+    assert report is not None, "a move ends with a comparison"
+    for loss in result.not_built:
+        page.line(f"not built: {loss.kind} {loss.name}: {loss.why}", style="yellow")
+    if result.quarantined:
+        page.line(
+            f"{result.quarantined} rows were not carried: {result.quarantine_file}",
+            style="yellow",
+        )
+    draw_differences(page, report.differences, report.difference_count)
+    word = "every cell is the same" if report.is_same else "source and target DIFFER"
+    page.line()
+    page.line(
+        f"{report.rows:,} rows, {report.cells:,} cells compared: {word} "
+        f"({result.elapsed_s:.1f} s)",
+        style="green" if report.is_same else "bold red",
+    )
+
+
+def draw_differences(page: Page, differences: list[Any], count: int) -> None:
+    """Show the first differences of a comparison."""
+    if not differences:
+        return
+    page.line()
+    page.table(
+        ("Difference", "Table", "Key", "Column", "Source", "Target"),
+        [
+            (d.kind, d.table, d.key, d.column, d.source, d.target)
+            for d in differences[:SHOWN_MAX]
+        ],
+    )
+    if count > SHOWN_MAX:
+        page.line(f"… and {count - SHOWN_MAX:,} more; --json has more of them")

@@ -1,0 +1,63 @@
+"""``lockstep verify``: compare every cell of two databases.
+
+Owns how the differences are shown, and the exit code: 0 the same, 1 not.
+"""
+
+from __future__ import annotations
+
+from lockstep.cli.failures import EXIT_FAILED, Finished
+from lockstep.cli.move import draw_differences
+from lockstep.cli.move_progress import MoveProgress
+from lockstep.cli.options import argument, command
+from lockstep.cli.output import Page
+from lockstep.cli.run import Run
+
+
+@command(
+    "verify",
+    document={
+        "is_same": "Whether no difference was found.",
+        "tables": "How many tables were compared.",
+        "rows": "How many rows of the source were compared.",
+        "cells": "How many cells.",
+        "differences": "The first of them: list of `{kind, table, key, column, source, "
+        "target}`; kind is `cell`, `missing row`, `extra row`, `missing table`, "
+        "`missing column` or `storage class`.",
+        "difference_count": "All of them.",
+        "notices": "What to know about the comparison.",
+    },
+    examples={
+        "lockstep verify old.db postgresql:///new": "whoever moved it",
+        "lockstep verify postgresql:///shop shop.db": "the other way",
+    },
+    needs="nothing",
+    short_help="Compare every cell of two databases.",
+)
+@argument("source", metavar="A")
+@argument("target", metavar="B")
+def verify(run: Run, *, source: str, target: str) -> None:
+    """Compare every cell of two databases, by value and type.
+
+    A is the original. B may have been moved by Lockstep, then its own plan says what
+    each cell means, or by anything else, then tables and columns are found by their
+    names. Neither is changed.
+    """
+    from lockstep.mover import Mover
+
+    with MoveProgress(run.output) as progress:
+        report = Mover(source, target, on_progress=progress).verify()
+
+    def draw(page: Page) -> None:
+        draw_differences(page, report.differences, report.difference_count)
+        for notice in report.notices:
+            page.line(f"note: {notice}")
+        verdict = "the same" if report.is_same else "DIFFERENT"
+        page.line(
+            f"{report.tables} tables, {report.rows:,} rows, {report.cells:,} cells: "
+            f"{verdict}",
+            style="green" if report.is_same else "bold red",
+        )
+
+    run.output.result(report.to_json(), draw)
+    if not report.is_same:
+        raise Finished(EXIT_FAILED)

@@ -1,0 +1,275 @@
+"""``inspect``: what lies in a database, and what a move will meet.
+
+Owns the findings: dirt that no schema shows. The plan's own losses are told too,
+because what the other engine lacks is what a person asks about first.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lockstep.engine.urls import DatabaseUrl
+from lockstep.errors import ConfigError
+from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.plan.from_postgresql import source_name
+from lockstep.mover.plan.model import Plan, TablePlan
+from lockstep.mover.plan.times import unit_of
+from lockstep.mover.results import Finding, Inspection
+from lockstep.mover.sqlite.profile import ColumnProfile, TableProfile, is_time_type
+from lockstep.mover.sqlite.schema import Column, Table
+from lockstep.mover.values import shown, text_of
+
+if TYPE_CHECKING:
+    from lockstep.mover.sqlite.source import SqliteSource
+
+EXAMPLES_MAX = 3
+
+
+def inspect_database(url: str | Path) -> Inspection:
+    """Look at every value of a database; nothing of it is changed.
+
+    Args:
+        url: A SQLite file or a PostgreSQL URL.
+
+    Raises:
+        LockstepError: It cannot be read.
+    """
+    parsed = DatabaseUrl.parse(url)
+    if parsed.dialect_name == "postgresql":
+        return _inspect_postgresql(parsed)
+    if parsed.path is None:
+        raise ConfigError("a database in memory has nothing to inspect: name a file")
+    from lockstep.mover.sqlite.source import SqliteSource
+
+    source = SqliteSource(parsed.path)
+    try:
+        plan = source.make_plan(_ignore)
+        return _Report(source, plan).inspection(str(parsed))
+    finally:
+        source.close()
+
+
+def _ignore(table: str, rows: int) -> None:
+    """Tell nobody about progress."""
+
+
+def _inspect_postgresql(url: DatabaseUrl) -> Inspection:
+    from lockstep.mover.postgresql.source import PostgresqlSource
+
+    source = PostgresqlSource(url)
+    try:
+        plan = source.make_plan(_ignore)
+        tables: list[dict[str, Any]] = []
+        for table in source.schema.tables:
+            name = source_name(table)
+            planned = next((t for t in plan.tables if t.source == name), None)
+            tables.append(
+                {
+                    "name": name,
+                    "kind": "table",
+                    "rows": planned.rows if planned else 0,
+                    "columns": [
+                        {
+                            "name": column.name,
+                            "declared": column.full_type,
+                            "not_null": column.not_null,
+                            "default": column.default,
+                            "becomes": planned.column(column.name).type
+                            if planned
+                            else "",
+                        }
+                        for column in table.columns
+                    ],
+                    "keys": [key.definition for key in table.keys],
+                    "indexes": [index.definition for index in table.indexes],
+                }
+            )
+        objects = [
+            {"kind": kind, "name": name, "sql": "", "schema": schema}
+            for kind, schema, name in source.schema.others
+        ]
+        return Inspection(
+            str(url),
+            "postgresql",
+            tables,
+            _losses(plan),
+            objects,
+            [*source.notices, *plan.notices],
+        )
+    finally:
+        source.close()
+
+
+def _losses(plan: Plan) -> list[Finding]:
+    return [
+        Finding(f"not carried: {loss.kind}", loss.name, loss.why)
+        for loss in plan.losses
+    ]
+
+
+class _Report:
+    """Collects what is known about one SQLite file."""
+
+    def __init__(self, source: SqliteSource, plan: Plan) -> None:
+        self._source = source
+        self._plan = plan
+        self._findings: list[Finding] = []
+
+    def inspection(self, url: str) -> Inspection:
+        tables = [self._table(table) for table in self._source.schema.tables]
+        schema = self._source.schema
+        objects = [
+            {"kind": kind, "name": name, "sql": sql}
+            for kind, name, sql in schema.objects
+            if kind != "table"
+        ]
+        wal = Path(f"{self._source.path}-wal")
+        return Inspection(
+            url,
+            "sqlite",
+            tables,
+            self._findings + _losses(self._plan),
+            objects,
+            list(self._plan.notices),
+            {
+                "encoding": schema.encoding,
+                "has_wal": wal.exists(),
+                "missing_collations": list(self._source.missing_collations),
+                **self._plan.pragmas,
+            },
+        )
+
+    def _table(self, table: Table) -> dict[str, Any]:
+        profile = self._source.profiles().get(table.name)
+        planned = next(
+            (item for item in self._plan.tables if item.source == table.name), None
+        )
+        document: dict[str, Any] = {
+            "name": table.name,
+            "kind": table.kind,
+            "module": table.module,
+            "rows": profile.rows if profile else None,
+            "without_rowid": table.without_rowid,
+            "strict": table.strict,
+            "rowid_alias": table.rowid_alias,
+            "autoincrement": table.autoincrement,
+            "sequence": table.sequence,
+            "key": table.key,
+            "problem": table.problem,
+            "columns": [],
+            "foreign_keys": [
+                f"({', '.join(key.columns)}) → {key.parent} ({', '.join(key.referred)})"
+                for key in table.foreign_keys
+            ],
+            "checks": [expression for _, expression in table.checks],
+            "indexes": [
+                {
+                    "name": index.name,
+                    "unique": index.unique,
+                    "partial": index.partial,
+                    "on_expression": any(p.column is None for p in index.parts),
+                    "sql": index.sql or "",
+                }
+                for index in table.indexes
+            ],
+        }
+        if profile is not None:
+            for column in table.columns:
+                stored = profile.column(column.name)
+                document["columns"].append(_column(column, stored, planned))
+                self._look(table, column, profile, stored)
+        return document
+
+    def _look(
+        self, table: Table, column: Column, profile: TableProfile, stored: ColumnProfile
+    ) -> None:
+        where = f"{table.name}.{column.name}"
+        classes = stored.classes
+        if len(classes) > 1 and not _is_number_column(column, classes):
+            rare = min(sorted(classes), key=lambda name: stored.counts[name])
+            found = ", ".join(f"{stored.counts[c]} {c}" for c in sorted(classes))
+            examples = self._examples(table, column, f"typeof({{}}) = '{rare}'")
+            self._add("mixed types", where, found, stored.counts[rare], examples)
+        if stored.invalid_text:
+            message = "texts that are not valid UTF-8"
+            self._add("invalid text", where, message, stored.invalid_text)
+        if stored.nul_text:
+            message = "texts with a NUL character, which PostgreSQL cannot hold"
+            examples = self._examples(table, column, "instr({}, char(0)) > 0")
+            self._add("NUL in text", where, message, stored.nul_text, examples)
+        if stored.placeholder_text:
+            message = "texts such as 'nan' or 'NULL' that a program wrote for nothing"
+            self._add("placeholder", where, message, stored.placeholder_text)
+        if column.not_null and stored.counts["null"]:
+            message = "NULL in a column that is declared NOT NULL"
+            self._add("null", where, message, stored.counts["null"])
+        self._look_at_times(table, column, stored, where)
+
+    def _look_at_times(
+        self, table: Table, column: Column, stored: ColumnProfile, where: str
+    ) -> None:
+        if is_time_type(column.declared):
+            if len(stored.classes) > 1:
+                message = "moments written in different ways: numbers and texts"
+                self._add("mixed epochs", where, message)
+            elif stored.classes == {"text"} and not stored.forms:
+                message = "texts that are not all one form PostgreSQL writes back"
+                examples = self._examples(
+                    table,
+                    column,
+                    "date({}) IS NULL OR {} < '0001-01-01' OR {} > '9999-12-31'",
+                )
+                self._add("dates", where, message, 0, examples)
+        unit = unit_of(column, stored)
+        if unit:
+            message = f"integers that count {unit} since 1970"
+            self._add("epoch", where, message, stored.counts["integer"])
+
+    def _examples(self, table: Table, column: Column, condition: str) -> list[str]:
+        name = quote(column.name)
+        rowid = quote(table.rowid_name) if table.rowid_name else "'?'"
+        connection = self._source.connection
+        before, connection.text_factory = connection.text_factory, text_of
+        try:
+            rows = connection.execute(
+                f"SELECT {rowid}, {name} FROM {quote(table.name)} "
+                f"WHERE {condition.replace('{}', name)} LIMIT {EXAMPLES_MAX}"
+            ).fetchall()
+        finally:
+            connection.text_factory = before
+        return [f"row {row[0]}: {shown(row[1])}" for row in rows]
+
+    def _add(
+        self,
+        kind: str,
+        where: str,
+        message: str,
+        count: int = 0,
+        examples: list[str] | None = None,
+    ) -> None:
+        self._findings.append(
+            Finding(kind, where, message, count, tuple(examples or ()))
+        )
+
+
+def _is_number_column(column: Column, classes: set[str]) -> bool:
+    return classes == {"integer", "real"} and column.affinity == "numeric"
+
+
+def _column(
+    column: Column, stored: ColumnProfile, planned: TablePlan | None
+) -> dict[str, Any]:
+    document = stored.to_json()
+    document |= {
+        "declared": column.declared,
+        "affinity": column.affinity,
+        "not_null": column.not_null,
+        "default": column.default,
+        "generated": column.generated,
+        "collation": column.collation,
+        "becomes": "",
+    }
+    if planned is not None:
+        document["becomes"] = planned.column(column.name).type
+    return document

@@ -1,0 +1,75 @@
+"""Verify a pair of databases between which no plan stands.
+
+Owns the choice of how they are read: whichever side is SQLite is encoded by the
+types that the other side's columns have.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from lockstep.mover.codecs import Codec
+from lockstep.mover.plan.model import Plan
+from lockstep.mover.postgresql.source import PostgresqlSource
+from lockstep.mover.postgresql.target import PostgresqlTarget
+from lockstep.mover.results import Difference, Progress, ProgressCallback, VerifyReport
+from lockstep.mover.sides import MoveSource, MoveTarget
+from lockstep.mover.sqlite.source import SqliteSource
+from lockstep.mover.sqlite.target import SqliteTarget
+from lockstep.mover.verify.compare import DIFFERENCES_KEPT_MAX
+from lockstep.mover.verify.foreign import Foreign, ForeignPair
+from lockstep.mover.verify.tables import verify_tables
+
+
+def verify_foreign(
+    source: MoveSource, target: MoveTarget, on_progress: ProgressCallback
+) -> VerifyReport:
+    """Compare every cell of two databases that something else made alike."""
+    report = VerifyReport()
+
+    def told(table: str, rows: int) -> None:
+        on_progress(Progress("inspect", table, rows, rows))
+
+    plan = source.make_plan(told)
+    if isinstance(source, SqliteSource):
+        assert isinstance(target, PostgresqlTarget), "one of each engine"
+        pair = ForeignPair(target.schema(), report)
+        plan = pair.adapt(plan, source.bounds())
+        codecs = pair.codecs
+        source.use_codecs(codecs)
+    else:
+        assert isinstance(source, PostgresqlSource), "one of each engine"
+        codecs = _from_postgresql(source, cast(SqliteTarget, target), plan, report)
+    return verify_tables(plan, source, target, on_progress, report, codecs)
+
+
+def _from_postgresql(
+    source: PostgresqlSource, target: SqliteTarget, plan: Plan, report: VerifyReport
+) -> dict[str, list[Codec]]:
+    """Find the tables and columns of a SQLite file that a plan names."""
+    schema = target.schema()
+    found: dict[str, list[Codec]] = {}
+    for table in plan.carried():
+        theirs = schema.table(table.target) or schema.table(table.source)
+        if theirs is None:
+            table.carry = False
+            missing = Difference("missing table", table.source)
+            report.add(missing, keep_max=DIFFERENCES_KEPT_MAX)
+            continue
+        table.target = theirs.name
+        kept = [c for c in table.columns if theirs.column(c.target) is not None]
+        for column in table.columns:
+            if column not in kept:
+                missing = Difference(
+                    "missing column", table.source, column=column.source
+                )
+                report.add(missing, keep_max=DIFFERENCES_KEPT_MAX)
+        table.columns = kept
+        found[table.source] = [
+            Foreign(source.type_of(table.source, column.source)) for column in kept
+        ]
+        # Only integers surely sort alike in a file of somebody else's making.
+        if any(table.column(name).codec != "integer" for name in table.order_key):
+            table.order_key = []
+    target.use_codecs(found)
+    return found

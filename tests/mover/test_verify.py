@@ -1,0 +1,193 @@
+"""A comparison finds every damage: by our own plan, and in what others moved."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from lockstep.engine import Database
+from lockstep.mover import Mover
+
+MakeDatabase = Callable[..., Database]
+SOURCE = """
+CREATE TABLE part (id INTEGER PRIMARY KEY, name TEXT, price REAL, made DATETIME,
+  seen INTEGER, photo BLOB, a INTEGER, b INTEGER, active BOOLEAN);
+CREATE TABLE log (line TEXT, n REAL);
+CREATE TABLE word (k TEXT PRIMARY KEY, v INTEGER);
+"""
+OTHERS = """
+CREATE TABLE part (id bigint PRIMARY KEY, name text, price double precision,
+  made timestamptz, seen timestamptz, photo bytea, a integer, b integer, active boolean);
+CREATE TABLE log (line text, n double precision);
+CREATE TABLE word (k varchar PRIMARY KEY, v smallint);
+"""
+DAMAGE = {
+    "one byte of a blob": "UPDATE part SET photo = '\\x0001fe' WHERE id = 2500",
+    "one letter": "UPDATE part SET name = 'part 77 ' WHERE id = 77",
+    "float32": "UPDATE part SET price = price::real WHERE id = 3000",
+    "last digit": "UPDATE part SET price = 89.99000000000001 WHERE id = 89",
+    "an hour": "UPDATE part SET made = made + interval '1 hour' WHERE id = 4999",
+    "swapped columns": "UPDATE part SET a = b, b = a WHERE id = 10",
+    "missing row": "DELETE FROM part WHERE id = 2000",
+    "missing last row": "DELETE FROM part WHERE id = 5000",
+    "missing first row": "DELETE FROM part WHERE id = 1",
+    "extra row": "INSERT INTO part (id, name) VALUES (5001, 'more')",
+    "extra row before": "INSERT INTO part (id, name) VALUES (-1, 'more')",
+    "null for empty": "UPDATE part SET name = NULL WHERE id = 5",
+    "a boolean": "UPDATE part SET active = NOT active WHERE id = 6",
+    "duplicated row": "INSERT INTO log SELECT * FROM log LIMIT 1",
+    "row lost without key": "DELETE FROM log WHERE ctid = (SELECT max(ctid) FROM log)",
+    "cell without key": "UPDATE log SET n = n + 1 WHERE line = 'line 3'",
+    "one twice, another missing": "UPDATE log SET line = 'line 1', n = 0.5 "
+    "WHERE line = 'line 2'",
+    "text key": "UPDATE word SET k = 'Ä' WHERE k = 'ä'",
+    "all rows": "DELETE FROM word",
+}
+CELLS = {"one byte of a blob": "photo", "float32": "price", "an hour": "made"}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("verify") / "source.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(SOURCE)
+    connection.executemany(
+        "INSERT INTO part VALUES (?, ?, 89.99, '2024-02-29 12:00:00', ?, ?, ?, ?, ?)",
+        [
+            (
+                i,
+                f"part {i}" if i != 5 else "",
+                1_700_000_000 + i,
+                b"\0\1\xff",
+                i,
+                -i,
+                i % 2,
+            )
+            for i in range(1, 5001)
+        ],
+    )
+    connection.executemany(
+        "INSERT INTO log VALUES (?, ?)", [(f"line {i}", i / 2) for i in range(1, 500)]
+    )
+    connection.executemany(
+        "INSERT INTO word VALUES (?, ?)", [("ä", 1), ("Z", 2), ("a", 3), ("aa", 4)]
+    )
+    connection.commit()
+    connection.close()
+    return path
+
+
+@pytest.fixture(scope="module")
+def moved(source: Path, postgres_server: object) -> Iterator[str]:
+    from lockstep.engine.scratch import postgresql_database
+
+    with postgresql_database(postgres_server.url) as url:  # type: ignore[attr-defined]
+        assert Mover(source, url).move().is_exact
+        yield url
+
+
+@pytest.fixture(scope="module")
+def strange(source: Path, moved: str, postgres_server: object) -> Iterator[str]:
+    """The same rows, as another tool would move them: other types, no journal."""
+    from lockstep.engine.scratch import postgresql_database
+
+    with postgresql_database(postgres_server.url) as url:  # type: ignore[attr-defined]
+        rows = sqlite3.connect(source)
+        with psycopg.connect(url) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute(OTHERS.encode())
+            for table, marks in (
+                ("part", "%s, %s, %s, %s, to_timestamp(%s), %s, %s, %s, %s::int::bool"),
+                ("log", "%s, %s"),
+                ("word", "%s, %s"),
+            ):
+                found = rows.execute(f"SELECT * FROM {table}").fetchall()
+                connection.cursor().executemany(
+                    f"INSERT INTO {table} VALUES ({marks})".encode(), found
+                )
+        rows.close()
+        yield url
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("mover", ["ours", "theirs"])
+def test_every_damage_is_found(
+    damage: str, mover: str, source: Path, moved: str, strange: str
+) -> None:
+    url = moved if mover == "ours" else strange
+    assert Mover(source, url).verify().is_same
+    kept = "SELECT * FROM {0}; DELETE FROM {0}; INSERT INTO {0} SELECT * FROM kept_{0}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        for table in ("part", "log", "word"):
+            connection.execute(
+                f"CREATE TABLE pg_temp.kept_{table} AS SELECT * FROM {table}".encode()
+            )
+        try:
+            connection.execute(DAMAGE[damage].encode())
+            report = Mover(source, url).verify()
+        finally:
+            for table in ("part", "log", "word"):
+                for statement in kept.format(table).split(";")[1:]:
+                    connection.execute(statement.encode())
+    assert not report.is_same
+    assert report.differences
+    assert report.difference_count <= 10
+    if damage in CELLS:
+        (found,) = report.differences
+        assert (found.kind, found.column) == ("cell", CELLS[damage])
+        assert found.key
+    assert Mover(source, url).verify().is_same, "the damage was not undone"
+
+
+def test_what_is_not_there_is_named(source: Path, make_database: MakeDatabase) -> None:
+    url = make_database("postgresql").url.unmasked()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(b"CREATE TABLE log (line text)")
+    report = Mover(source, url).verify()
+    kinds = {(d.kind, d.table, d.column) for d in report.differences}
+    assert ("missing table", "part", "") in kinds
+    assert ("missing column", "log", "n") in kinds
+
+
+def test_a_four_byte_column_is_a_loss(
+    source: Path, make_database: MakeDatabase
+) -> None:
+    url = make_database("postgresql").url.unmasked()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            OTHERS.replace("price double precision", "price real").encode()
+        )
+        connection.execute(b"INSERT INTO part (id, price) VALUES (1, 89.99)")
+    report = Mover(source, url).verify()
+    assert any(d.column == "price" for d in report.differences)
+
+
+def test_a_file_that_others_made_from_postgresql_is_compared(
+    source: Path, moved: str, tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    url = make_database("postgresql").url.unmasked()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(OTHERS.encode())
+        connection.execute(
+            b"INSERT INTO part VALUES (1, 'a', 0.1, '2024-02-29 12:00:00+00', NULL,"
+            b" '\\x00', 1, 2, true); INSERT INTO log VALUES ('x', 1.5), ('x', 1.5)"
+        )
+    path = tmp_path / "theirs.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(SOURCE)
+    connection.execute(
+        "INSERT INTO part VALUES (1, 'a', 0.1, '2024-02-29 12:00:00', NULL, x'00', 1, 2, 1)"
+    )
+    connection.execute("INSERT INTO log VALUES ('x', 1.5), ('x', 1.5)")
+    connection.commit()
+    assert Mover(url, path).verify().is_same
+    connection.execute("UPDATE part SET price = 0.10000000000000002")
+    connection.execute("DELETE FROM log WHERE rowid = 1")
+    connection.commit()
+    connection.close()
+    report = Mover(url, path).verify()
+    assert sorted(d.kind for d in report.differences) == ["cell", "missing row"]
