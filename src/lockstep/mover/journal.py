@@ -16,7 +16,12 @@ Status = Literal["copying", "copied", "verified", "differs"]
 
 @dataclass(frozen=True)
 class State:
-    """What an earlier run left."""
+    """What an earlier run left.
+
+    Attributes:
+        fingerprint: Of the source as it was read.
+        digest: Of what was asked for; another request does not continue this one.
+    """
 
     status: Status
     source: str

@@ -11,6 +11,7 @@ nothing is written to the source at all.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 def _agreed(_: Plan) -> None:
     """Accept every plan: its losses are in the result."""
 
+
+FINISHED = "finished"
+"""The target was complete before this run did anything."""
 
 QUARANTINE_FILE = "lockstep-quarantine.jsonl"
 
@@ -136,6 +140,8 @@ class Mover:
             target = self._open_target(stack)
             target.lock()
             plan, resumed = self._begin(source, target, accept)
+            if resumed == FINISHED:
+                return self._finished(plan, source, target, started)
             tables = [self._fill(source, target, table) for table in plan.carried()]
             source.check_unchanged()
             refused = target.build(plan, self._building)
@@ -144,8 +150,7 @@ class Mover:
             report = verify_tables(plan, source, target, self._on_progress)
             source.check_unchanged()
             quarantined = self._write_quarantine(target)
-            expected = report.is_same or bool(quarantined)
-            target.journal.set_status("verified" if expected else "differs")
+            target.journal.set_status("verified" if report.is_same else "differs")
             return MoveResult(
                 plan,
                 tables,
@@ -179,23 +184,51 @@ class Mover:
         accept(plan)
         _check_plan(plan, source, self.target_url)
         taken = target.taken(plan)
+        if taken and plan.is_way_back and len(taken) == len(list(plan.carried())):
+            return plan, FINISHED
         if taken and plan.creates_tables:
             raise TargetInUse(
                 f"the target already has {', '.join(taken[:5])}",
                 detail={"tables": taken},
             )
-        target.create(plan, str(self.source_url), fingerprint)
+        target.create(plan, str(self.source_url), fingerprint, self._request())
         return plan, ""
 
+    def _finished(
+        self, plan: Plan, source: MoveSource, target: MoveTarget, started: float
+    ) -> MoveResult:
+        """Look at a file that has all tables of a way back, and no journal.
+
+        A run may have been killed after it had taken the journal away.
+
+        Raises:
+            TargetInUse: It is not what this move would make.
+        """
+        report = verify_tables(plan, source, target, self._on_progress)
+        if not report.is_same:
+            raise TargetInUse(f"{self.target_url} holds other rows in the same tables")
+        tables = [
+            TableMoved(table.source, table.target, table.rows)
+            for table in plan.carried()
+        ]
+        notices = [*source.notices, "the target was complete already"]
+        elapsed_s = time.perf_counter() - started
+        return MoveResult(plan, tables, [], 0, None, report, True, notices, elapsed_s)
+
     def _continues(self, state: State, fingerprint: str) -> bool:
-        is_same_plan = (
-            not isinstance(self._given, Plan) or self._given.digest() == state.digest
-        )
         return (
             state.source == str(self.source_url)
             and state.fingerprint == fingerprint
-            and is_same_plan
+            and state.digest == self._request()
         )
+
+    def _request(self) -> str:
+        """Return what is another text when another move is asked for."""
+        given = self._given
+        if isinstance(given, Plan):
+            return given.digest()
+        text = f"{given or 'made from the inspection'} clean={self._clean}"
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def _fill(
         self, source: MoveSource, target: MoveTarget, table: TablePlan

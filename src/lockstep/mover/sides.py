@@ -97,7 +97,7 @@ class MoveTarget(Protocol):
         """Return the planned tables that are there already."""
         ...
 
-    def create(self, plan: Plan, source: str, fingerprint: str) -> None:
+    def create(self, plan: Plan, source: str, fingerprint: str, request: str) -> None:
         """Make the journal and all tables, in one transaction."""
         ...
 

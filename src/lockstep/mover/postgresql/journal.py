@@ -88,14 +88,14 @@ class PostgresqlJournal:
             status, source, fingerprint, digest, Plan.from_json(json.loads(plan))
         )
 
-    def create(self, plan: Plan, source: str, fingerprint: str) -> None:
+    def create(self, plan: Plan, source: str, fingerprint: str, request: str) -> None:
         """Make the journal of a new move; in the caller's transaction."""
         self._run(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
         self._connection.execute(_CREATE.encode())
         self._run(
             f"INSERT INTO {SCHEMA}.state (status, source, fingerprint, digest, plan) "
             "VALUES ('copying', %s, %s, %s, %s)",
-            (source, fingerprint, plan.digest(), json.dumps(plan.to_json())),
+            (source, fingerprint, request, json.dumps(plan.to_json())),
         )
 
     def set_status(self, status: Status) -> None:

@@ -80,10 +80,10 @@ class PostgresqlTarget:
         ).fetchall()
         return sorted(row[0] for row in rows)
 
-    def create(self, plan: Plan, source: str, fingerprint: str) -> None:
+    def create(self, plan: Plan, source: str, fingerprint: str, request: str) -> None:
         """Make the journal and all tables, empty, in one transaction."""
         with translated(), self._connection.transaction():
-            self.journal.create(plan, source, fingerprint)
+            self.journal.create(plan, source, fingerprint, request)
             for statement in plan.before:
                 self._run(statement)
             for table in plan.carried():

@@ -60,7 +60,7 @@ class SqliteJournal:
             status, source, fingerprint, digest, Plan.from_json(json.loads(plan))
         )
 
-    def create(self, plan: Plan, source: str, fingerprint: str) -> None:
+    def create(self, plan: Plan, source: str, fingerprint: str, request: str) -> None:
         """Make the journal of a new move; in the caller's transaction."""
         for statement in _CREATE.split(";\n"):
             if statement.strip():
@@ -68,7 +68,7 @@ class SqliteJournal:
         self._connection.execute(
             f"INSERT INTO {PREFIX}state (one, status, source, fingerprint, digest, "
             "plan) VALUES (1, 'copying', ?, ?, ?, ?)",
-            (source, fingerprint, plan.digest(), json.dumps(plan.to_json())),
+            (source, fingerprint, request, json.dumps(plan.to_json())),
         )
 
     def set_status(self, status: Status) -> None:

@@ -77,7 +77,7 @@ class SqliteTarget:
         rows = self._connection.execute("SELECT name FROM sqlite_master").fetchall()
         return sorted(row[0] for row in rows if row[0].lower() in names)
 
-    def create(self, plan: Plan, source: str, fingerprint: str) -> None:
+    def create(self, plan: Plan, source: str, fingerprint: str, request: str) -> None:
         """Make the journal and all tables, empty, in one transaction."""
         stand_in_for_collations(self._connection, texts_of(plan))
         if plan.creates_tables:
@@ -86,7 +86,7 @@ class SqliteTarget:
                     value = plan.pragmas[name]
                     self._connection.execute(f"PRAGMA {name} = '{value}'")
         self._connection.execute("BEGIN IMMEDIATE")
-        self.journal.create(plan, source, fingerprint)
+        self.journal.create(plan, source, fingerprint, request)
         for table in plan.carried():
             if plan.creates_tables:
                 self._connection.execute(table.create)

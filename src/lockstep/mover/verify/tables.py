@@ -60,6 +60,12 @@ def verify_tables(
     """
     report = VerifyReport() if report is None else report
     for table in plan.carried():
+        coerced = [c.source for c in table.columns if c.on_dirt == "coerce"]
+        if coerced:
+            names = ", ".join(coerced)
+            report.notices.append(
+                f"{table.source}: {names} as the plan coerces them, not as stored"
+            )
         rejected = {row.table for row in target.journal.rejected()}
         if table.source in rejected:
             report.notices.append(

@@ -1,0 +1,235 @@
+"""kill -9 at many instants: the next run goes on, and the result is the same."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.mover import checker
+
+from lockstep.engine import Database
+from lockstep.errors import TargetInUse, Unmappable
+from lockstep.mover import Mover, plan_to_toml
+
+MakeDatabase = Callable[..., Database]
+
+SCRIPT = """
+import os, signal, sys
+from lockstep.mover import Mover, encoding
+from lockstep.mover.postgresql import journal as pg, lines, target as to_pg
+from lockstep.mover.sqlite import journal as lite, rows, target as to_lite
+to_pg.CHUNK_BYTES = to_lite.CHUNK_BYTES = 6_000
+rows.BLOCK_ROWS_MAX = 60
+lines.BLOCK_BYTES = 3_000
+source, target, point, number = sys.argv[1:]
+left = int(number)
+
+def dying(function):
+    def call(*args, **kwargs):
+        global left
+        result = function(*args, **kwargs)
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+    return call
+
+if point == "block":
+    encoding.TableEncoder.block = dying(encoding.TableEncoder.block)
+    to_lite._Writer.rows = dying(to_lite._Writer.rows)
+if point == "journal":  # the rows and their progress are written, not committed
+    pg.PostgresqlJournal.advance = dying(pg.PostgresqlJournal.advance)
+    lite.SqliteJournal.advance = dying(lite.SqliteJournal.advance)
+if point == "created":
+    pg.PostgresqlJournal.create = dying(pg.PostgresqlJournal.create)
+    lite.SqliteJournal.create = dying(lite.SqliteJournal.create)
+if point == "step":
+    pg.PostgresqlJournal.add_step = dying(pg.PostgresqlJournal.add_step)
+    lite.SqliteJournal.add_step = dying(lite.SqliteJournal.add_step)
+tell = (lambda event: None)
+if point in ("copy", "build", "verify"):
+    def tell(event):
+        global left
+        if event.phase == point:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+result = Mover(source, target, on_progress=tell).move()
+print(result.is_exact, result.resumed)
+"""
+
+KILLS = [
+    *[("created", 1), ("block", 1), ("block", 4), ("journal", 1), ("copy", 1)],
+    *[("copy", 3), ("block", 7), ("journal", 2), ("copy", 2), ("block", 12)],
+    *[("journal", 4), ("copy", 5), ("step", 1), ("build", 2), ("step", 2)],
+    *[("verify", 1), ("verify", 5)],
+]
+
+
+def run(source: str, target: str, point: str, number: int) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, source, target, point, str(number)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode, done.stdout
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source.db"
+    connection = sqlite3.connect(path)
+    connection.executescript("""
+        CREATE TABLE keyed (id INTEGER PRIMARY KEY, s TEXT NOT NULL, x);
+        CREATE TABLE plain (a TEXT, b REAL);
+        CREATE TABLE packed (k TEXT PRIMARY KEY, v INTEGER) WITHOUT ROWID;
+        CREATE INDEX by_s ON keyed (s);
+        CREATE UNIQUE INDEX by_x ON plain (a, b);
+    """)
+    connection.executemany(
+        "INSERT INTO keyed VALUES (?, ?, ?)",
+        [(i * 3, f"text {i}", [i, str(i), i / 7, b"x"][i % 4]) for i in range(3000)],
+    )
+    connection.executemany(
+        "INSERT INTO plain VALUES (?, ?)", [(f"l {i}", i / 3) for i in range(2000)]
+    )
+    connection.executemany(
+        "INSERT INTO packed VALUES (?, ?)", [(f"k{i}", i) for i in range(2000)]
+    )
+    connection.commit()
+    connection.close()
+    return path
+
+
+def status_of(url: str) -> str | None:
+    with psycopg.connect(url) as connection:
+        found = connection.execute(
+            "SELECT to_regclass('lockstep_move.state')"
+        ).fetchone()
+        if found is None or found[0] is None:
+            return None
+        row = connection.execute("SELECT status FROM lockstep_move.state").fetchone()
+        return None if row is None else str(row[0])
+
+
+def test_a_killed_move_goes_on_to_postgresql(
+    source: Path, make_database: MakeDatabase
+) -> None:
+    url = make_database("postgresql").url.unmasked()
+    killed = 0
+    for point, number in KILLS:
+        code, _ = run(str(source), url, point, number)
+        killed += code != 0
+        if code != 0:
+            assert status_of(url) in (None, "copying", "copied")
+    assert killed >= 12, "the kills came too late to prove anything"
+    code, output = run(str(source), url, "none", 0)
+    assert (code, output.strip()) == (0, "True True")
+    assert status_of(url) == "verified"
+    for table in ("keyed", "plain", "packed"):
+        expected = checker.sqlite_rows(source, table)
+        assert checker.postgresql_rows(url, table) == expected
+
+
+def test_a_killed_move_goes_on_to_sqlite(
+    source: Path, tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    url = make_database("postgresql").url.unmasked()
+    assert Mover(source, url).move().is_exact
+    back = tmp_path / "back.db"
+    killed = 0
+    for point, number in KILLS:
+        code, _ = run(url, str(back), point, number)
+        killed += code != 0
+    assert killed >= 12
+    code, output = run(url, str(back), "none", 0)
+    assert (code, output.split()[0]) == (0, "True")
+    for table in ("keyed", "plain", "packed"):
+        expected = checker.typed_rows(source, table)
+        assert checker.typed_rows(back, table) == expected
+    with sqlite3.connect(back) as connection:
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master")]
+    connection.close()
+    assert not [name for name in names if name.startswith("lockstep")]
+
+
+def test_a_changed_source_begins_anew(
+    source: Path, make_database: MakeDatabase
+) -> None:
+    url = make_database("postgresql").url.unmasked()
+    assert run(str(source), url, "copy", 2)[0] != 0
+    with sqlite3.connect(source) as connection:
+        connection.execute("INSERT INTO plain VALUES ('new', 1)")
+        connection.execute("DELETE FROM keyed WHERE id < 30")
+    connection.close()
+    assert Mover(source, url).move().is_exact
+    expected = checker.sqlite_rows(source, "keyed")
+    assert checker.postgresql_rows(url, "keyed") == expected
+
+
+def test_what_is_not_ours_is_not_touched(
+    source: Path, make_database: MakeDatabase
+) -> None:
+    url = make_database("postgresql").url.unmasked()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(b"CREATE TABLE plain (mine text)")
+        connection.execute(b"INSERT INTO plain VALUES ('kept')")
+    with pytest.raises(TargetInUse):
+        Mover(source, url).move()
+    with psycopg.connect(url) as connection:
+        assert connection.execute(b"SELECT mine FROM plain").fetchall() == [("kept",)]
+        found = connection.execute(b"SELECT to_regclass('keyed')").fetchone()
+    assert found == (None,)
+
+
+def test_a_mapping_file_decides_about_dirt(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = tmp_path / "dirty.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript("""
+            CREATE TABLE t (id INTEGER PRIMARY KEY, qty INTEGER, at INTEGER);
+            INSERT INTO t VALUES (1, 5, 1700000000000), (2, 'lots', 1700000000001),
+              (3, '', 1700000000002), (4, 7, 1700000000003);
+        """)
+    connection.close()
+    url = make_database("postgresql").url.unmasked()
+    text = plan_to_toml(Mover(path, url).plan())
+    assert 'codec = "mixed_text"' in text
+    strict = text.replace(
+        'type = "text", codec = "mixed_text"', 'type = "bigint", codec = "integer"'
+    )
+    with pytest.raises(Unmappable) as caught:
+        Mover(path, url, plan=strict).move()
+    assert (caught.value.detail["column"], caught.value.detail["key"]) == ("qty", "2")
+    wanted = strict.replace(
+        'codec = "integer" }', 'codec = "integer", on_dirt = "coerce" }', 2
+    )
+    wanted = wanted.replace(
+        '"at" = { target = "at", type = "bigint", codec = "integer", on_dirt = "coerce"',
+        '"at" = { target = "at", type = "timestamptz", codec = "epoch:ms"',
+    )
+    rejects = tmp_path / "rejects.jsonl"
+    result = Mover(path, url, plan=wanted, quarantine=rejects).move()
+    assert result.quarantined == 1
+    assert not result.is_exact
+    line = rejects.read_text()
+    assert '"lots"' in line.replace("'", '"')
+    assert '"column": "qty"' in line
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            b"SELECT id, qty, extract(epoch FROM at) * 1000 FROM t ORDER BY id"
+        ).fetchall()
+    assert [tuple(map(str, row)) for row in rows] == [
+        ("1", "5", "1700000000000.000000"),
+        ("3", "None", "1700000000002.000000"),
+        ("4", "7", "1700000000003.000000"),
+    ]
