@@ -27,12 +27,16 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
         yield made
 
 
+# A peer's own use of what SQLAlchemy 2.1 deprecates is not ours to mend.
+@pytest.mark.filterwarnings("ignore:.*mypy plugin:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_scenario_runs(arena: Arena, name: str) -> None:
     chosen = scenario(name)
     result = run_scenario(chosen, arena, scale=Scale(quick=True), rounds=1)
     told = {score.name: (score.standing, score.note) for score in result.scores}
-    assert all(standing is Standing.OK for standing, _ in told.values()), told
+    bad = {name: said for name, said in told.items() if said[0] is not Standing.OK}
+    assert bad == {}
     assert all(score.rounds for score in result.scores)
     assert chosen.baseline in told
     for target in chosen.targets:

@@ -25,6 +25,7 @@ from lockstep.bench.runner import OnStep, run_scenario
 from lockstep.bench.scenario import Scale, Scenario
 
 QUICK_ROUNDS = 1
+FLUSHES_BEFORE_A_ROUND = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def run(
                 arena,
                 scale=Scale(quick=quick),
                 rounds=rounds or (QUICK_ROUNDS if quick else scenario.rounds),
-                limit_s=_limit(scenario, arena),
+                limit=_limit(scenario, arena),
                 on_step=on_step,
             )
             results.append(result)
@@ -93,13 +94,13 @@ def run(
     return Report(machine, quick, tuple(results))
 
 
-def _limit(scenario: Scenario, arena: Arena) -> float | None:
-    """Measure the machine's limit again, close to what it is compared with."""
+def _limit(scenario: Scenario, arena: Arena) -> Callable[[], float] | None:
+    """Return what measures the machine's limit, close to what it is compared with."""
     match scenario.limit:
         case "fsync":
-            return measure_flush(arena.root).median_s
+            return lambda: measure_flush(arena.root, FLUSHES_BEFORE_A_ROUND).median_s
         case "loopback":
-            return measure_loopback()
+            return measure_loopback
         case "none":
             return None
 

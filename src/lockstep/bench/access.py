@@ -5,14 +5,14 @@ Owns the choice of the repository, so that every scenario measures the same one.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from lockstep.engine.unit import Unit
-from lockstep.repository import Repository
+from lockstep.repository import CompiledRepository
 
 M = TypeVar("M")
 
 
-def repository(model: type[M], unit: Unit) -> Any:
+def repository(model: type[M], unit: Unit) -> CompiledRepository[M]:
     """Return the repository of ``model`` in this unit of work."""
-    return Repository(model, unit.session)
+    return CompiledRepository(model, unit)

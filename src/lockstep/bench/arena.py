@@ -36,6 +36,7 @@ class Arena(Place):
         self._server = server
         self._stack = ExitStack()
         self._root: Path | None = None
+        self._own: EmbeddedPostgres | None = None
         self._made = 0
 
     @property
@@ -64,12 +65,24 @@ class Arena(Place):
         if importlib.util.find_spec("psycopg") is None:
             raise Missing("needs psycopg", hint="pip install 'lockstep-db[bench]'")
         try:
-            if self._server is None:
+            if self._server is not None:
+                return self._stack.enter_context(postgresql_database(self._server))
+            if self._own is None:
                 server = EmbeddedPostgres(durable=True, base=self._parent)
-                self._server = self._stack.enter_context(server).url
-            return self._stack.enter_context(postgresql_database(self._server))
+                self._own = self._stack.enter_context(server)
+            return self._database_of_own(self._own)
         except EngineError as error:
             raise Missing(f"no PostgreSQL: {error.message}", hint=error.hint) from error
+
+    def _database_of_own(self, server: EmbeddedPostgres) -> str:
+        """Make a database that ends with our server; dropping it would take longer."""
+        import psycopg
+
+        self._made += 1
+        name = f"bench_{self._made}"
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+        return server.url_of(name)
 
     def __enter__(self) -> Self:
         return self

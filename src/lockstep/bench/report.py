@@ -92,15 +92,17 @@ def _row(result: Result, score: Score) -> tuple[str, ...]:
 
 def limit_text(result: Result) -> str:
     """Return the machine's own limit; empty where none applies."""
-    seconds = result.limit_s
-    if seconds is None:
+    if not result.limits_s:
         return ""
+    seconds = median(result.limits_s)
+    lowest, highest = min(result.limits_s), max(result.limits_s)
+    taken = f"takes {time_text(seconds)} ({time_text(lowest)} … {time_text(highest)})"
     if result.scenario.limit == "fsync":
         return (
-            f"the disk's own limit: a flush takes {time_text(seconds)}, so "
-            f"{_digits(1 / seconds)} commits/s one by one"
+            f"the disk's own limit: a flush {taken}, so {_digits(1 / seconds)} "
+            "commits/s one by one"
         )
-    return f"the machine's own limit: a loopback round trip takes {time_text(seconds)}"
+    return f"the machine's own limit: a loopback round trip {taken}"
 
 
 def verdict_text(result: Result, verdict: Verdict) -> str:

@@ -100,12 +100,13 @@ class Result:
     Attributes:
         scenario: What was run.
         scores: One per contestant, in the scenario's order.
-        limit_s: The machine's limit, measured just before; None where none applies.
+        limits_s: The machine's limit, measured before every round; empty where none
+            applies.
     """
 
     scenario: Scenario
     scores: tuple[Score, ...]
-    limit_s: float | None
+    limits_s: tuple[float, ...]
 
     def score(self, name: str) -> Score | None:
         """Return the score of one contestant; None when it has no numbers."""
@@ -163,7 +164,7 @@ class Result:
             "metric": scenario.metric.value,
             "baseline": scenario.baseline,
             "limit": scenario.limit,
-            "limit_s": self.limit_s,
+            "limits_s": list(self.limits_s),
             "claims_s": dict(scenario.claims),
             "contestants": [self._score_json(score) for score in self.scores],
             "targets": [verdict.to_json() for verdict in self.verdicts()],

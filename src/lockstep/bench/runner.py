@@ -66,7 +66,7 @@ def run_scenario(
     *,
     scale: Scale,
     rounds: int,
-    limit_s: float | None = None,
+    limit: Callable[[], float] | None = None,
     on_step: OnStep = lambda text: None,
 ) -> Result:
     """Run one scenario.
@@ -76,11 +76,13 @@ def run_scenario(
         place: Where its contestants work.
         scale: How much is done.
         rounds: Timed rounds of each contestant.
-        limit_s: What was just measured of the machine.
+        limit: Measures the machine's own limit, in seconds; before every round, since
+            a disk may be ten times as fast in one minute as in the next.
         on_step: Is told what happens now.
     """
     assert rounds >= 1, "a result needs a round"
     field_ = [_Entry(contestant) for contestant in scenario.contestants(scale)]
+    limits_s: list[float] = []
     try:
         for entry in field_:
             on_step(f"{scenario.name}: {entry.contestant.name} gets ready")
@@ -89,6 +91,8 @@ def run_scenario(
             on_step(f"{scenario.name}: {entry.contestant.name} warms up")
             _attempt(entry, lambda e=entry: _timed(e.contestant))
         for number in range(rounds):
+            if limit is not None:
+                limits_s.append(limit())
             for entry in _in_turn(_alive(field_), number):
                 on_step(
                     f"{scenario.name}: {entry.contestant.name}, "
@@ -100,7 +104,8 @@ def run_scenario(
     finally:
         for entry in reversed(field_):
             _close(entry)
-    return Result(scenario, tuple(entry.score for entry in field_), limit_s)
+    scores = tuple(entry.score for entry in field_)
+    return Result(scenario, scores, tuple(limits_s))
 
 
 def _alive(entries: Sequence[_Entry]) -> list[_Entry]:

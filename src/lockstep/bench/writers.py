@@ -10,7 +10,11 @@ database must hold exactly that, or the side has lost something.
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import sqlite3
+import subprocess
+import sys
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from importlib import import_module
@@ -99,10 +103,16 @@ class Writers(Contestant):
 
     def open(self, place: Place) -> None:
         """Make the tables."""
-        self._db = new_database(
+        db = new_database(
             self._engine, place, write={"timeout_s": PATIENCE_S, "queue_max": 10_000}
         )
-        make_tables(self._db, self._count)
+        self._db = db
+        make_tables(db, self._count)
+        self.use(db)
+
+    def use(self, db: Database) -> None:
+        """Get ready to write to a database whose tables are there."""
+        self._db = db
 
     def stock_row(self, writer: int) -> int:
         """Return the row that this writer changes."""
@@ -158,9 +168,9 @@ class LockstepWriters(Writers):
         )
         self._tasks = tasks
 
-    def open(self, place: Place) -> None:
-        """Make the tables, and one function for each writer."""
-        super().open(place)
+    def use(self, db: Database) -> None:
+        """Make one function for each writer."""
+        super().use(db)
         self._functions = [self._function(number) for number in range(self._count)]
         self._runner = asyncio.Runner() if self._tasks else None
 
@@ -169,9 +179,9 @@ class LockstepWriters(Writers):
         stock, row = STOCK.format(":r"), self.stock_row(writer)
 
         def write(unit: Unit) -> None:
-            unit.execute(note, {"w": writer, "t": TEXT})
-            unit.execute(line, {"w": writer, "a": AMOUNT})
-            unit.execute(stock, {"r": row})
+            unit.send(note, {"w": writer, "t": TEXT})
+            unit.send(line, {"w": writer, "a": AMOUNT})
+            unit.send(stock, {"r": row})
 
         return write
 
@@ -232,9 +242,9 @@ class BeginImmediate(Writers):
         super().__init__("sqlite3, BEGIN IMMEDIATE", SQLITE, count, seconds)
         self._connections: list[sqlite3.Connection] = []
 
-    def open(self, place: Place) -> None:
+    def use(self, db: Database) -> None:
         """Open one connection for each writer."""
-        super().open(place)
+        super().use(db)
         self._connections += [connect_sqlite(self.path) for _ in range(self._count)]
 
     def load(self) -> Round:
@@ -259,10 +269,99 @@ class BeginImmediate(Writers):
         super().close()
 
 
+class Processes(Writers):
+    """Writers in several processes, all on one SQLite file.
+
+    Args:
+        way: ``lockstep`` or ``immediate``.
+        processes: How many.
+        count: Writers in each of them.
+        seconds: How long a round lasts.
+    """
+
+    def __init__(self, way: str, processes: int, count: int, seconds: float) -> None:
+        names = {"lockstep": "Lockstep db.write", "immediate": "BEGIN IMMEDIATE"}
+        super().__init__(names[way], SQLITE, processes * count, seconds)
+        self._way = way
+        self._workers = processes
+        self._each = count
+        self._processes: list[subprocess.Popen[str]] = []
+
+    def open(self, place: Place) -> None:
+        """Make the tables, start the processes and wait until all are ready."""
+        super().open(place)
+        for _ in range(self._workers):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "lockstep.bench.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                text=True,
+            )
+            self._processes.append(process)
+            request = {
+                "way": self._way,
+                "path": str(self.path),
+                "writers": self._each,
+                "seconds": self._seconds,
+            }
+            _tell(process, json.dumps(request))
+        for process in self._processes:
+            line = _hear(process)
+            assert line == "ready", f"a worker did not start: {line}"
+
+    def load(self) -> Round:
+        """Let all processes write at once."""
+        for process in self._processes:
+            _tell(process, "go")
+        answers: list[dict[str, Any]] = [
+            json.loads(_hear(process)) for process in self._processes
+        ]
+        taken = tuple(second for answer in answers for second in answer["taken"])
+        longest = max(float(answer["elapsed"]) for answer in answers)
+        refused = sum(int(answer["refused"]) for answer in answers)
+        return Round(len(taken), longest, taken, refused)
+
+    def close(self) -> None:
+        """End the processes, then close the database."""
+        for process in self._processes:
+            # They end when nobody speaks to them any more.
+            process.communicate(timeout=PATIENCE_S)
+        super().close()
+
+
+def _tell(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin, "started with a pipe"
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
+
+
+def _hear(process: subprocess.Popen[str]) -> str:
+    assert process.stdout, "started with a pipe"
+    return process.stdout.readline().strip()
+
+
 def _three_statements(connection: sqlite3.Connection, writer: int, row: int) -> None:
     connection.execute(NOTE.format("?", "?"), (writer, TEXT))
     connection.execute(LINE.format("?", "?"), (writer, AMOUNT))
     connection.execute(STOCK.format("?"), (row,))
+
+
+async def asyncpg_pool(db: Database) -> Any:
+    """Open asyncpg's pool on a database that we made."""
+    asyncpg: Any = import_module("asyncpg")
+    url = db.url.sqlalchemy_url()
+    host = url.query.get("host") or url.host
+    port = url.query.get("port") or url.port
+    return await asyncpg.create_pool(
+        host=host,
+        port=int(str(port or 5432)),
+        user=url.username,
+        password=str(url.password) if url.password else None,
+        database=url.database,
+        min_size=POOL_SIZE,
+        max_size=POOL_SIZE,
+    )
 
 
 class AsyncpgPool(Writers):
@@ -286,22 +385,7 @@ class AsyncpgPool(Writers):
             raise Missing("needs asyncpg", hint="pip install 'lockstep-db[bench]'")
         super().open(place)
         self._runner = asyncio.Runner()
-        self._pool = self._runner.run(self._connect())
-
-    async def _connect(self) -> Any:
-        asyncpg: Any = import_module("asyncpg")
-        url = self.db.url.sqlalchemy_url()
-        host = url.query.get("host") or url.host
-        port = url.query.get("port") or url.port
-        return await asyncpg.create_pool(
-            host=host,
-            port=int(str(port or 5432)),
-            user=url.username,
-            password=str(url.password) if url.password else None,
-            database=url.database,
-            min_size=POOL_SIZE,
-            max_size=POOL_SIZE,
-        )
+        self._pool = self._runner.run(asyncpg_pool(self.db))
 
     def load(self) -> Round:
         """Let the writers work once."""

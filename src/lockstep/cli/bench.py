@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         "disk, flush, loopback_s, load, versions}`. Null with `--list`.",
         "quick": "Whether it was only a try; its numbers mean nothing then.",
         "results": "One per scenario: `{name, title, why, metric, baseline, limit, "
-        "limit_s, claims_s, contestants, targets}`; each contestant with `standing`, "
+        "limits_s, claims_s, contestants, targets}`; each contestant with `standing`, "
         "`median`, `ratio` and every raw round. Empty with `--list`.",
         "scenarios": "Only with `--list`: list of `{name, title, why}`.",
     },
