@@ -46,11 +46,12 @@ _FILE = plain_click.Path(path_type=Path, dir_okay=False)
     examples={
         "lockstep move old.db postgresql:///new": "SQLite to PostgreSQL, verified",
         "lockstep move postgresql:///shop shop.db": "and back to a file",
+        "lockstep move local.db postgresql:///shop --models": "an application of ours",
         "lockstep move old.db postgresql:///new --dry-run": "what would be lost?",
         "lockstep move old.db postgresql:///new --write-plan map.toml": "edit it",
         "lockstep move old.db postgresql:///new --plan map.toml": "obey it",
     },
-    needs="nothing",
+    needs="project",
     yes=True,
     short_help="Move a database to another engine, every cell verified.",
 )
@@ -72,6 +73,12 @@ _FILE = plain_click.Path(path_type=Path, dir_okay=False)
     "count in one unit.",
 )
 @option(
+    "--models",
+    is_flag=True,
+    help="The project's models say what each cell means, and its history makes the "
+    "target's tables.",
+)
+@option(
     "--quarantine",
     type=_FILE,
     default=Path("lockstep-quarantine.jsonl"),
@@ -88,6 +95,7 @@ def move(
     plan_file: Path | None,
     written_file: Path | None,
     clean: bool,
+    models: bool,
     quarantine: Path,
 ) -> None:
     """Move a database to another engine, and compare every cell.
@@ -108,6 +116,7 @@ def move(
             target,
             plan=_text_of(plan_file),
             clean=clean,
+            **(_models_of(run) if models else {}),
             quarantine=quarantine,
             on_progress=progress,
         )
@@ -124,6 +133,11 @@ def move(
     run.output.result(result.to_json(), lambda page: _draw(page, result))
     if not result.is_exact or result.not_built:
         raise Finished(EXIT_FAILED)
+
+
+def _models_of(run: Run) -> dict[str, Any]:
+    directory = run.settings.root / run.settings.migrations
+    return {"metadata": run.metadata(), "migrations": directory}
 
 
 def _text_of(path: Path | None) -> str | None:

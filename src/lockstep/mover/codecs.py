@@ -466,6 +466,7 @@ _WITH_WORD: Final[dict[str, Callable[[str], Codec]]] = {
     "epoch": Epoch,
     "scaled": Scaled,
 }
+_OF_MODELS: Final = frozenset({"json", "array", "wide_decimal"})
 CODEC_NAMES: Final = (*_PLAIN, "mixed_bytes:<class>", "epoch:<unit>", "scaled:<digits>")
 
 
@@ -478,6 +479,12 @@ def codec_of(name: str) -> Codec:
     word, _, rest = name.partition(":")
     if word in _WITH_WORD:
         return _WITH_WORD[word](rest)
+    if word in _OF_MODELS:
+        from lockstep.mover.model_codecs import model_codec
+
+        made = model_codec(word, rest, codec_of)
+        assert made is not None, "the words of one module"
+        return made
     if name not in _PLAIN:
         raise ValueError(f"'{name}' is none of {', '.join(CODEC_NAMES)}")
     return _PLAIN[name]()

@@ -24,6 +24,7 @@ from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import InvalidPlan, TargetInUse
 from lockstep.mover.connecting import open_move_source, open_move_target
 from lockstep.mover.journal import State
+from lockstep.mover.plan.from_models import plan_from_models
 from lockstep.mover.plan.model import Loss, Plan, TablePlan
 from lockstep.mover.plan.toml import apply_toml
 from lockstep.mover.results import (
@@ -38,6 +39,8 @@ from lockstep.mover.verify.strangers import verify_foreign
 from lockstep.mover.verify.tables import verify_tables
 
 if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
     from lockstep.mover.sides import MoveSource, MoveTarget
 
 
@@ -61,6 +64,8 @@ class Mover:
             one from the inspection.
         clean: Turn integers that are moments into ``timestamptz``, where every
             value of a column counts in one unit.
+        metadata: Models of ours: the plan comes from them.
+        migrations: The folder of their history, which makes the target's tables.
         quarantine: Where rejected rows are written, as JSON lines.
         on_progress: Told about every block.
 
@@ -77,6 +82,8 @@ class Mover:
         *,
         plan: Plan | str | None = None,
         clean: bool = False,
+        metadata: MetaData | None = None,
+        migrations: Path | str | None = None,
         quarantine: Path | str = QUARANTINE_FILE,
         on_progress: ProgressCallback = silent,
     ) -> None:
@@ -84,6 +91,10 @@ class Mover:
         self.target_url = DatabaseUrl.parse(target)
         self._given = plan
         self._clean = clean
+        if (metadata is None) != (migrations is None):
+            raise InvalidPlan("models and their history go together: name both")
+        self._metadata = metadata
+        self._migrations = None if migrations is None else Path(migrations)
         self._quarantine = Path(quarantine)
         self._on_progress = on_progress
 
@@ -113,6 +124,13 @@ class Mover:
     def _plan(self, source: MoveSource, target: MoveTarget) -> Plan:
         if isinstance(self._given, Plan):
             return self._given
+        if self._metadata is not None:
+            return plan_from_models(
+                self._metadata,
+                self.source_url.dialect_name,
+                self.target_url.dialect_name,
+                source.table_names(),
+            )
         plan = source.make_plan(self._inspected)
         if self._given is not None:
             plan = apply_toml(self._given, plan)
@@ -179,7 +197,7 @@ class Mover:
                 raise TargetInUse(
                     f"{self.target_url} was filled by a move from {state.source}"
                 )
-            target.journal.drop(list(state.plan.carried()))
+            target.journal.drop(state.plan)
         plan = self._plan(source, target)
         accept(plan)
         _check_plan(plan, source, self.target_url)
@@ -191,6 +209,9 @@ class Mover:
                 f"the target already has {', '.join(taken[:5])}",
                 detail={"tables": taken},
             )
+        if not plan.creates_tables:
+            self._upgrade()
+            target.adopt(plan)
         target.create(plan, str(self.source_url), fingerprint, self._request())
         return plan, ""
 
@@ -215,6 +236,17 @@ class Mover:
         elapsed_s = time.perf_counter() - started
         return MoveResult(plan, tables, [], 0, None, report, True, notices, elapsed_s)
 
+    def _upgrade(self) -> None:
+        """Let the history make the target's tables."""
+        from lockstep.engine import Database
+        from lockstep.migrations import Migrations
+
+        assert self._migrations is not None, "given together with the models"
+        with Database(self.target_url.unmasked()) as database:
+            Migrations(
+                database, metadata=self._metadata, directory=self._migrations
+            ).upgrade("head")
+
     def _continues(self, state: State, fingerprint: str) -> bool:
         return (
             state.source == str(self.source_url)
@@ -227,7 +259,8 @@ class Mover:
         given = self._given
         if isinstance(given, Plan):
             return given.digest()
-        text = f"{given or 'made from the inspection'} clean={self._clean}"
+        text = f"{given or 'made from the inspection'} clean={self._clean} "
+        text += f"models={self._metadata is not None}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def _fill(

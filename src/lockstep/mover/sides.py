@@ -28,6 +28,10 @@ class MoveSource(Protocol):
         """Inspect everything and return the plan."""
         ...
 
+    def table_names(self) -> list[str]:
+        """Return the names of the tables that are there."""
+        ...
+
     def own_order(
         self, table: TablePlan, after: int | str | None
     ) -> Iterator[LineBlock]:
@@ -74,7 +78,7 @@ class Journal(Protocol):
         """Return the rows that were not carried."""
         ...
 
-    def drop(self, tables: list[TablePlan]) -> None:
+    def drop(self, plan: Plan) -> None:
         """Take away what an unfinished move made."""
         ...
 
@@ -91,6 +95,10 @@ class MoveTarget(Protocol):
 
     def lock(self) -> None:
         """Refuse a second move into the same target."""
+        ...
+
+    def adopt(self, plan: Plan) -> None:
+        """Plan how rows get into tables that a history made."""
         ...
 
     def taken(self, plan: Plan) -> list[str]:

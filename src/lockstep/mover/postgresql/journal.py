@@ -18,9 +18,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.encoding import LineBlock, OddRow, Rejected
 from lockstep.mover.journal import State, Status, TableProgress
-from lockstep.mover.plan.model import Plan, TablePlan
+from lockstep.mover.plan.model import Plan
 
 if TYPE_CHECKING:
     import psycopg
@@ -202,10 +203,18 @@ class PostgresqlJournal:
             (name, purpose, problem),
         )
 
-    def drop(self, tables: list[TablePlan]) -> None:
-        """Take away what an earlier, unfinished move made here."""
-        from lockstep.migrations.sqlite.tokens import quote
+    def drop(self, plan: Plan) -> None:
+        """Take away what an earlier, unfinished move made here.
 
-        for table in tables:
-            self._run(f"DROP TABLE IF EXISTS {quote(table.target)} CASCADE")
-        self._run(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+        Tables that the history made are emptied, and get their references back.
+        """
+        with self._connection.transaction():
+            done = self.steps()
+            for table in plan.carried():
+                word = "DROP TABLE IF EXISTS" if plan.creates_tables else "TRUNCATE"
+                self._run(f"{word} {quote(table.target)} CASCADE")
+            for table in plan.carried():
+                for statement in table.statements:
+                    if not plan.creates_tables and statement.name not in done:
+                        self._run(statement.sql)
+            self._run(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")

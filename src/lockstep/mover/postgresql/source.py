@@ -95,6 +95,10 @@ class PostgresqlSource:
                         return item.type
         return "text"
 
+    def table_names(self) -> list[str]:
+        """Return the names of the tables of the schema ``public``."""
+        return [t.name for t in self.schema.tables if t.schema == "public"]
+
     def own_order(
         self, table: TablePlan, after: int | str | None
     ) -> Iterator[LineBlock]:

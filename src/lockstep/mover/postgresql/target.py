@@ -80,6 +80,36 @@ class PostgresqlTarget:
         ).fetchall()
         return sorted(row[0] for row in rows)
 
+    def adopt(self, plan: Plan) -> None:
+        """Plan how rows get into tables that a history made.
+
+        References would refuse rows whose parents come later, and triggers would
+        change rows on their way: both are taken away and put back.
+        """
+        schema = self.schema()
+        for made in plan.carried():
+            table = schema.table("public", made.target)
+            if table is None:
+                raise TargetInUse(f"the history made no table {made.target}")
+            name = quote(made.target)
+            plan.before.append(f"ALTER TABLE {name} DISABLE TRIGGER USER")
+            for key in table.keys:
+                if key.kind != "f":
+                    continue
+                constraint = quote(key.name)
+                plan.before.append(f"ALTER TABLE {name} DROP CONSTRAINT {constraint}")
+                sql = f"ALTER TABLE {name} ADD CONSTRAINT {constraint} {key.definition}"
+                made.statements.append(Statement("foreign key", key.name, sql))
+            made.statements.append(
+                Statement(
+                    "view",
+                    f"triggers of {made.target}",
+                    f"ALTER TABLE {name} ENABLE TRIGGER USER",
+                )
+            )
+        names = ", ".join(quote(table.target) for table in plan.carried())
+        plan.before.append(f"TRUNCATE {names}")
+
     def create(self, plan: Plan, source: str, fingerprint: str, request: str) -> None:
         """Make the journal and all tables, empty, in one transaction."""
         with translated(), self._connection.transaction():

@@ -15,7 +15,7 @@ from typing import Any
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.encoding import LineBlock, OddRow, Rejected
 from lockstep.mover.journal import State, Status, TableProgress
-from lockstep.mover.plan.model import Plan, TablePlan
+from lockstep.mover.plan.model import Plan
 from lockstep.mover.sqlite.schema import OUR_PREFIX
 
 PREFIX = OUR_PREFIX
@@ -147,14 +147,27 @@ class SqliteJournal:
             f"INSERT INTO {PREFIX}step VALUES (?, ?, ?)", (name, purpose, problem)
         )
 
-    def drop(self, tables: list[TablePlan]) -> None:
-        """Take away what an earlier, unfinished move made here."""
+    def drop(self, plan: Plan) -> None:
+        """Take away what an earlier, unfinished move made here.
+
+        Tables that the history made are emptied, and get their triggers back.
+        """
         self._connection.execute("BEGIN IMMEDIATE")
+        if not plan.creates_tables:
+            done = self.steps()
+            for table in plan.carried():
+                self._connection.execute(f"DELETE FROM {quote(table.target)}")
+                for statement in table.statements:
+                    if statement.name not in done:
+                        self._connection.execute(statement.sql)
+            self._drop_tables()
+            self._connection.execute("COMMIT")
+            return
         for kind, name in self._rows(
             "SELECT type, name FROM sqlite_master WHERE type IN ('view', 'trigger')"
         ):
             self._connection.execute(f"DROP {kind} {quote(name)}")
-        for table in tables:
+        for table in plan.carried():
             self._connection.execute(f"DROP TABLE IF EXISTS {quote(table.target)}")
         self._drop_tables()
         self._connection.execute("COMMIT")

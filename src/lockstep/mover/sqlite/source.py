@@ -142,6 +142,10 @@ class SqliteSource:
             self.connection, self.schema, frozenset(clean), codecs=self._codecs
         )
 
+    def table_names(self) -> list[str]:
+        """Return the names of the tables that are there."""
+        return [table.name for table in self.schema.tables]
+
     def own_order(
         self, table: TablePlan, after: int | str | None
     ) -> Iterator[LineBlock]:

@@ -77,6 +77,21 @@ class SqliteTarget:
         rows = self._connection.execute("SELECT name FROM sqlite_master").fetchall()
         return sorted(row[0] for row in rows if row[0].lower() in names)
 
+    def adopt(self, plan: Plan) -> None:
+        """Plan how rows get into tables that a history made.
+
+        Triggers would change rows on their way; they are taken away and put back.
+        """
+        rows = self._connection.execute(
+            "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'"
+        ).fetchall()
+        for made in plan.carried():
+            plan.before.append(f"DELETE FROM {quote(made.target)}")
+            for name, table, sql in rows:
+                if table.lower() == made.target.lower():
+                    plan.before.insert(0, f"DROP TRIGGER {quote(name)}")
+                    made.statements.append(Statement("view", name, sql))
+
     def create(self, plan: Plan, source: str, fingerprint: str, request: str) -> None:
         """Make the journal and all tables, empty, in one transaction."""
         stand_in_for_collations(self._connection, texts_of(plan))
@@ -87,6 +102,8 @@ class SqliteTarget:
                     self._connection.execute(f"PRAGMA {name} = '{value}'")
         self._connection.execute("BEGIN IMMEDIATE")
         self.journal.create(plan, source, fingerprint, request)
+        for statement in plan.before:
+            self._connection.execute(statement)
         for table in plan.carried():
             if plan.creates_tables:
                 self._connection.execute(table.create)
