@@ -185,15 +185,27 @@ VALUE_TRAPS = [
     ),
     Trap(
         "a total with cents",
-        MONEY.format(column="total", type="DOUBLE")
-        + "INSERT INTO parts (total) VALUES (89.99), (0.1), (17.25)",
-        {("real-money", "warning", "parts.total")},
+        """CREATE TABLE invoices (id INTEGER PRIMARY KEY, total DOUBLE);
+           INSERT INTO invoices (total) VALUES (89.99), (0.1), (17.25)""",
+        {("real-money", "warning", "invoices.total")},
     ),
     Trap(
         "money in a DECIMAL column",
         MONEY.format(column="cost", type="DECIMAL(10, 2)")
         + "INSERT INTO parts (cost) VALUES (89.99), (1.5)",
         {("real-money", "notice", "trap.db")},
+    ),
+    Trap(
+        "an amount that is no money",
+        """CREATE TABLE ingredients (id INTEGER PRIMARY KEY, amount REAL, size TEXT);
+           INSERT INTO ingredients (amount, size) VALUES (0.5, '3-1'), (1.25, '10')""",
+        set(),
+    ),
+    Trap(
+        "a cost with many decimals",
+        MONEY.format(column="path_cost", type="REAL")
+        + "INSERT INTO parts (path_cost) VALUES (0.3333333333), (0.14159265)",
+        {("real-money", "notice", "parts.path_cost")},
     ),
     Trap(
         "money as text",

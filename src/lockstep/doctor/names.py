@@ -12,20 +12,36 @@ Invariant: a name is read word by word (``createdAt``, ``created_at`` and
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-zà-ÿ]+|\d+")
 
 _MONEY = frozenset(
     {
         *("price", "prices", "cost", "costs", "salary", "wage", "revenue", "fee"),
-        *("fees", "balance", "money", "payment", "payments", "invoice", "budget"),
-        *("subtotal", "deposit", "refund", "expense", "earnings", "profit", "fare"),
-        *("rent", "charge", "amount", "preis", "kosten", "betrag", "gehalt", "prix"),
-        *("montant", "precio", "importe", "prezzo", "usd", "eur", "gbp", "chf"),
-        *("freight", "spend", "spent", "payout", "bid", "quote"),
+        *("fees", "money", "subtotal", "refund", "expense", "earnings", "fare"),
+        *("payout", "preis", "kosten", "gehalt", "prix", "precio", "importe"),
+        *("prezzo", "usd", "eur", "gbp", "chf", "freight"),
     }
 )
-_MAYBE_MONEY = frozenset({"total", "tax", "vat", "due", "paid", "sum", "net", "gross"})
+_MAYBE_MONEY = frozenset(
+    {
+        *("amount", "total", "tax", "vat", "due", "paid", "sum", "net", "gross"),
+        *("balance", "payment", "payments", "budget", "deposit", "charge", "profit"),
+        *("rent", "betrag", "montant", "spent", "credit", "debit", "discount"),
+    }
+)
+_ABOUT_MONEY = frozenset(
+    {
+        *("order", "orders", "invoice", "invoices", "payment", "payments", "account"),
+        *("accounts", "transaction", "transactions", "expense", "expenses", "bill"),
+        *("bills", "sale", "sales", "purchase", "purchases", "cart", "subscription"),
+        *("subscriptions", "ledger", "wallet", "wallets", "loan", "loans", "payroll"),
+        *("booking", "bookings", "donation", "donations", "refunds", "currency"),
+        *("iban", "budget", "budgets", "checkout", "salaries", "rechnung", "konto"),
+    }
+)
+"""In a table's or another column's name: there a total is one of money."""
 _MONEY_ENDINGS = ("preis", "kosten", "betrag", "gehalt", "price", "cost", "gebuehr")
 _NOT_MONEY = frozenset(
     {
@@ -57,8 +73,8 @@ _NOT_TIME = frozenset(
 )
 _QUANTITY = frozenset(
     {
-        *("quantity", "qty", "count", "total", "amount", "stock", "score", "age"),
-        *("height", "width", "length", "size", "percent", "rate", "duration", "units"),
+        *("quantity", "qty", "count", "total", "amount", "stock", "percent", "units"),
+        *("height", "width", "weight", "duration", "balance"),
     }
 )
 _UNIQUE = frozenset({"unique", "uniq", "unq", "uq", "ux"})
@@ -82,10 +98,18 @@ def says_money(name: str) -> bool:
     return bool(_MONEY & set(found)) or found[-1].endswith(_MONEY_ENDINGS)
 
 
-def may_say_money(name: str) -> bool:
-    """Return whether a column's name may mean money, if the values agree."""
+def may_say_money(name: str, around: Iterable[str]) -> bool:
+    """Return whether a column's name means money in the company it is in.
+
+    Args:
+        name: The column's.
+        around: The names of its table and of the table's other columns.
+    """
     found = set(words(name))
-    return bool(_MAYBE_MONEY & found) and not _NOT_MONEY & found
+    if not _MAYBE_MONEY & found or _NOT_MONEY & found:
+        return False
+    company = {word for other in around for word in words(other)}
+    return bool(company & (_ABOUT_MONEY | _MONEY))
 
 
 def says_time(name: str) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import counted, some
+from lockstep.doctor.moments import may_hold_moments
 from lockstep.doctor.names import says_time
 from lockstep.doctor.postgresql.context import PostgresqlContext
 from lockstep.doctor.sqlite.context import SqliteContext
-from lockstep.doctor.sqlite.moments import may_hold_moments
 
 INTEGER_MAX = 2**31 - 1
 EARLIEST = 100_000_000
@@ -42,7 +42,7 @@ def examine(context: SqliteContext) -> Findings:
 
 def examine_postgresql(context: PostgresqlContext) -> Findings:
     """Find integer columns that hold seconds."""
-    for table in context.tables:
+    for table in context.readable_tables:
         for column in table.columns:
             if column.declared != "integer" or not says_time(column.name):
                 continue

@@ -4,25 +4,49 @@ from __future__ import annotations
 
 from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import Finding, some
+from lockstep.doctor.moments import Moments, may_hold_moments
+from lockstep.doctor.postgresql.context import PostgresqlContext
+from lockstep.doctor.postgresql.moments import read_moments
 from lockstep.doctor.sqlite.context import SqliteContext
-from lockstep.doctor.sqlite.moments import Moments, may_hold_moments
 
 
 def examine(context: SqliteContext) -> Findings:
     """Detect the unit of every value of every column that holds moments."""
-    by_table: dict[str, dict[str, list[str]]] = {}
+    found = _Found()
     for table in context.tables:
         for column in filter(may_hold_moments, table.columns):
             moments = context.moments(table, column.name)
-            subject = f"{table.name}.{column.name}"
-            if len(moments.units) > 1:
-                yield _mixed(subject, moments)
-            elif len(moments.iso_spellings) > 1:
-                yield _two_spellings(subject, moments)
-            elif moments.units:
-                units = by_table.setdefault(table.name, {})
-                units.setdefault(moments.units[0], []).append(column.name)
-    yield from _between_columns(by_table)
+            yield from found.column(table.name, column.name, moments)
+    yield from _between_columns(found.by_table)
+
+
+def examine_postgresql(context: PostgresqlContext) -> Findings:
+    """Detect the units of the numbers and texts that hold moments."""
+    found = _Found()
+    for table in context.readable_tables:
+        for column in filter(may_hold_moments, table.columns):
+            if column.family in ("integer", "real", "decimal", "text"):
+                moments = read_moments(context, table, column)
+                yield from found.column(table.name, column.name, moments)
+    yield from _between_columns(found.by_table)
+
+
+class _Found:
+    """The columns with one unit each, gathered to be compared with each other."""
+
+    def __init__(self) -> None:
+        self.by_table: dict[str, dict[str, list[str]]] = {}
+
+    def column(self, table: str, column: str, moments: Moments) -> Findings:
+        """Yield what is wrong within a column; else remember its unit."""
+        subject = f"{table}.{column}"
+        if len(moments.units) > 1:
+            yield _mixed(subject, moments)
+        elif len(moments.iso_spellings) > 1:
+            yield _two_spellings(subject, moments)
+        elif moments.units:
+            units = self.by_table.setdefault(table, {})
+            units.setdefault(moments.units[0], []).append(column)
 
 
 def _mixed(subject: str, moments: Moments) -> Finding:
@@ -30,7 +54,7 @@ def _mixed(subject: str, moments: Moments) -> Finding:
     return CHECK.finding(
         "problem",
         subject,
-        f"the column holds moments in several units: {shown}{moments.told()}",
+        f"the column holds moments in several units: {shown}{moments.told}",
         mend="choose one unit (lockstep's UtcDateTime: UTC, microseconds), convert the "
         "others by the range they are in, and add a CHECK",
         evidence={"units": dict(moments.counts)},
@@ -44,7 +68,7 @@ def _two_spellings(subject: str, moments: Moments) -> Finding:
     return CHECK.finding(
         "warning",
         subject,
-        f"the column's texts are spelled in several ways: {shown}{moments.told()}",
+        f"the column's texts are spelled in several ways: {shown}{moments.told}",
         why="Texts are compared letter by letter: 'T' sorts behind a space, and an "
         "offset is not converted, so ORDER BY and < are wrong around such rows.",
         mend="write all of them one way: UTC, the same separator, always an offset",
@@ -90,4 +114,5 @@ CHECK = Check(
     "right "
     "for one unit is off by a factor of 1,000 for the other.",
     sqlite=examine,
+    postgresql=examine_postgresql,
 )

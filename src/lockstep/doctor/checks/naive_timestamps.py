@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import counted, some
+from lockstep.doctor.moments import may_hold_moments
 from lockstep.doctor.postgresql.context import PostgresqlContext
 from lockstep.doctor.sqlite.context import SqliteContext
-from lockstep.doctor.sqlite.moments import may_hold_moments
 
 _NAIVE = ("ISO text with T", "ISO text with a space")
 

@@ -35,6 +35,8 @@ def _is_sound(context: SqliteContext, key: ForeignKey) -> bool:
         and bool(key.parent_columns)
         and all(parent.column(name) for name in key.parent_columns)
         and parent.is_unique(key.parent_columns)
+        # Equal is then what a program says that is not here.
+        and not context.opened.is_sorted_elsewhere(parent.sql)
     )
 
 
@@ -100,10 +102,10 @@ def _finding(table: Table, key: ForeignKey, count: int, rowids: list[int]) -> Fi
 
 def examine_postgresql(context: PostgresqlContext) -> Findings:
     """Count the orphans of keys that were added NOT VALID; the others have none."""
-    for table in context.tables:
+    for table in context.readable_tables:
         for key in table.foreign_keys:
             parent = context.catalog.table(key.parent)
-            if key.validated or parent is None:
+            if key.validated or parent not in context.readable_tables:
                 continue
             condition = _orphan_condition(key, parent.quoted)
             count = context.value(

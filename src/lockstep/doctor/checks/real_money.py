@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lockstep.doctor.catalog import Column
+from lockstep.doctor.catalog import Column, Table
 from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import counted, some
 from lockstep.doctor.names import may_say_money, says_money
@@ -10,7 +10,7 @@ from lockstep.doctor.postgresql.context import PostgresqlContext
 from lockstep.doctor.sqlite.census import ColumnCensus
 from lockstep.doctor.sqlite.context import SqliteContext
 
-_MOST = 0.98
+_MOST, _HALF = 0.98, 0.5
 _MEND = (
     "store whole cents as INTEGER, or an exact decimal (lockstep's Money: NUMERIC on "
     "PostgreSQL, a scaled integer on SQLite); round once, while converting"
@@ -24,8 +24,7 @@ def examine(context: SqliteContext) -> Findings:
         candidates = [
             column
             for column in table.columns
-            if column.family in ("real", "decimal")
-            and (says_money(column.name) or may_say_money(column.name))
+            if column.family in ("real", "decimal") and _may_be_money(table, column)
         ]
         if not candidates:
             continue
@@ -38,11 +37,14 @@ def examine(context: SqliteContext) -> Findings:
             if column.family == "decimal":
                 decimals.append(subject)
                 continue
+            # A path's cost or a price per byte has many decimals.
+            has_cents = _share(counts) >= _HALF
             yield CHECK.finding(
-                "warning",
+                "warning" if has_cents else "notice",
                 subject,
-                f"money is kept in a {column.declared} column "
-                f"({counted(counts.values, 'value')}{census.told()})",
+                f"{'money' if has_cents else 'what is called money'} is kept in a "
+                f"{column.declared} column ({counted(counts.values, 'value')})"
+                f"{census.told()}",
                 mend=_MEND,
                 evidence={"declared": column.declared, "values": counts.values},
             )
@@ -59,20 +61,28 @@ def examine(context: SqliteContext) -> Findings:
         )
 
 
-def _looks_like_money(column: Column, counts: ColumnCensus) -> bool:
+def _may_be_money(table: Table, column: Column) -> bool:
+    others = (other.name for other in table.columns if other is not column)
+    return says_money(column.name) or may_say_money(
+        column.name, (table.plain_name, *others)
+    )
+
+
+def _share(counts: ColumnCensus) -> float:
+    """Return how many of the numbers have at most two decimals; 1.0 without any."""
     numbers = counts.integers + counts.reals
-    share = counts.cents / numbers if numbers else 1.0
-    if says_money(column.name):
-        # A path's cost or a model's price per byte has many decimals.
-        return share >= 0.5
-    return bool(counts.reals) and share >= _MOST
+    return counts.cents / numbers if numbers else 1.0
+
+
+def _looks_like_money(column: Column, counts: ColumnCensus) -> bool:
+    return says_money(column.name) or _share(counts) >= _MOST
 
 
 def examine_postgresql(context: PostgresqlContext) -> Findings:
     """Find real and double precision columns whose name says money."""
     for table in context.tables:
         for column in table.columns:
-            if column.family != "real" or not says_money(column.name):
+            if column.family != "real" or not _may_be_money(table, column):
                 continue
             four = column.declared == "real"
             yield CHECK.finding(

@@ -61,17 +61,8 @@ def _finding(
 
 
 def _tables(context: PostgresqlContext, role: str) -> Findings:
-    closed = [
-        name
-        for (name,) in context.rows(
-            "SELECT c.oid::regclass::text FROM pg_class c"
-            " WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition"
-            " AND c.relnamespace::regnamespace::text = "
-            "ANY(current_schemas(false)::text[])"
-            " AND NOT has_table_privilege(c.oid, 'SELECT')"
-            " ORDER BY 1"
-        )
-    ]
+    readable = context.readable_tables
+    closed = [table.name for table in context.tables if table not in readable]
     if closed:
         yield CHECK.finding(
             "notice",

@@ -9,6 +9,10 @@ from lockstep.doctor.sqlite.context import SqliteContext
 from lockstep.schema.names import quote_identifier as quoted
 
 _MOST = 0.9
+_IS_NUMBER = (
+    "{0} GLOB '*[0-9]*' AND {0} NOT GLOB '*[^0-9.-]*' AND {0} NOT GLOB '?*-*'"
+    " AND length({0}) - length(replace({0}, '.', '')) < 2"
+)
 
 
 def examine(context: SqliteContext) -> Findings:
@@ -26,8 +30,7 @@ def examine(context: SqliteContext) -> Findings:
         expressions: list[str] = []
         for column in columns:
             name = quoted(column.name)
-            plain = f"replace(replace(trim({name}), '.', ''), '-', '')"
-            is_number = f"{plain} <> '' AND {plain} NOT GLOB '*[^0-9]*'"
+            is_number = _IS_NUMBER.format(f"trim({name})")
             expressions += [f"count(nullif({name}, ''))", f"sum({is_number})"]
         for values in aggregates(context, table, expressions, progress):
             for position, total in enumerate(totals):

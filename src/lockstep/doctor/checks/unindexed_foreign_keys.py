@@ -30,12 +30,12 @@ def examine_postgresql(context: PostgresqlContext) -> Findings:
         for key in table.foreign_keys:
             if table.leading(key.columns) is None:
                 rows = table.rows_estimate
-                if rows is None:  # never analysed
+                if rows is None and table in context.readable_tables:  # never analysed
                     rows = context.row(
                         "SELECT count(*) FROM (SELECT FROM {t} LIMIT 100001) AS s",
                         table,
                     )[0]
-                yield _finding(table, key, rows, live_server=True)
+                yield _finding(table, key, rows or 0, live_server=True)
 
 
 def _finding(

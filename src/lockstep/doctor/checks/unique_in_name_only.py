@@ -72,6 +72,8 @@ def _duplicates(context: SqliteContext, table: Table, index: Index) -> int | Non
     """Return how many values occur more than once; None when nobody could count."""
     if None in index.columns or index.partial:
         return None
+    if context.opened.is_sorted_elsewhere(table.sql):
+        return None
     columns = [quoted(name) for name in index.columns if name is not None]
     given = " AND ".join(f"{name} IS NOT NULL" for name in columns)
     sql = (

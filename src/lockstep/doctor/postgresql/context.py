@@ -74,6 +74,22 @@ class PostgresqlContext:
         """The ordinary tables, by schema and name."""
         return self.catalog.tables
 
+    @cached_property
+    def readable_tables(self) -> tuple[Table, ...]:
+        """The tables whose rows the role may read."""
+        allowed = self.rows(
+            "SELECT name FROM unnest(%s::text[], %s::text[]) AS t (schema, name)"
+            # A CASE, because the second question fails where the first says no.
+            " WHERE CASE WHEN has_schema_privilege(schema, 'USAGE')"
+            " THEN has_table_privilege(name, 'SELECT') END",
+            (
+                [table.schema for table in self.tables],
+                [table.quoted for table in self.tables],
+            ),
+        )
+        readable = {name for (name,) in allowed}
+        return tuple(table for table in self.tables if table.quoted in readable)
+
     @contextmanager
     def transaction(self) -> Generator[None]:
         """Begin what one check may see and do."""

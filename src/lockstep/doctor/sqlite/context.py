@@ -24,8 +24,8 @@ from lockstep.schema.names import quote_identifier as quoted
 
 if TYPE_CHECKING:
     from lockstep.config import Settings
+    from lockstep.doctor.moments import Moments
     from lockstep.doctor.sqlite.census import TableCensus
-    from lockstep.doctor.sqlite.moments import Moments
 
 ROLLBACK_STATEMENT_S = 2.0
 """A reader of a database in rollback mode keeps writers from committing; they

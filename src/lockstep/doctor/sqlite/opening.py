@@ -17,6 +17,7 @@ beside it before is not there afterwards, unless another process made it.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -34,6 +35,8 @@ BUSY_TIMEOUT_S = 5.0
 COPY_BYTES_MAX = 512 * 1024 * 1024
 """Above this a file with a left-behind WAL is read in place."""
 
+_COLLATE = re.compile(r"\bCOLLATE\s+[\"'`\[]?(\w+)", re.IGNORECASE)
+_OWN_COLLATIONS = {"BINARY", "NOCASE", "RTRIM"}
 How = Literal["read-only", "copy", "immutable"]
 
 
@@ -46,12 +49,18 @@ class Opened:
         how: As it lies there, as a private copy, or without locks (immutable).
         uses_wal: Whether the file is in WAL mode.
         beside: What lay beside it before it was opened.
+        lent: Collations of the program that made the file; here they compare bytes.
     """
 
     connection: sqlite3.Connection
     how: How
     uses_wal: bool
     beside: Beside
+    lent: frozenset[str] = frozenset()
+
+    def is_sorted_elsewhere(self, sql: str) -> bool:
+        """Return whether a definition uses a collation that is only lent here."""
+        return any(name in self.lent for name in _collations(sql))
 
 
 @contextmanager
@@ -70,12 +79,12 @@ def opened(path: Path, *, timeout_s: float = BUSY_TIMEOUT_S) -> Generator[Opened
     beside = Beside.of(path)
     if beside.left_behind and size_bytes + (beside.wal_bytes or 0) <= COPY_BYTES_MAX:
         with _private_copy(path) as copy, _closing(copy, "mode=rw", timeout_s) as own:
-            _prove(own, path)
-            yield Opened(own, "copy", _uses_wal(own), beside)
+            lent = _prove(own, path)
+            yield Opened(own, "copy", _uses_wal(own), beside, lent)
         return
-    with leaving_no_litter(path), _in_place(path, timeout_s) as (connection, how):
+    with leaving_no_litter(path), _in_place(path, timeout_s) as (connection, how, lent):
         uses_wal = how == "immutable" or _uses_wal(connection)
-        yield Opened(connection, how, uses_wal, beside)
+        yield Opened(connection, how, uses_wal, beside, lent)
 
 
 @contextmanager
@@ -111,21 +120,20 @@ def _size_of(path: Path) -> int:
 @contextmanager
 def _in_place(
     path: Path, timeout_s: float
-) -> Generator[tuple[sqlite3.Connection, How]]:
+) -> Generator[tuple[sqlite3.Connection, How, frozenset[str]]]:
     with _closing(path, "mode=ro", timeout_s) as connection:
         try:
-            _prove(connection, path)
+            lent = _prove(connection, path)
         except Unexaminable as error:
             refused = error
         else:
-            yield connection, "read-only"
+            yield connection, "read-only", lent
             return
     # A WAL file in a folder where no -shm can be made.
     if refused.detail.get("sqlite_code") != sqlite3.SQLITE_CANTOPEN:
         raise refused
     with _closing(path, "immutable=1", timeout_s) as connection:
-        _prove(connection, path)
-        yield connection, "immutable"
+        yield connection, "immutable", _prove(connection, path)
 
 
 @contextmanager
@@ -159,12 +167,30 @@ def _uses_wal(connection: sqlite3.Connection) -> bool:
     return mode == "wal"
 
 
-def _prove(connection: sqlite3.Connection, path: Path) -> None:
-    """Read the schema once; say in words what prevents it."""
+def _prove(connection: sqlite3.Connection, path: Path) -> frozenset[str]:
+    """Read the schema once; say in words what prevents it.
+
+    Returns:
+        The collations that were lent: a program may define its own, and without
+        them SQLite refuses even to look at an index.
+    """
     try:
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        rows = connection.execute("SELECT sql FROM sqlite_master").fetchall()
     except sqlite3.Error as error:
         raise _refused(path, error) from error
+    wanted = {name for (sql,) in rows for name in _collations(sql or "")}
+    lent = wanted - _OWN_COLLATIONS
+    for name in lent:
+        connection.create_collation(name, _compare)
+    return frozenset(lent)
+
+
+def _collations(sql: str) -> set[str]:
+    return {name.upper() for name in _COLLATE.findall(sql)}
+
+
+def _compare(first: str, second: str) -> int:
+    return (first > second) - (first < second)
 
 
 def _refused(path: Path, error: sqlite3.Error) -> Unexaminable:
