@@ -157,7 +157,7 @@ def test_odd_names_and_tables_are_read(tmp_path: Path) -> None:
     wide = ", ".join(f"c{number} TEXT" for number in range(700))
     connection.executescript(
         f"""PRAGMA journal_mode = WAL;
-            CREATE TABLE "we""ird ta'ble" ("co l%" INTEGER PRIMARY KEY, "sel""ect"
+            CREATE TABLE "we""ird ta'ble" ("co l%" INTEGER PRIMARY KEY, "or""der"
             REAL);
             CREATE TABLE rowid (rowid TEXT PRIMARY KEY NOT NULL, _rowid_ INT, oid INT);
             CREATE TABLE made (a INT, b INT GENERATED ALWAYS AS (a * 2) STORED,
