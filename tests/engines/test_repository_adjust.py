@@ -34,8 +34,8 @@ class Stock(Versioned, Timestamped, OwnBase):
 
     id: M[int] = column(primary_key=True)
     count: M[int | None]
-    weight: M[float] = column(default=1.5)
-    price: M[D] = column(Decimal(18, 4), default=D("2.5"))
+    weight: M[float | None] = column(default=1.5)
+    price: M[D | None] = column(Decimal(18, 4), default=D("2.5"))
     large: M[D] = column(Decimal(30, 6), default=D("1.000001"))
     small: M[int] = column(sa.SmallInteger, default=1)
     name: M[str] = column(default="x")
@@ -140,6 +140,19 @@ def test_what_cannot_be_added_is_refused_and_the_session_goes_on(
         with pytest.raises(InvalidValue, match="NULL"):
             rows.adjust(2, "count", 1)
         assert rows.adjust(1, "count", 1) == 6
+
+
+@pytest.mark.parametrize("name", ["count", "price", "weight"])
+@pytest.mark.parametrize("by", [2, -2])
+def test_nothing_is_added_to_what_is_not_there(
+    stock: Database, name: str, by: int
+) -> None:
+    with stock.write_session() as session:
+        session.execute(sa.text(f"UPDATE stock SET {name} = NULL"))
+        rows = Repository(Stock, session)
+        with pytest.raises(InvalidValue, match="NULL"):
+            rows.adjust(1, name, by)
+        assert rows.get(1).version == 1
 
 
 def test_an_addition_is_not_refused_for_lying_below_the_floor(stock: Database) -> None:

@@ -184,6 +184,8 @@ def adding_statement(
     where = [matches(facts.key_columns, identity)]
     if facts.deleted_name is not None:
         where.append(facts.column_of(facts.deleted_name).is_(None))
+    if column.nullable:
+        where.append(column.is_not(None))
     if guard is not None:
         kind, bound = guard
         if kind == "floor":

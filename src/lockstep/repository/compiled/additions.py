@@ -89,6 +89,8 @@ class Adder(Generic[R]):
         groups = self._groups(items)
         if groups is None:
             return None
+        if is_read and any(self.target.shows_more(rows[0]) for _, rows in groups):
+            return None
         driver = self.place.writing()
 
         def work() -> list[Sequence[Any]]:

@@ -49,6 +49,10 @@ class Target(Protocol[R]):
     names: tuple[str, ...]
     kind: type[Any] | None
 
+    def shows_more(self, names: Iterable[str]) -> bool:
+        """Return whether a row that was given these shows more than is read."""
+        ...
+
     def one(self, values: Sequence[Any]) -> R:
         """Return what one row becomes."""
         ...
@@ -83,6 +87,10 @@ class Records(Generic[R]):
         else:
             self.one = lambda values: kind(**dict(zip(names, values, strict=True)))
 
+    def shows_more(self, names: Iterable[str]) -> bool:
+        """Return False: a record has its own fields, whatever was given."""
+        return False
+
     def new(self, values: Sequence[Any]) -> R:
         """Return the record of a row that was inserted just now."""
         return self.one(values)
@@ -105,7 +113,12 @@ class Instances(Generic[M]):
         self._plan = plan
         self._session = session
         self.names = plan.names
+        self._deferred = frozenset(plan.facts.deferred_names)
         self._key_places = tuple(map(plan.names.index, plan.facts.key_names))
+
+    def shows_more(self, names: Iterable[str]) -> bool:
+        """Return whether a deferred column was given: an instance then has it."""
+        return not self._deferred.isdisjoint(names)
 
     def one(self, values: Sequence[Any]) -> M:
         """Return the instance of one row."""

@@ -115,6 +115,8 @@ class Writer(Generic[R]):
         alteration = self._alteration("update", names, expected)
         if not names or alteration is None or not are_values(bound):
             return None
+        if self.target.shows_more(names):
+            return None
         return self._change(alteration, identity, bound, expected, names)
 
     def mark(self, key: Key, expected: int | None) -> R | None:
