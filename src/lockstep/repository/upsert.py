@@ -52,17 +52,47 @@ _ONLY_NEW = ("created_at", "created_by")
 
 
 @dataclass(frozen=True)
-class _Upsert:
-    session: Session
+class Match:
+    """What makes two rows the same.
+
+    Attributes:
+        names: The attributes whose values are compared.
+        index_where: The condition of the partial unique index used, if it is one.
+    """
+
     facts: ModelFacts[Any]
-    match: tuple[str, ...]
+    names: tuple[str, ...]
     index_where: sa.ColumnElement[bool] | None
 
     @property
-    def match_columns(self) -> list[sa.Column[Any]]:
-        if self.match == self.facts.key_names:
+    def columns(self) -> list[sa.Column[Any]]:
+        """The columns behind the names."""
+        if self.names == self.facts.key_names:
             return list(self.facts.key_columns)
-        return [self.facts.column_of(name) for name in self.match]
+        return [self.facts.column_of(name) for name in self.names]
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """The attributes that stay as they are in a row that was there."""
+        return frozenset((*self.names, *self.facts.key_names, *_ONLY_NEW))
+
+
+def match_of(facts: ModelFacts[Any], match_on: MatchOn, dialect_name: str) -> Match:
+    """Return what ``match_on`` means.
+
+    Raises:
+        InvalidValue: No primary key, constraint or unique index has these columns.
+        UnknownAttribute: A name is no column attribute of the model.
+    """
+    names = _match_names(facts, match_on)
+    return Match(facts, names, _unique_where(dialect_name, facts, names))
+
+
+@dataclass(frozen=True)
+class _Upsert:
+    session: Session
+    facts: ModelFacts[Any]
+    match: Match
 
 
 def upsert_many(
@@ -72,21 +102,22 @@ def upsert_many(
     match_on: MatchOn,
 ) -> int:
     """Insert or update rows, all or none; return how many were written."""
-    match = _match_names(facts, match_on)
-    job = _Upsert(session, facts, match, _unique_where(session, facts, match))
+    match = match_of(facts, match_on, dialect_name(session))
+    job = _Upsert(session, facts, match)
     count = 0
     with atomic(session):
         for batch in batches(rows):
-            merged = _merged(job, batch)
+            merged = merged_rows(match, batch)
             _write_batch(job, merged)
             count += len(merged)
-        known = [
-            each
-            for each in session.identity_map.values()
-            if isinstance(each, facts.model)
-        ]
-        refresh_many(session, known)
+        refresh_known(session, facts)
     return count
+
+
+def refresh_known(session: Session, facts: ModelFacts[Any]) -> None:
+    """Bring the model's instances that the session holds up to date."""
+    held = session.identity_map.values()
+    refresh_many(session, [each for each in held if isinstance(each, facts.model)])
 
 
 def _match_names(facts: ModelFacts[Any], match_on: MatchOn) -> tuple[str, ...]:
@@ -103,7 +134,7 @@ def _match_names(facts: ModelFacts[Any], match_on: MatchOn) -> tuple[str, ...]:
 
 
 def _unique_where(
-    session: Session, facts: ModelFacts[Any], match: tuple[str, ...]
+    dialect_name: str, facts: ModelFacts[Any], match: tuple[str, ...]
 ) -> sa.ColumnElement[bool] | None:
     """Return the condition of the partial unique index used, or None.
 
@@ -123,7 +154,7 @@ def _unique_where(
     partial = None
     for index in facts.key_table.indexes:
         if index.unique and set(index.expressions) == wanted:
-            where = index.dialect_options[dialect_name(session)].get("where")
+            where = index.dialect_options[dialect_name].get("where")
             if where is None:
                 return None
             partial = cast("sa.ColumnElement[bool]", where)
@@ -135,12 +166,17 @@ def _unique_where(
     return partial
 
 
-def _merged(job: _Upsert, batch: Iterable[Any]) -> list[RowValues]:
-    """Return the batch's rows, one per match, later values over earlier ones."""
+def merged_rows(match: Match, batch: Iterable[Any]) -> list[RowValues]:
+    """Return the batch's rows, one per match, later values over earlier ones.
+
+    Raises:
+        InvalidValue: A row gives what it must not, or lacks a match value.
+        UnknownAttribute: A row gives what is no column attribute of the model.
+    """
     found: dict[str, RowValues] = {}
     for item in batch:
-        row = _row(job, item)
-        key = key_text([row[name] for name in job.match])
+        row = _row(match, item)
+        key = key_text([row[name] for name in match.names])
         if key in found:
             found[key].update(row)
         else:
@@ -148,8 +184,8 @@ def _merged(job: _Upsert, batch: Iterable[Any]) -> list[RowValues]:
     return list(found.values())
 
 
-def _row(job: _Upsert, item: object) -> RowValues:
-    facts = job.facts
+def _row(match: Match, item: object) -> RowValues:
+    facts = match.facts
     if isinstance(item, Mapping):
         row = dict(cast("Mapping[str, Any]", item))
     elif isinstance(item, facts.model):
@@ -164,7 +200,7 @@ def _row(job: _Upsert, item: object) -> RowValues:
             raise InvalidValue(f"{facts.name}.{name} counts by itself: leave it out")
         if isinstance(value, sa.ClauseElement):
             raise InvalidValue(f"{facts.name}.{name} must be a value, not SQL")
-    for name in job.match:
+    for name in match.names:
         if row.get(name) is None:
             raise InvalidValue(
                 f"every row needs a value for {facts.name}.{name} to be matched by"
@@ -206,9 +242,9 @@ def _write_batch(job: _Upsert, rows: Sequence[RowValues]) -> None:
 def _images(
     job: _Upsert, rows: Sequence[RowValues], *, lock: bool = False
 ) -> dict[str, tuple[tuple[Any, ...], Image | None]]:
-    values = [tuple(row[name] for name in job.match) for row in rows]
+    values = [tuple(row[name] for name in job.match.names) for row in rows]
     found = fetch_rows(
-        job.session, job.facts.mapper, job.match_columns, values, lock=lock
+        job.session, job.facts.mapper, job.match.columns, values, lock=lock
     )
     return {key_text(identity): (identity, image) for identity, image in found}
 
@@ -225,16 +261,16 @@ def _write_table(
     engine = postgresql if dialect_name(job.session) == "postgresql" else sqlite
     statement = engine.insert(table)
     changed = _changed_values(job, table, columns, statement.excluded)
-    match = job.match_columns
+    match = job.match.columns
     if table is not job.facts.key_table:
         match = key_in(job.facts.mapper, table)
     if changed:
         statement = statement.on_conflict_do_update(
-            index_elements=match, index_where=job.index_where, set_=changed
+            index_elements=match, index_where=job.match.index_where, set_=changed
         )
     else:
         statement = statement.on_conflict_do_nothing(
-            index_elements=match, index_where=job.index_where
+            index_elements=match, index_where=job.match.index_where
         )
     job.session.connection(bind_arguments={"mapper": job.facts.mapper}).execute(
         statement, parameters
@@ -281,7 +317,7 @@ def _changed_values(
 ) -> dict[Any, Any]:
     """Return what an existing row's columns are set to."""
     facts = job.facts
-    kept = {*job.match, *facts.key_names, *_ONLY_NEW}
+    kept = job.match.kept
     found: dict[sa.Column[Any], Any] = {
         column: excluded[column.key]
         for name, column in given.items()

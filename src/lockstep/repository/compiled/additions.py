@@ -8,13 +8,15 @@ a savepoint around all of them makes it all or none.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from lockstep.repository.compiled.entries import journal_of
 from lockstep.repository.compiled.inserts import Declined, Recipe, Row, recipe_of
-from lockstep.repository.compiled.writes import are_values, attempt
+from lockstep.repository.compiled.writes import are_values, attempt, kinds_of
 from lockstep.repository.writes import batches
 
 if TYPE_CHECKING:
@@ -31,10 +33,22 @@ R = TypeVar("R")
 class Adder(Generic[R]):
     """Adds rows of one model in one place."""
 
-    plan: Plan[Any]
-    place: InSession | InUnit
-    target: Target[R]
     reader: Reader[R]
+
+    @property
+    def plan(self) -> Plan[Any]:
+        """What is worked out of the model."""
+        return self.reader.plan
+
+    @property
+    def place(self) -> InSession | InUnit:
+        """Where the rows are written."""
+        return self.reader.place
+
+    @property
+    def target(self) -> Target[R]:
+        """What rows become."""
+        return self.reader.target
 
     def add(self, item: Any) -> R | None:
         """Store one row and return it; None if that did not succeed."""
@@ -135,38 +149,46 @@ class Adder(Generic[R]):
 
         None if one of them is for ``Repository`` to store.
         """
+        if not all(isinstance(item, Mapping) for item in items):
+            return None
+        given = cast("Sequence[Row]", items)
+        kinds = kinds_of(chain.from_iterable(map(_values, given)))
+        if not are_values(kinds):
+            return None
         groups: list[tuple[Recipe, list[Row]]] = []
-        names: tuple[str, ...] | None = None
-        for item in items:
-            if not isinstance(item, Mapping):
+        for names, alike in groupby(given, tuple):
+            recipe = self._recipe(names)
+            if recipe is None:
                 return None
-            row = cast("Row", item)
-            if not are_values(row.values()):
-                return None
-            if names != (given := tuple(row)) or not groups:
-                recipe = self._recipe(given)
-                if recipe is None:
-                    return None
-                groups.append((recipe, []))
-                names = given
-            recipe = groups[-1][0]
-            if any(row[name] is None for name in recipe.touchy):
-                row = {
-                    name: value
-                    for name, value in row.items()
-                    if value is not None or name not in recipe.touchy
-                }
-                other = self._recipe(tuple(row))
+            if not recipe.touchy or type(None) not in kinds:
+                groups.append((recipe, list(alike)))
+                continue
+            for row in alike:
+                other = self._without_nothing(recipe, row)
                 if other is None:
                     return None
-                groups.append((other, [row]))
-                names = None
-            else:
-                groups[-1][1].append(row)
-        return [group for group in groups if group[1]]
+                if groups and groups[-1][0] is other[0]:
+                    groups[-1][1].extend(other[1])
+                else:
+                    groups.append(other)
+        return groups
+
+    def _without_nothing(
+        self, recipe: Recipe, row: Row
+    ) -> tuple[Recipe, list[Row]] | None:
+        """Return a row without what None leaves to a default, and its recipe."""
+        nothing = {name for name in recipe.touchy if row[name] is None}
+        if not nothing:
+            return recipe, [row]
+        rest = {name: row[name] for name in row if name not in nothing}
+        other = self._recipe(tuple(rest))
+        return None if other is None else (other, [rest])
 
     def _recipe(self, names: tuple[str, ...]) -> Recipe | None:
         return self.plan.kept.of(("insert", names), lambda: recipe_of(self.plan, names))
+
+
+_values = operator.methodcaller("values")
 
 
 class _Read(tuple[Any, ...]):

@@ -11,10 +11,12 @@ import decimal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
+
 from lockstep.repository.audit.images import Change, Image, Shape, shape_of
 from lockstep.repository.audit.trail import entries_of, trail_of
 from lockstep.repository.audit.values import encode
-from lockstep.repository.compiled.inserts import Declined, Recipe, recipe_of
+from lockstep.repository.compiled.inserts import Declined, Recipe, plain_recipe_of
 from lockstep.repository.compiled.lookup import Lookup
 from lockstep.repository.compiled.plan import Plan, plan_of
 
@@ -103,9 +105,12 @@ def journal_of(plan: Plan[Any]) -> Journal | None:
 def _journal(plan: Plan[Any], trail: type[AuditTrail]) -> Journal:
     shape = shape_of(plan.facts.mapper)
     mark = None if shape.deleted is None else shape.names.index(shape.deleted)
-    recipe = recipe_of(plan_of(trail, plan.dialect), _NAMES, with_stamps=False)
-    if recipe is None:
+    trail_plan = plan_of(trail, plan.dialect)
+    if trail_plan.reason_writes:
         raise Declined("the audit model's columns are not plain")
+    recipe = plain_recipe_of(
+        trail_plan, _NAMES, {}, lambda slots: sa.insert(trail_plan.table).values(slots)
+    )
     places = {name: place for place, name in enumerate(shape.attributes)}
     return Journal(plan, trail, shape, recipe, mark, places)
 

@@ -11,7 +11,7 @@ A recipe belongs to the names that were given, so rows given alike share one tex
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -63,8 +63,8 @@ class Recipe:
 
     Attributes:
         touchy: Given attributes where None means "not given".
-        key_places: Which filled columns make up the key; None if the database
-            makes it, and the statement returns it.
+        key_places: Which filled columns make up the key; none if nobody asks for
+            it; None if the database makes it, and the statement returns it.
     """
 
     statement: Statement
@@ -75,10 +75,13 @@ class Recipe:
     def insert(
         self, driver: Any, rows: Sequence[Row], place: InSession | InUnit
     ) -> list[Identity]:
-        """Insert rows; return their keys."""
+        """Insert rows; return their keys, if they are asked for."""
         stamp = _Stamp(place.now(), place.actor)
         columns = [fill(rows, stamp) for fill in self.fills]
         parameters = self.statement.bound_many(columns, len(rows))
+        if self.key_places == ():
+            _insert(driver, self.statement, parameters, len(rows))
+            return []
         if self.key_places is None:
             found = _insert_returning(driver, self.statement, parameters, len(rows))
             return [tuple(row) for row in found]
@@ -117,15 +120,8 @@ def _insert_returning(
     return iter(found)
 
 
-def recipe_of(
-    plan: Plan[Any], names: Sequence[str], *, with_stamps: bool = True
-) -> Recipe | None:
-    """Return the recipe for rows that give these attributes.
-
-    Args:
-        plan: The model's.
-        names: The attributes given.
-        with_stamps: Whether mixins name who and when, as they do in a flush.
+def recipe_of(plan: Plan[Any], names: Sequence[str]) -> Recipe | None:
+    """Return the recipe for rows that give these attributes, as a flush has it.
 
     Returns:
         None if an attribute is none that can be given here, or a column cannot be
@@ -134,24 +130,16 @@ def recipe_of(
     if not all(plan.is_plain(name) for name in names):
         return None
     given = frozenset(names)
-    stamps = _stamps(plan, given) if with_stamps else {}
-    filled: dict[str, Fill] = {}
-    touchy: list[str] = []
-    for name, column in plan.columns.items():
-        fill = _fill(plan, name, column, given, stamps)
-        if fill is not None:
-            filled[name] = fill
-        if name in given and (name in stamps or _has_other(column)):
-            touchy.append(name)
+    stamps = _stamps(plan, given)
+    filled = filled_by(plan, given, stamps)
+    touchy = [
+        name for name in names if name in stamps or _has_other(plan.columns[name])
+    ]
     keys = plan.facts.key_names
     is_known = all(name in filled for name in keys)
     if not is_known and any(name in filled for name in keys):
         return None
-    values = {
-        plan.columns[name]: slot(number, plan.columns[name].type)
-        for number, name in enumerate(filled)
-    }
-    statement = sa.insert(plan.table).values(values)
+    statement = sa.insert(plan.table).values(slots_for(plan, filled))
     if not is_known:
         statement = statement.returning(*plan.keys)
     places = {name: number for number, name in enumerate(filled)}
@@ -161,6 +149,58 @@ def recipe_of(
         tuple(touchy),
         tuple(places[name] for name in keys) if is_known else None,
     )
+
+
+def plain_recipe_of(
+    plan: Plan[Any],
+    names: Sequence[str],
+    stamps: Mapping[str, Fill],
+    make: Callable[[dict[sa.Column[Any], Any]], Any],
+) -> Recipe:
+    """Return the recipe of a Core statement: what is given stands as it is.
+
+    Args:
+        plan: The model's.
+        names: The attributes given; all of them columns.
+        stamps: What is filled in for attributes that are not given.
+        make: Returns the statement for these columns and slots.
+    """
+    filled = filled_by(plan, frozenset(names), stamps)
+    statement = make(slots_for(plan, filled))
+    return Recipe(Statement(statement, plan.dialect), tuple(filled.values()), (), ())
+
+
+def filled_by(
+    plan: Plan[Any], given: frozenset[str], stamps: Mapping[str, Fill]
+) -> dict[str, Fill]:
+    """Return where each column of the statement has its values from, by attribute."""
+    found: dict[str, Fill] = {}
+    for name, column in plan.columns.items():
+        fill = _fill(plan, name, column, given, stamps)
+        if fill is not None:
+            found[name] = fill
+    return found
+
+
+def slots_for(plan: Plan[Any], names: Iterable[str]) -> dict[sa.Column[Any], Any]:
+    """Return a slot for each of these attributes' columns, numbered in order."""
+    return {
+        plan.columns[name]: slot(number, plan.columns[name].type)
+        for number, name in enumerate(names)
+    }
+
+
+def now_and_actor(plan: Plan[Any]) -> dict[str, Fill]:
+    """Return time and name of a new row that no flush writes, by attribute name."""
+    model = plan.facts.model
+    found: dict[str, Fill] = {}
+    if issubclass(model, Timestamped):
+        for name in ("created_at", "updated_at"):
+            found[name] = lambda _, stamp: Same(stamp.now)
+    if issubclass(model, Audited):
+        for name in ("created_by", "updated_by"):
+            found[name] = lambda _, stamp: Same(stamp.actor)
+    return found
 
 
 def _has_other(column: sa.Column[Any]) -> bool:

@@ -9,7 +9,6 @@ columns is asked for row by row on SQLite.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -28,19 +27,24 @@ if TYPE_CHECKING:
 KEYS_PER_TEXT_MAX: Final = 512
 
 
-@dataclass(frozen=True, eq=False)
 class Lookup:
     """Finds rows of one model by key.
 
-    Attributes:
+    Args:
         plan: The model's.
         kind: Tells what is looked up apart from the plan's other lookups.
         columns: What is read of a row, in this order.
     """
 
-    plan: Plan[Any]
-    kind: Any
-    columns: Sequence[sa.ColumnElement[Any]]
+    __slots__ = ("_usual", "columns", "kind", "plan")
+
+    def __init__(
+        self, plan: Plan[Any], kind: Any, columns: Sequence[sa.ColumnElement[Any]]
+    ) -> None:
+        self.plan = plan
+        self.kind = kind
+        self.columns = columns
+        self._usual: Statement | None = None
 
     def one(
         self,
@@ -59,10 +63,14 @@ class Lookup:
             lock: Lock the row on PostgreSQL against other changes. SQLite's write
                 transaction holds the only write lock anyway.
         """
-        statement = self.plan.statement(
-            ("key", self.kind, with_deleted, lock),
-            lambda: self._by_key(with_deleted, lock),
-        )
+        statement = None if lock or with_deleted else self._usual
+        if statement is None:
+            statement = self.plan.statement(
+                ("key", self.kind, with_deleted, lock),
+                lambda: self._by_key(with_deleted, lock),
+            )
+            if not (lock or with_deleted):
+                self._usual = statement
         return statement.row(driver, identity)
 
     def many(

@@ -32,24 +32,24 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
 class Reader(Generic[R]):
     """Reads one model's rows in one place."""
 
-    plan: Plan[Any]
-    place: InSession | InUnit
-    target: Target[R]
+    __slots__ = ("lookup", "place", "plan", "target")
 
-    @property
-    def lookup(self) -> Lookup:
-        """What finds the target's rows by key."""
-        plan, target = self.plan, self.target
-        return plan.kept.of(
-            ("lookup", target.kind),
-            lambda: Lookup(
-                plan, target.kind, [plan.columns[name] for name in target.names]
-            ),
-        )
+    def __init__(
+        self, plan: Plan[Any], place: InSession | InUnit, target: Target[R]
+    ) -> None:
+        self.plan = plan
+        self.place = place
+        self.target = target
+        self.lookup: Lookup = plan.kept.of(("lookup", target.kind), self._lookup)
+
+    def _lookup(self) -> Lookup:
+        columns = self.plan.columns
+        # An attribute without a column is never looked up: the plan has a reason.
+        found = [columns[name] for name in self.target.names if name in columns]
+        return Lookup(self.plan, self.target.kind, found)
 
     def by_key(self, identity: Identity, *, with_deleted: bool) -> R | None:
         """Return the row with this key, or None."""

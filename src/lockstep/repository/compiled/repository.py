@@ -23,6 +23,7 @@ from lockstep.repository.compiled.plan import plan_of
 from lockstep.repository.compiled.questions import order_of, question_of
 from lockstep.repository.compiled.reads import Reader
 from lockstep.repository.compiled.rows import Instances, records_of
+from lockstep.repository.compiled.upserts import Upserter
 from lockstep.repository.compiled.writes import Writer
 from lockstep.repository.pages import Page
 from lockstep.repository.refreshing import not_found
@@ -373,9 +374,17 @@ class CompiledRepository(Generic[R]):
 
     def upsert_many(self, rows: Iterable[Any], *, match_on: MatchOn = None) -> int:
         """Insert or update rows, all or none. See ``Repository.upsert_many``."""
-        return self._ordinary(
-            lambda repository: repository.upsert_many(rows, match_on=match_on)
-        )
+        refuse_change(self._plan.facts, "upsert_many()")
+
+        def ordinary(rows: Iterable[Any]) -> int:
+            return self._ordinary(
+                lambda repository: repository.upsert_many(rows, match_on=match_on)
+            )
+
+        upserter = Upserter(self._plan, self._place)
+        if self._writes(None) and upserter.is_possible():
+            return upserter.upsert_many(rows, match_on, ordinary)
+        return ordinary(rows)
 
     def history(self, key: Key) -> builtins.list[AuditTrail]:
         """Return the audit entries of one row. See ``Repository.history``."""
@@ -413,8 +422,8 @@ class CompiledRepository(Generic[R]):
 
     @property
     def _adder(self) -> Adder[R]:
-        return Adder(self._plan, self._place, self._target, self._reader)
+        return Adder(self._reader)
 
     @property
     def _writer(self) -> Writer[R]:
-        return Writer(self._plan, self._place, self._target, self._reader)
+        return Writer(self._reader)

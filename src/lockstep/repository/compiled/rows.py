@@ -114,6 +114,8 @@ class Instances(Generic[M]):
         self._session = session
         self.names = plan.names
         self._deferred = frozenset(plan.facts.deferred_names)
+        self._new_instance = cast("Any", plan.facts.mapper.class_manager).new_instance
+        self._seals = plan.seals
         self._key_places = tuple(map(plan.names.index, plan.facts.key_names))
 
     def shows_more(self, names: Iterable[str]) -> bool:
@@ -122,20 +124,19 @@ class Instances(Generic[M]):
 
     def one(self, values: Sequence[Any]) -> M:
         """Return the instance of one row."""
-        plan, session = self._plan, self._session
+        session = self._session
         identity = tuple([values[place] for place in self._key_places])
-        key = plan.identity_key(identity)
+        key = self._plan.identity_key(identity)
         if session is not None:
             known = session.identity_map.get(key)
             if known is not None:
                 return self.show(cast("M", known), values)
-        manager: Any = plan.facts.mapper.class_manager
-        instance = manager.new_instance()
+        instance = self._new_instance()
+        instance.__dict__.update(zip(self.names, values, strict=True))
         state: Any = instance._sa_instance_state
-        state.dict.update(zip(self.names, values, strict=True))
         state.key = key
-        if plan.seals:
-            state.callables = plan.seals.copy()
+        if self._seals:
+            state.callables = self._seals.copy()
         if session is not None:
             state.session_id = session.hash_key
             session.identity_map.add(state)

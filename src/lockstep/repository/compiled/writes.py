@@ -82,10 +82,14 @@ _VALUES: Final = frozenset(
 )
 
 
-def are_values(values: Iterable[Any]) -> bool:
-    """Return whether none of these is an expression for the database."""
-    kinds = cast("set[Any]", set(map(type, values)))
-    return not any(
+def kinds_of(values: Iterable[Any]) -> set[Any]:
+    """Return the types of these values."""
+    return set(map(type, values))
+
+
+def are_values(kinds: set[Any]) -> bool:
+    """Return whether no value of these types is an expression for the database."""
+    return kinds <= _VALUES or not any(
         issubclass(kind, sa.ClauseElement) or hasattr(kind, _EXPRESSION)
         for kind in kinds - _VALUES
     )
@@ -98,10 +102,22 @@ _EXPRESSION: Final = "__clause_element__"
 class Writer(Generic[R]):
     """Writes one model's rows in one place; None where it did not succeed."""
 
-    plan: Plan[Any]
-    place: InSession | InUnit
-    target: Target[R]
     reader: Reader[R]
+
+    @property
+    def plan(self) -> Plan[Any]:
+        """What is worked out of the model."""
+        return self.reader.plan
+
+    @property
+    def place(self) -> InSession | InUnit:
+        """Where the rows are written."""
+        return self.reader.place
+
+    @property
+    def target(self) -> Target[R]:
+        """What rows become."""
+        return self.reader.target
 
     def update(
         self, key: Key, values: Mapping[str, Any], expected: int | None, *, is_any: bool
@@ -113,7 +129,7 @@ class Writer(Generic[R]):
         names = tuple(values)
         bound = [*values.values()]
         alteration = self._alteration("update", names, expected)
-        if not names or alteration is None or not are_values(bound):
+        if not names or alteration is None or not are_values(kinds_of(bound)):
             return None
         if self.target.shows_more(names):
             return None

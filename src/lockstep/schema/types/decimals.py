@@ -11,6 +11,7 @@ Invariant: nothing is ever rounded (docs/decisions/0002).
 from __future__ import annotations
 
 import decimal
+from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 import sqlalchemy as sa
@@ -144,6 +145,41 @@ class Decimal(PortableType[decimal.Decimal]):
     def of_units(self, units: int) -> decimal.Decimal:
         """Return the decimal that counts so many units of 10⁻ˢ."""
         return decimal.Decimal(units).scaleb(-self.scale, context=_EXACT)
+
+    def writer(self, dialect_name: str) -> Callable[[Any], Any]:
+        """Scale a decimal that fits at once."""
+        ordinary = super().writer(dialect_name)
+        if dialect_name == "postgresql" or not self._is_plain():
+            return ordinary
+        limit, factor = decimal.Decimal(10**self.precision), 10**self.scale
+        scaled = _EXACT.multiply
+
+        def write(value: Any) -> Any:
+            if type(value) is decimal.Decimal and value.is_finite():
+                units = scaled(value, factor)
+                # Compared first: an integer of a huge exponent fills the memory.
+                if -limit < units < limit and (whole := int(units)) == units:
+                    return whole
+            return ordinary(value)
+
+        return write
+
+    def reader(
+        self, dialect_name: str
+    ) -> Callable[[Any], decimal.Decimal | None] | None:
+        """Read a scaled integer at once."""
+        ordinary = super().reader(dialect_name)
+        if dialect_name == "postgresql" or not self._is_plain() or ordinary is None:
+            return ordinary
+        unit, times = decimal.Decimal((0, (1,), -self.scale)), _EXACT.multiply
+
+        def read(stored: Any) -> decimal.Decimal | None:
+            return times(stored, unit) if type(stored) is int else ordinary(stored)
+
+        return read
+
+    def _is_plain(self) -> bool:
+        return self.is_scaled and not isinstance(self, Comparand)
 
     def to_sqlite(self, value: decimal.Decimal) -> int | str | float:
         """Return the scaled integer, or the text that sorts as the number."""

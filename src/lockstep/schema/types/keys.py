@@ -7,12 +7,18 @@ whose byte order is the UUID's own order.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from lockstep.schema.types.portable import PortableType
+
+_DIGITS = 32
+# A UUID refuses assignment; these are the slots that its constructor fills.
+_set_int: Any = vars(uuid.UUID)["int"].__set__
+_set_is_safe: Any = vars(uuid.UUID)["is_safe"].__set__
 
 
 class Uuid(PortableType[uuid.UUID]):
@@ -42,6 +48,38 @@ class Uuid(PortableType[uuid.UUID]):
     def from_text(self, text: str) -> uuid.UUID:
         """Return the UUID a default's text means."""
         return uuid.UUID(text)
+
+    def writer(self, dialect_name: str) -> Callable[[Any], Any]:
+        """Write a UUID at once."""
+        ordinary = super().writer(dialect_name)
+        if dialect_name == "postgresql":
+            return ordinary
+
+        def write(value: Any) -> Any:
+            return str(value) if type(value) is uuid.UUID else ordinary(value)
+
+        return write
+
+    def reader(self, dialect_name: str) -> Callable[[Any], uuid.UUID | None] | None:
+        """Read canonical text without the constructor, which takes twice as long."""
+        ordinary = super().reader(dialect_name)
+        if dialect_name == "postgresql" or ordinary is None:
+            return ordinary
+
+        def read(stored: Any) -> uuid.UUID | None:
+            try:
+                digits = stored.replace("-", "")
+                if len(digits) != _DIGITS:
+                    return ordinary(stored)
+                number = int(digits, 16)
+            except (ValueError, TypeError, AttributeError):
+                return ordinary(stored)
+            value = object.__new__(uuid.UUID)
+            _set_int(value, number)
+            _set_is_safe(value, uuid.SafeUUID.unknown)
+            return value
+
+        return read
 
     def to_sqlite(self, value: uuid.UUID) -> str:
         """Return the canonical text."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import decimal
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 import sqlalchemy as sa
@@ -80,6 +81,27 @@ class BigInteger(PortableType[int]):
         if not INTEGER_MIN <= value <= INTEGER_MAX:
             self.refuse(value, "needs more than 64 bits")
         return int(value)
+
+    def writer(self, dialect_name: str) -> Callable[[Any], Any]:
+        """Write an int that fits at once."""
+        ordinary = super().writer(dialect_name)
+
+        def write(value: Any) -> Any:
+            if type(value) is int and INTEGER_MIN <= value <= INTEGER_MAX:
+                return value
+            return ordinary(value)
+
+        return write
+
+    def reader(self, dialect_name: str) -> Callable[[Any], int | None] | None:
+        """Read an int at once: an integer column gives none that does not fit."""
+        ordinary = super().reader(dialect_name)
+        assert ordinary is not None, "integers are checked on every engine"
+
+        def read(stored: Any) -> int | None:
+            return stored if type(stored) is int else ordinary(stored)
+
+        return read
 
     def from_text(self, text: str) -> int:
         """Return the integer a default's text means."""

@@ -10,6 +10,7 @@ Invariant: a value either comes back equal on every engine, or is refused with
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn, TypeVar, cast
 
 import sqlalchemy as sa
@@ -111,24 +112,43 @@ class PortableType(TypeDecorator[T]):
 
     def bind_processor(self, dialect: Dialect) -> Any:
         """Check and translate values on their way to the driver."""
-        checked = self.checked
-        store = self.to_postgresql if dialect.name == "postgresql" else self.to_sqlite
-
-        def process(value: T | None) -> Any:
-            return None if value is None else store(checked(value))
-
-        return process
+        return self.writer(dialect.name)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         """Translate values on their way from the driver."""
-        load = (
-            self.from_postgresql if dialect.name == "postgresql" else self.from_sqlite
-        )
+        return self.reader(dialect.name)
 
-        def process(stored: Any) -> T | None:
-            return None if stored is None else load(stored)
+    def writer(self, dialect_name: str) -> Callable[[Any], Any]:
+        """Return what checks and translates one value, or None, for the driver.
 
-        return process
+        A type may override it with a shorter way for the values it usually gets.
+        Whatever such a way does not take goes to ``checked``, which refuses.
+        """
+        checked = self.checked
+        if dialect_name == "postgresql":
+            store, is_same = self.to_postgresql, self._is_own("to_postgresql")
+        else:
+            store, is_same = self.to_sqlite, self._is_own("to_sqlite")
+        if is_same:
+            return lambda value: None if value is None else checked(value)
+        return lambda value: None if value is None else store(checked(value))
+
+    def reader(self, dialect_name: str) -> Callable[[Any], T | None] | None:
+        """Return what translates what the driver gave; None if it is the value.
+
+        See ``writer`` for overriding it.
+        """
+        if dialect_name == "postgresql":
+            load, is_same = self.from_postgresql, self._is_own("from_postgresql")
+        else:
+            load, is_same = self.from_sqlite, self._is_own("from_sqlite")
+        if is_same:
+            return None
+        return lambda stored: None if stored is None else load(stored)
+
+    def _is_own(self, name: str) -> bool:
+        """Return whether a translation is this class's, which does nothing."""
+        return getattr(type(self), name) is getattr(PortableType, name)
 
     def literal_processor(self, dialect: Dialect) -> Any:
         """Write values into the statement itself (DDL, partial indexes)."""

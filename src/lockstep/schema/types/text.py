@@ -71,9 +71,10 @@ class Text(PortableType[str]):
         """Refuse what is no string, too long, or not storable everywhere."""
         if not isinstance(value, str):
             self.refuse(value, "not a str")
-        fault = text_fault(value)
-        if fault is not None:
-            self.refuse(value, fault)
+        if not value.isascii() or "\x00" in value:
+            fault = text_fault(value)
+            if fault is not None:
+                self.refuse(value, fault)
         if self.length is not None and len(value) > self.length:
             self.refuse(value, f"{len(value)} characters, at most {self.length}")
         return str(value)
