@@ -57,7 +57,7 @@ def random_values(chance: random.Random, model: type[Any]) -> dict[str, Any]:
         "created_by": ["eve", None],
         "version": [7],
         "deleted_at": [None],
-        "nmae": ["x"],
+        "unknown": ["x"],
     }
     if model is Part:
         choices |= {
@@ -67,7 +67,7 @@ def random_values(chance: random.Random, model: type[Any]) -> dict[str, Any]:
         }
     else:
         choices |= {"pin": ["1234", None], "photo": [b"\x00", None]}
-    likely = [name for name in choices if name not in ("nmae", "version")]
+    likely = [name for name in choices if name not in ("unknown", "version")]
     names = [name for name in likely if chance.random() < 0.35]
     if chance.random() < 0.1:
         names.append(chance.choice(list(choices)))
@@ -89,7 +89,7 @@ def random_call(verb: str, seed: int) -> Call:
     # Given twice, the touch trigger would take it for forgotten.
     changed = {name: values[name] for name in values if name != "updated_at"}
     expected = chance.choice([1, 1, 2, 3, None])
-    order = chance.choice([None, "name", "-quantity", ("-price", "name"), "nmae"])
+    order = chance.choice([None, "name", "-quantity", ("-price", "name"), "unknown"])
     deleted = chance.random() < 0.3
     rows = [
         {"id": each, "name": chance.choice("abcd"), **random_values(chance, model)}

@@ -52,3 +52,15 @@ def test_the_pages_snippets_run(db: Database, page: dict[str, Any]) -> None:
     exec(retry, page)
     changed = page["rename_all"](db, bolt.id, lambda seen: {"quantity": seen.quantity})
     assert changed.name == "Bolt M9"
+
+
+def test_the_snippets_about_the_hot_path_run(
+    db: Database, page: dict[str, Any]
+) -> None:
+    models, *rest = snippets("howto/hot-path.md")
+    exec(models, page)
+    page["Base"].metadata.create_all(db.engine)
+    page["db"] = db
+    for code in rest:
+        exec(code, page)
+    assert len(rest) == 4

@@ -5,12 +5,21 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
-from typing import assert_type
+from typing import NamedTuple, assert_type
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, joinedload, relationship
 
-from lockstep import AsyncRepository, AuditTrail, Page, Portable, Repository, UuidKey
+from lockstep import (
+    AsyncRepository,
+    AuditTrail,
+    CompiledRepository,
+    Page,
+    Portable,
+    Repository,
+    UuidKey,
+)
+from lockstep.engine.unit import Unit
 
 
 class Base(Portable, DeclarativeBase):
@@ -75,6 +84,27 @@ def writes(session: Session, key: uuid.UUID) -> None:
     assert_type(parts.restore(key), Part)
     parts.adjust(key, Part.quantity, -4, floor=0)
     parts.adjust(key, Part.price, Decimal("0.5"), floor=None)
+
+
+class PartRow(NamedTuple):
+    id: uuid.UUID
+    name: str
+
+
+def compiled(unit: Unit, session: Session, key: uuid.UUID) -> None:
+    parts = CompiledRepository(Part, unit)
+    assert_type(parts, CompiledRepository[Part])
+    assert_type(parts.get(key), Part)
+    assert_type(parts.add({"name": "x"}), Part)
+    assert_type(parts.add_many([{"name": "x"}], returning=False), int)
+    rows = CompiledRepository(Part, session, into=PartRow)
+    assert_type(rows, CompiledRepository[PartRow])
+    assert_type(rows.get(key), PartRow)
+    assert_type(rows.find(name="x"), PartRow | None)
+    assert_type(rows.list(order_by=Part.name), list[PartRow])
+    assert_type(rows.page(), Page[PartRow])
+    assert_type(rows.update(key, {"name": "y"}), PartRow)
+    assert_type(rows.stream(), Iterator[PartRow])
 
 
 async def awaited(session: AsyncSession, key: uuid.UUID) -> None:
