@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -41,6 +42,8 @@ from lockstep.engine import Database
 from lockstep.engine.unit import Unit
 
 PAGE = 50
+
+_CHANGES = sa.select(sa.func.sum(Ticket.version) - sa.func.count(Ticket.id))
 
 Action = Callable[[Database, Keys, int], object]
 
@@ -175,6 +178,8 @@ class People(Contestant):
         )
         self._keys = fill(self._db, self._size)
         self._steps = [0] * self._count
+        # By person, so that no two threads count in one place.
+        self._done: list[Counter[str]] = [Counter() for _ in range(self._count)]
 
     def round(self) -> Round:
         """Let everybody work for a while."""
@@ -186,8 +191,33 @@ class People(Contestant):
             steps[person] += 1
             action = self._actions[step % len(self._actions)]
             action(db, keys, person + step * self._count)
+            self._done[person][action.__name__] += 1
 
         return threads_at_once(self._count, request, seconds=self._seconds)
+
+    def check(self) -> list[str]:
+        """Compare versions and labor with what was answered."""
+        assert self._db is not None, "open comes before"
+        done = sum(self._done, Counter[str]())
+        changes, labor = self._db.read(
+            lambda unit: (
+                unit.connection.execute(_CHANGES).scalar_one(),
+                repository(Labor, unit).count() - 2 * self._size.tickets,
+            )
+        )
+        told = [
+            (changes, done[set_status.__name__], "changes of a status"),
+            (labor, done[book_labor.__name__], "notes of labor"),
+        ]
+        return [
+            f"{found} {what} are there, {said} were acknowledged"
+            for found, said, what in told
+            if found != said
+        ]
+
+    def proof(self) -> str:
+        """Say that they were looked for."""
+        return f"all {sum(self._done, Counter[str]()).total():,} found"
 
     def close(self) -> None:
         """Close the database."""
@@ -215,6 +245,7 @@ class PeopleOnSqlite3(Contestant):
             assert db.url.path is not None, "contestants use files"
             self._path = db.url.path
         self._steps = [0] * self._count
+        self._acknowledged = 0
 
     def round(self) -> Round:
         """Let everybody work for a while."""
@@ -241,7 +272,23 @@ class PeopleOnSqlite3(Contestant):
             finally:
                 connection.close()
 
-        return threads_at_once(self._count, request, seconds=self._seconds)
+        done = threads_at_once(self._count, request, seconds=self._seconds)
+        self._acknowledged += done.operations
+        return done
+
+    def check(self) -> list[str]:
+        """Compare the versions with what was answered."""
+        connection = sqlite3.connect(self._path)
+        sql = "SELECT sum(version) - count(*) FROM ticket"
+        (found,) = connection.execute(sql).fetchone()
+        connection.close()
+        if found == self._acknowledged:
+            return []
+        return [f"{found} changes are there, {self._acknowledged} were acknowledged"]
+
+    def proof(self) -> str:
+        """Say that they were looked for."""
+        return f"all {self._acknowledged:,} found"
 
     def close(self) -> None:
         """Nothing is open."""

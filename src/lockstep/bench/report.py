@@ -73,6 +73,8 @@ def _row(result: Result, score: Score) -> tuple[str, ...]:
     claimed = dict(result.scenario.claims).get(score.name)
     if claimed is not None:
         notes.append(f"claimed {time_text(claimed)}")
+    if score.note:
+        notes.append(score.note)
     compared = result.ratio(score.name, result.scenario.baseline)
     against = ""
     if compared is not None and score.name != result.scenario.baseline:

@@ -31,7 +31,7 @@ class Score:
         name: Of the contestant.
         standing: Whether its numbers count. ``WRONG``: it ended with other data than
             its answers promised.
-        note: Why not, as a sentence.
+        note: Why not, as a sentence; or what was found to be right.
         rounds: Every timed round, in order; the warm-up is not among them.
     """
 

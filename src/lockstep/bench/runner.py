@@ -139,6 +139,8 @@ def _check(entry: _Entry) -> None:
     if problems:
         entry.standing = Standing.WRONG
         entry.note = "; ".join(problems)[:NOTE_LENGTH_MAX]
+    else:
+        entry.note = entry.contestant.proof()
 
 
 def _close(entry: _Entry) -> None:

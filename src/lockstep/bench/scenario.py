@@ -132,6 +132,10 @@ class Contestant(ABC):
         """Return what is wrong in the database now; nothing when all is right."""
         return []
 
+    def proof(self) -> str:
+        """Return what ``check`` found to be right, for the reader of the table."""
+        return ""
+
     @abstractmethod
     def close(self) -> None:
         """Let go of everything; also called when ``open`` failed half way."""

@@ -144,6 +144,10 @@ class Writers(Contestant):
             if there != self._acknowledged
         ]
 
+    def proof(self) -> str:
+        """Say how many writes were looked for."""
+        return f"all {self._acknowledged:,} found"
+
     def close(self) -> None:
         """Close the database."""
         if self._db is not None:

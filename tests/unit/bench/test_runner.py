@@ -58,6 +58,9 @@ class Actor(Contestant):
         self._say("check")
         return ["a row is gone"] if self._fails == "wrong" else []
 
+    def proof(self) -> str:
+        return "all there"
+
     def close(self) -> None:
         self._say("close")
 
@@ -110,6 +113,7 @@ def test_a_failure_is_shown_and_ends_nobody_else(
     result = run(scenario(Actor("a", said), Actor("b", said, fails=where)))
     good, bad = result.scores
     assert (good.standing, len(good.rounds)) == (Standing.OK, 3)
+    assert good.note == "all there"
     assert bad.standing is standing
     assert bad.note
     assert not bad.has_numbers

@@ -35,6 +35,10 @@ class Burst(Contestant):
         """Compare what was acknowledged with what is there."""
         return self._writers.check()
 
+    def proof(self) -> str:
+        """Say how many writes were looked for."""
+        return self._writers.proof()
+
     def close(self) -> None:
         """Close everything."""
         self._writers.close()
