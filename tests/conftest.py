@@ -14,7 +14,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # What a developer or a CI machine has set would change what tests see. The
 # server that tests may use is the one thing they may name.
-_KEPT = {"LOCKSTEP_TEST_DSN", "LOCKSTEP_POSTGRESQL_BIN"}
+_KEPT = {"LOCKSTEP_TEST_DSN", "LOCKSTEP_POSTGRESQL_BIN", "LOCKSTEP_TEST_SQLD"}
 
 
 @pytest.fixture(autouse=True)

@@ -358,7 +358,9 @@ def tell(url: str) -> Iterator[tuple[str, Exception | None]]:
 def main() -> int:
     """Print the day; return 1 when a promise was broken."""
     parser = argparse.ArgumentParser(description="A day in the factory.")
-    parser.add_argument("--engine", default="sqlite", choices=("sqlite", "postgresql"))
+    parser.add_argument(
+        "--engine", default="sqlite", choices=("sqlite", "libsql", "postgresql")
+    )
     parser.add_argument("--url", help="an empty database; default: a throw-away one")
     options = parser.parse_args()
     if options.url:

@@ -20,7 +20,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_serializer,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -58,6 +65,21 @@ class SqliteSettings(BaseModel):
     """Open files on NFS, SMB, 9p and the like; their locks cannot be trusted."""
     allow_second_library: bool = False
     """Open a file although another SQLite library of this process may have it."""
+
+
+class LibsqlSettings(BaseModel):
+    """How libSQL servers are spoken to."""
+
+    model_config = _GROUP
+
+    auth_token: SecretStr | None = None
+    """The token, where the URL has none."""
+    busy_timeout_s: float = Field(default=5.0, ge=0, le=3600)
+    """How long a transaction waits for the other writers of this process."""
+    statement_timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    """How long an answer of the server may take."""
+    connect_timeout_s: float = Field(default=10.0, gt=0, le=600)
+    """How long reaching the server may take."""
 
 
 class PostgresqlSettings(BaseModel):
@@ -139,6 +161,7 @@ class Settings(BaseSettings):
     scratch_postgresql_url: str | None = None
     """A server on which throw-away databases may be made."""
     sqlite: SqliteSettings = SqliteSettings()
+    libsql: LibsqlSettings = LibsqlSettings()
     postgresql: PostgresqlSettings = PostgresqlSettings()
     pool: PoolSettings = PoolSettings()
     write: WriteSettings = WriteSettings()

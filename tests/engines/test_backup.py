@@ -24,6 +24,8 @@ from lockstep.engine.backup import (
 from lockstep.engine.backup.files import split_name
 from lockstep.errors import BackupDamaged, BackupFailed, ConfigError
 
+pytestmark = pytest.mark.engines("sqlite", "postgresql")
+
 WRITERS = 4
 ROWS = 20_000
 

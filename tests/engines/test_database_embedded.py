@@ -46,7 +46,7 @@ def base(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 
 
 def homes(base: Path) -> list[Path]:
-    return sorted(base.glob(f"{supervisor.PREFIX}*"))
+    return sorted(base.glob(f"{supervisor.PREFIXES['postgresql']}*"))
 
 
 def until(fact: object, *, within_s: float = 20) -> bool:

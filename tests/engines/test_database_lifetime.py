@@ -130,6 +130,7 @@ def test_it_answers_and_describes_itself(db: Database) -> None:
     assert 0 < db.ping() < 5
     info = db.describe()
     assert info.dialect_name == db.dialect_name
+    assert info.engine_name == db.engine_name
     assert info.url == str(db.url)
     assert info.size_bytes >= 0
     assert info.version[0].isdigit()
@@ -137,7 +138,9 @@ def test_it_answers_and_describes_itself(db: Database) -> None:
     if db.dialect_name == "sqlite":
         assert info.facts["journal_mode"] == "wal"
         assert info.facts["foreign_keys"] is True
-        assert info.facts["file"] == str(db.url.path)
+        where = {"sqlite": ("file", str(db.url.path)), "libsql": ("hrana", "v3")}
+        name, value = where[db.engine_name]
+        assert info.facts[name] == value
     else:
         assert info.facts["time_zone"] == "UTC"
         assert info.facts["statement_timeout"] == "30s"
@@ -147,6 +150,7 @@ def test_capabilities_answer_or_explain(db: Database) -> None:
     can = db.capabilities
     assert can is db.capabilities
     assert can.dialect_name == db.dialect_name
+    assert can.engine_name == db.engine_name
     assert can.bind_parameters_max >= 999
     if db.dialect_name == "sqlite":
         with pytest.raises(UnsupportedCapability, match="'row_locks'"):

@@ -87,7 +87,7 @@ def test_an_engine_that_does_not_exist_is_a_usage_error(
 ) -> None:
     done = run(project, USES_DB, f"--lockstep-engines={names}")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "known: sqlite, postgresql" in done.stderr
+    assert "known: sqlite, libsql, postgresql" in done.stderr
 
 
 def test_a_marker_limits_a_test(project: Path) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from lockstep.contrib.pytest.databases import MakeDatabase
 from lockstep.engine import Database, Unit, classify
+from lockstep.engine.hrana import errors as hrana
 from lockstep.errors import Duplicate, InvalidStatement
 
 from .write_cases import ADD, Held, queued, rows, with_parts
@@ -69,7 +70,7 @@ def test_the_error_of_what_was_sent_is_its_caller_s(parts: Database) -> None:
 def test_an_error_of_what_was_sent_may_be_handled(parts: Database) -> None:
     def write(unit: Unit) -> str:
         unit.execute("SAVEPOINT mine")
-        with pytest.raises((sqlite3.Error, psycopg.Error)) as caught:
+        with pytest.raises((sqlite3.Error, psycopg.Error, hrana.Error)) as caught:
             unit.send(ADD, {"id": 1, "n": 0})
             unit.execute("SELECT 1")
         assert isinstance(classify(caught.value), Duplicate)

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -20,9 +21,37 @@ from fixit.project import prepare
 from lockstep import Database
 from lockstep.clock import ManualClock
 from lockstep.contrib.pytest.databases import MakeDatabase, PostgresServer
-from lockstep.engine.scratch import postgresql_database, scratch_database
+from lockstep.engine.embedded_libsql import EmbeddedLibsql
+from lockstep.engine.scratch import (
+    libsql_database,
+    postgresql_database,
+    scratch_database,
+    shared_libsql_server,
+)
 
 START = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Run on libSQL only when asked (--lockstep-engines=libsql): it takes minutes.
+
+    The library's own suite runs there always.
+    """
+    if config.getoption("--lockstep-engines") is not None:
+        return
+    here = Path(__file__).parent
+    left_out = [item for item in items if _is_libsql(item, here)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not _is_libsql(item, here)]
+
+
+def _is_libsql(item: pytest.Item, folder: Path) -> bool:
+    call = getattr(item, "callspec", None)
+    engine = call.params.get("lockstep_engine") if call else None
+    return engine == "libsql" and item.path.is_relative_to(folder)
 
 
 class Prepared:
@@ -61,6 +90,13 @@ def prepared_sqlite() -> Iterator[Prepared]:
 
 
 @pytest.fixture(scope="session")
+def prepared_libsql(libsql_server: EmbeddedLibsql) -> Iterator[Prepared]:
+    prepared = Prepared(lambda: libsql_database(libsql_server))
+    yield prepared
+    prepared.drop()
+
+
+@pytest.fixture(scope="session")
 def prepared_postgresql(postgres_server: PostgresServer) -> Iterator[Prepared]:
     prepared = Prepared(lambda: postgresql_database(postgres_server.url))
     yield prepared
@@ -77,6 +113,12 @@ def _copy(prepared: Database, empty: Database) -> None:
     empty.close()
     if prepared.url.path is not None and empty.url.path is not None:
         shutil.copyfile(prepared.url.path, empty.url.path)
+        return
+    if empty.engine_name == "libsql":
+        server = shared_libsql_server()
+        names = [server.name_in(db.url.http_url) for db in (prepared, empty)]
+        server.drop(names[1])
+        server.fork(*names)
         return
     source, target = (db.url.sqlalchemy_url() for db in (prepared, empty))
     server = sa.create_engine(

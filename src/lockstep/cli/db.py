@@ -79,7 +79,7 @@ def info(run: Run) -> None:
 def _address(run: Run, database: Database) -> dict[str, Any]:
     url, pool = database.url, run.settings.pool
     return {
-        "engine": database.dialect_name,
+        "engine": database.engine_name,
         "version": None,
         "url": str(url),
         "url_source": run.settings.provenance["url"],
@@ -132,7 +132,9 @@ def _migrations(run: Run, database: Database, *, exists: bool) -> dict[str, Any]
 
 
 def _draw(page: Page, facts: dict[str, Any]) -> None:
-    name = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[facts["engine"]]
+    name = {"sqlite": "SQLite", "libsql": "libSQL", "postgresql": "PostgreSQL"}[
+        facts["engine"]
+    ]
     pool = facts["pool"]
     rows = [
         ("Database", f"{name} {facts['version'] or ''}".strip()),

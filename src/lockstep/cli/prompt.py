@@ -106,12 +106,16 @@ def run_prompt(run: Run, database: Database) -> None:
     pooled = database.engine.raw_connection()
     try:
         driver: Any = pooled.driver_connection
-        if database.dialect_name == "postgresql":
-            driver.autocommit = True
-            reader = StatementReader(is_complete_postgresql)
-        else:
+        if database.engine_name == "sqlite":
             driver.isolation_level = None
-            reader = StatementReader(sqlite3.complete_statement)
+        else:
+            driver.autocommit = True
+        is_complete = (
+            is_complete_postgresql
+            if database.dialect_name == "postgresql"
+            else sqlite3.complete_statement
+        )
+        reader = StatementReader(is_complete)
         for statement in _statements(reader, interactive, run.output.stdout):
             _try(run, page, database, driver, statement, interactive)
     finally:

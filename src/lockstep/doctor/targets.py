@@ -99,6 +99,11 @@ def database_of(settings: Settings | None) -> Target | None:
 def _of_url(url: DatabaseUrl) -> Target:
     if url.dialect_name == "postgresql":
         return Target("postgresql", url=url)
+    if url.engine_name == "libsql":
+        raise ConfigError(
+            "a libSQL server cannot be examined yet",
+            hint="examine a copy of its file: name a SQLite file",
+        )
     if url.path is None:
         raise ConfigError(
             "a database in memory cannot be looked at from outside",

@@ -16,7 +16,8 @@ class Capabilities:
     """The facts about one database. Booleans read as "it can".
 
     Attributes:
-        dialect_name: ``sqlite`` or ``postgresql``.
+        engine_name: ``sqlite``, ``libsql`` or ``postgresql``.
+        dialect_name: Of its SQL: ``sqlite`` (also of libSQL) or ``postgresql``.
         version: Of the library or the server, as numbers.
         bind_parameters_max: Parameters one statement may carry.
         identifier_bytes_max: Longer names are cut by the server.
@@ -32,6 +33,7 @@ class Capabilities:
         logical_replication: Committed changes can be streamed.
     """
 
+    engine_name: str
     dialect_name: str
     version: tuple[int, ...]
     bind_parameters_max: int
@@ -64,7 +66,7 @@ class Capabilities:
             return
         version = ".".join(map(str, self.version))
         raise UnsupportedCapability(
-            f"{self.dialect_name} {version} lacks the capability '{name}'"
+            f"{self.engine_name} {version} lacks the capability '{name}'"
             + ("" if self.session_state else " behind this pooler"),
             detail={"capability": name, "dialect": self.dialect_name},
         )

@@ -16,6 +16,8 @@ from typing import Any
 import sqlalchemy.exc as sa_exc
 from sqlalchemy.orm import exc as orm_exc
 
+from lockstep.engine.hrana.errors import Error as HranaError
+from lockstep.engine.libsql_errors import classify_libsql
 from lockstep.engine.sqlite_errors import classify_sqlite
 from lockstep.errors import (
     ConnectionLost,
@@ -60,6 +62,8 @@ def _ended_without_code(exc: sa_exc.DBAPIError) -> bool:
 def _from_driver(error: BaseException) -> LockstepError | None:
     if isinstance(error, sqlite3.Error):
         return classify_sqlite(error)
+    if isinstance(error, HranaError):
+        return classify_libsql(error)
     # Its errors cannot exist unless psycopg was imported; importing it here
     # would make every SQLite user pay for it.
     psycopg: Any = sys.modules.get("psycopg")

@@ -47,7 +47,7 @@ from lockstep.engine.sqlite import SqliteBackend
 from lockstep.engine.sqlite_files import forget_connections
 from lockstep.engine.unit import Unit
 from lockstep.engine.units import Units, WriteStatistics
-from lockstep.engine.urls import DatabaseUrl, DialectName
+from lockstep.engine.urls import DatabaseUrl, DialectName, EngineName
 from lockstep.engine.write_turns import forget_turns
 from lockstep.errors import ConfigError
 
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
     from lockstep.config import Settings
+    from lockstep.engine.libsql import LibsqlBackend
 
 
 R = TypeVar("R")
@@ -66,7 +67,8 @@ class DatabaseInfo:
 
     Attributes:
         url: Masked.
-        dialect_name: ``sqlite`` or ``postgresql``.
+        engine_name: ``sqlite``, ``libsql`` or ``postgresql``.
+        dialect_name: Of its SQL: ``sqlite`` (also of libSQL) or ``postgresql``.
         version: Of the SQLite library or the server.
         size_bytes: Of the file, or of the server's database.
         facts: What only this dialect has (journal mode, time zone, …).
@@ -74,6 +76,7 @@ class DatabaseInfo:
     """
 
     url: str
+    engine_name: str
     dialect_name: str
     version: str
     size_bytes: int
@@ -86,7 +89,7 @@ class DatabaseInfo:
 
 
 class Database:
-    """A database, by URL: a SQLite file, SQLite in memory, or PostgreSQL.
+    """A database, by URL: a SQLite file or memory, a libSQL server, PostgreSQL.
 
     Args:
         url: Any of the forms that :meth:`DatabaseUrl.parse` reads; None takes
@@ -149,8 +152,13 @@ class Database:
         return DatabaseUrl.parse(settings.url, base=base)
 
     @property
+    def engine_name(self) -> EngineName:
+        """``sqlite`` (a file, or memory), ``libsql`` (a server) or ``postgresql``."""
+        return self.url.engine_name
+
+    @property
     def dialect_name(self) -> DialectName:
-        """``sqlite`` or ``postgresql``."""
+        """Which SQL it speaks: ``sqlite`` (also libSQL) or ``postgresql``."""
         return self.url.dialect_name
 
     @property
@@ -159,9 +167,14 @@ class Database:
         return self._clock
 
     @cached_property
-    def _backend(self) -> SqliteBackend | PostgresqlBackend:
-        if self.dialect_name == "sqlite":
+    def _backend(self) -> SqliteBackend | LibsqlBackend | PostgresqlBackend:
+        if self.engine_name == "sqlite":
             return SqliteBackend(self.url, self.settings)
+        if self.engine_name == "libsql":
+            # Only who uses it pays for it.
+            from lockstep.engine.libsql import LibsqlBackend
+
+            return LibsqlBackend(self.url, self.settings)
         return PostgresqlBackend(self.url, self.settings)
 
     @property
@@ -236,6 +249,7 @@ class Database:
         """Open a session that sees one snapshot and cannot write.
 
         SQLite: a deferred transaction with an authorizer that denies writing.
+        libSQL: a deferred transaction in which the driver sends only what reads.
         PostgreSQL: ``REPEATABLE READ READ ONLY``.
 
         Raises:
@@ -364,6 +378,7 @@ class Database:
             facts = self._backend.facts(connection)
         return DatabaseInfo(
             url=str(self.url),
+            engine_name=self.engine_name,
             dialect_name=self.dialect_name,
             version=facts.pop("version"),
             size_bytes=facts.pop("size_bytes"),

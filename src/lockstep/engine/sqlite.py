@@ -26,6 +26,7 @@ from sqlalchemy import event
 
 from lockstep.engine.capabilities import Capabilities
 from lockstep.engine.fence import Fence, SavepointFence
+from lockstep.engine.reading_pragmas import only_reads
 from lockstep.engine.sqlite_errors import primary_code
 from lockstep.engine.sqlite_files import (
     check_filesystem,
@@ -61,7 +62,7 @@ _COUNTED = "lockstep.counted"
 _RETRY_S = 0.005
 _WAIT_COUNTS_FROM_S = 0.05
 
-_ROLLING_BACK = {
+ROLLING_BACK = {
     *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM),
     *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_CORRUPT),
     sqlite3.SQLITE_CONSTRAINT,  # RAISE(ROLLBACK), INSERT OR ROLLBACK
@@ -71,14 +72,6 @@ _READ_ACTIONS = {
     *(sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION),
     *(sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT),
 }
-# Pragmas that take an argument and still only read.
-_READ_PRAGMAS = {
-    *("table_info", "table_xinfo", "table_list", "index_list", "index_info"),
-    *("index_xinfo", "foreign_key_list", "foreign_key_check", "integrity_check"),
-    *("quick_check", "function_list", "collation_list", "pragma_list"),
-}
-# Pragmas that do something although they take no argument.
-_ACTING_PRAGMAS = {"wal_checkpoint", "incremental_vacuum", "optimize", "shrink_memory"}
 
 
 class SqliteBackend:
@@ -128,6 +121,7 @@ class SqliteBackend:
     def capabilities(self, connection: sa.Connection) -> Capabilities:
         """Return what this SQLite library can do; the limit is the connection's."""
         return Capabilities(
+            engine_name="sqlite",
             dialect_name="sqlite",
             version=sqlite3.sqlite_version_info,
             bind_parameters_max=on_driver(
@@ -181,7 +175,7 @@ class SqliteBackend:
         See https://www.sqlite.org/lang_transaction.html, section 2.3.
         """
         code = primary_code(error)
-        return code is not None and code in _ROLLING_BACK
+        return code is not None and code in ROLLING_BACK
 
     def _connect(
         self, dialect: Any, record: Any, cargs: list[Any], cparams: dict[str, Any]
@@ -395,10 +389,10 @@ def _authorize_reading(
 ) -> int:
     if action in _READ_ACTIONS:
         return sqlite3.SQLITE_OK
-    if action == sqlite3.SQLITE_PRAGMA:
-        name = (first or "").lower()
-        if name in _READ_PRAGMAS or (second is None and name not in _ACTING_PRAGMAS):
-            return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_PRAGMA and only_reads(
+        first or "", has_argument=second is not None
+    ):
+        return sqlite3.SQLITE_OK
     return sqlite3.SQLITE_DENY
 
 

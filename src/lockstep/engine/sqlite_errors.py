@@ -101,22 +101,31 @@ def classify_sqlite(error: sqlite3.Error) -> LockstepError:
     code: int | None = getattr(error, "sqlite_errorcode", None)
     if code is None:
         return _without_code(error)
+    name: str = getattr(error, "sqlite_errorname", "")
+    return classify_sqlite_code(code, name, str(error))
+
+
+def classify_sqlite_code(code: int, name: str, message: str) -> LockstepError:
+    """Return the error of our tree for SQLite's (extended) result code.
+
+    ``message`` is SQLite's own; names are taken from it, the class never is.
+    """
     kind, sentence = EXTENDED.get(code) or PRIMARY.get(
         code & 0xFF, (EngineError, "SQLite reports an error")
     )
     detail: dict[str, Any] = {
         "sqlite_code": code,
-        "sqlite_name": getattr(error, "sqlite_errorname", ""),
+        "sqlite_name": name,
     }
     if code & 0xFF == sqlite3.SQLITE_CONSTRAINT:
-        detail |= _names(code, str(error))
+        detail |= _names(code, message)
         named = detail.get("constraint") or ", ".join(detail.get("columns", ()))
         if code in _TOLD_IN_WORDS:
-            sentence = f"{sentence}: {error}"
+            sentence = f"{sentence}: {message}"
         elif named:
             sentence = f"{sentence}: {named}"
     elif kind in (InvalidStatement, InvalidValue, EngineError):
-        sentence = f"{sentence}: {error}"
+        sentence = f"{sentence}: {message}"
     return kind(sentence, hint=_HINTS.get(code & 0xFF), detail=detail)
 
 

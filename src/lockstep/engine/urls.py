@@ -2,7 +2,8 @@
 
 Owns every spelling of "which database": SQLAlchemy URLs with or without a
 driver, SQLite ``file:`` URIs and bare paths, the ``postgres://`` URLs that
-Supabase, Neon and Heroku hand out. It opens nothing and asks no server.
+Supabase, Neon and Heroku hand out, the ``libsql://`` and ``http://`` URLs of libSQL
+servers. It opens nothing and asks no server.
 
     text ──parse──► DatabaseUrl ──► sqlalchemy_url()   engines are made from it
                                 ├─► path, sqlite_uri   what sqlite3 opens
@@ -27,9 +28,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from lockstep.errors import ConfigError, UnsupportedCapability
+from lockstep.errors import ConfigError
 from lockstep.redaction import SECRET_PARAMETERS, redact
 
+EngineName = Literal["sqlite", "libsql", "postgresql"]
 DialectName = Literal["sqlite", "postgresql"]
 
 POOLER_PORT = 6543
@@ -37,10 +39,16 @@ POOLER_PORT = 6543
 
 _POSTGRESQL = re.compile(r"^(?:postgres|postgresql)(?:\+\w+)?$")
 _SQLITE = re.compile(r"^sqlite(?:\+(?:pysqlite|aiosqlite))?$")
-_LIBSQL = re.compile(r"^(?:sqlite\+)?(?:libsql|turso|aiolibsql)$")
+_LIBSQL = re.compile(
+    r"^(?:sqlite\+)?(?:libsql|turso|aiolibsql)(?:\+(?:https?|wss?))?$|^(?:https?|wss?)$"
+)
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):(//)?")
 _FILE_SUFFIXES = (".db", ".db3", ".sqlite", ".sqlite3", ".s3db", ".sl3")
 _SQLITE_PARAMETERS = {"mode", "immutable", "vfs", "cache", "uri"}
+TOKEN_PARAMETER = "authToken"  # noqa: S105 - a parameter's name
+# What libSQL's own clients understand; those of embedded replicas are refused.
+_LIBSQL_PARAMETERS = {"tls", "secure", "authtoken", "auth_token"}
+_REPLICA_PARAMETERS = {"sync_url", "syncurl", "sync_interval", "offline"}
 _SQLITE_MODES = {"ro", "rw", "rwc", "memory"}
 # libpq words that name a part of the URL itself; given as parameters (a unix
 # socket's ``?host=``, Heroku's ``?user=``) they mean the same.
@@ -62,14 +70,14 @@ class DatabaseUrl:
     """One database, named in one way. ``str()`` and ``repr()`` are masked.
 
     Attributes:
-        dialect_name: ``sqlite`` or ``postgresql``.
-        path: The SQLite file, absolute; None in memory and on PostgreSQL.
+        engine_name: ``sqlite``, ``libsql`` (a server) or ``postgresql``.
+        path: The SQLite file, absolute; None in memory and on servers.
         in_memory: A SQLite database that lives as long as its ``Database``.
         read_only: The URL says ``mode=ro`` or ``immutable=1``.
         pooler_likely: The URL looks like a transaction pooler's.
     """
 
-    dialect_name: DialectName
+    engine_name: EngineName
     path: Path | None = None
     in_memory: bool = False
     read_only: bool = False
@@ -86,7 +94,6 @@ class DatabaseUrl:
         Raises:
             ConfigError: The URL names no database this library knows, or has a
                 part that means nothing to it.
-            UnsupportedCapability: The URL names a libSQL server.
         """
         if isinstance(url, sa.URL):
             url = url.render_as_string(hide_password=False)
@@ -103,16 +110,11 @@ class DatabaseUrl:
             return _sqlite_url(text[scheme.end() :], bool(scheme[2]), base)
         if _POSTGRESQL.match(name):
             return _postgresql_url(text)
-        if _LIBSQL.match(name) or ".turso." in text:
-            raise UnsupportedCapability(
-                f"'{name}://' names a libSQL server; its driver is not part of this "
-                "version",
-                hint="a local libSQL file is a SQLite file: sqlite:///path.db",
-                detail={"scheme": name},
-            )
+        if _LIBSQL.match(name):
+            return _libsql_url(text, name, base)
         raise ConfigError(
             f"'{name}:' is no database this library knows",
-            hint="sqlite:///file.db or postgresql://user@host/database",
+            hint="sqlite:///file.db, libsql://host or postgresql://user@host/database",
             detail={"scheme": name},
         )
 
@@ -121,8 +123,11 @@ class DatabaseUrl:
 
         SQLite: the query says how the file is opened (``uri=true``).
         """
-        if self.dialect_name == "postgresql":
+        if self.engine_name == "postgresql":
             return self._url.set(drivername="postgresql+psycopg")
+        if self.engine_name == "libsql":
+            driver = "sqlite+aiohrana" if async_ else "sqlite+hrana"
+            return self._url.set(drivername=driver, query={})
         driver = "sqlite+aiosqlite" if async_ else "sqlite+pysqlite"
         return sa.URL.create(
             driver,
@@ -132,14 +137,33 @@ class DatabaseUrl:
 
     def unmasked(self) -> str:
         """Return the URL as text, **with its password**; ``parse`` reads it."""
-        if self.dialect_name == "sqlite":
+        if self.engine_name == "sqlite":
             return str(self)
         return self._url.render_as_string(hide_password=False)
 
     @property
+    def dialect_name(self) -> DialectName:
+        """Which SQL is spoken: ``sqlite`` (also by libSQL) or ``postgresql``."""
+        return "postgresql" if self.engine_name == "postgresql" else "sqlite"
+
+    @property
+    def http_url(self) -> str:
+        """Where a libSQL server is reached; without the token."""
+        assert self.engine_name == "libsql", "only a libSQL server has an HTTP address"
+        scheme = "http" if self._url.query.get("tls") == "0" else "https"
+        address = self._url.set(drivername=scheme, query={})
+        return address.render_as_string(hide_password=False)
+
+    @property
+    def auth_token(self) -> str | None:
+        """The token that the URL of a libSQL server carries."""
+        token = self._url.query.get(TOKEN_PARAMETER)
+        return token if isinstance(token, str) else None
+
+    @property
     def sqlite_uri(self) -> str:
         """The ``file:`` URI that sqlite3 opens; absolute and percent-encoded."""
-        assert self.dialect_name == "sqlite", "only a SQLite database has a file URI"
+        assert self.engine_name == "sqlite", "only a SQLite database has a file URI"
         path = self.path
         name = self._url.database if path is None else quote(os.fspath(path))
         query = "&".join(f"{k}={quote(v)}" for k, v in self._sqlite_query)
@@ -262,6 +286,64 @@ def _memory() -> DatabaseUrl:
         _url=sa.URL.create("sqlite", database=name),
         _sqlite_query=(("vfs", "memdb"),),
     )
+
+
+def _libsql_url(text: str, scheme: str, base: Path | None) -> DatabaseUrl:
+    """``libsql://host``, ``http://host:8080``, ``libsql:///file.db`` (a SQLite file).
+
+    Everything is made into ``libsql://host:port/path?tls=0&authToken=…``.
+    """
+    rest = text[len(scheme) + 1 :]
+    if not rest.startswith("//") or rest.startswith("///"):
+        # What such a file is, and how other clients' URLs spell one.
+        return _sqlite_url(rest.removeprefix("//"), rest.startswith("//"), base)
+    try:
+        url = make_url(f"libsql:{rest}")
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None or not url.host:
+        # The parser's own message quotes the URL, so it is not chained.
+        raise ConfigError(
+            "the libSQL URL cannot be read",
+            hint="libsql://host, or http://127.0.0.1:8080 for a server without TLS",
+        )
+    if url.username or url.password:
+        raise ConfigError(
+            "a libSQL server takes a token, not a user and a password",
+            hint="libsql://host?authToken=…, or LOCKSTEP_LIBSQL__AUTH_TOKEN",
+        )
+    given = {name.lower(): value for name, value in url.query.items()}
+    _refuse_libsql_parameters(given)
+    clear = scheme.endswith(("http", "ws"))
+    if "tls" in given or "secure" in given:
+        clear = given.get("tls", given.get("secure")) in ("0", "false")
+    query: dict[str, Any] = {"tls": "0"} if clear else {}
+    token = given.get("authtoken", given.get("auth_token"))
+    if token:
+        query[TOKEN_PARAMETER] = token
+    path = (url.database or "").strip("/") or None
+    kept = sa.URL.create("libsql", None, None, url.host, url.port, path, query)
+    return DatabaseUrl("libsql", _url=kept)
+
+
+def _refuse_libsql_parameters(given: dict[str, Any]) -> None:
+    replica = sorted(_REPLICA_PARAMETERS & set(given))
+    if replica:
+        raise ConfigError(
+            f"'{replica[0]}' asks for an embedded replica, which this library does "
+            "not open",
+            hint="leave it out to speak to the server itself",
+        )
+    unknown = sorted(set(given) - _LIBSQL_PARAMETERS)
+    if unknown:
+        raise ConfigError(
+            f"the libSQL URL has an unknown parameter '{unknown[0]}'",
+            hint="known: authToken, tls=0|1; everything else is a setting "
+            "(LOCKSTEP_LIBSQL__…)",
+        )
+    for name in ("tls", "secure"):
+        if given.get(name, "1") not in ("0", "1", "true", "false"):
+            raise ConfigError(f"{name}={given[name]} is neither 0 nor 1")
 
 
 def _postgresql_url(text: str) -> DatabaseUrl:

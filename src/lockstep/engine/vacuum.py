@@ -23,7 +23,7 @@ import sqlalchemy.exc as sa_exc
 
 from lockstep.engine.backup.files import check_free_space
 from lockstep.engine.sessions import raise_classified
-from lockstep.errors import ConfigError
+from lockstep.errors import ConfigError, UnsupportedCapability
 
 if TYPE_CHECKING:
     from lockstep.engine.database import Database
@@ -70,6 +70,11 @@ def vacuum(database: Database, *, auto_vacuum: AutoVacuum | None = None) -> Vacu
         Busy: A writer did not end within the timeout.
         ConfigError: ``auto_vacuum`` on PostgreSQL, or on a database in memory.
     """
+    if database.engine_name == "libsql":
+        raise UnsupportedCapability(
+            "a libSQL server does not let its clients vacuum",
+            hint="it does so by itself when half of a large file is unused",
+        )
     is_file = database.url.path is not None
     if auto_vacuum is not None and not is_file:
         raise ConfigError("auto_vacuum is a property of SQLite files")

@@ -155,6 +155,18 @@ def turns_of(path: str) -> WriteTurns:
         return found
 
 
+def turns_of_server(url: str) -> WriteTurns:
+    """Return the queue of the server at ``url``: one per process, whoever asks.
+
+    Other processes are queued by the server itself.
+    """
+    with _files_lock:
+        found = _files.get(url)
+        if found is None:
+            found = _files[url] = WriteTurns()
+        return found
+
+
 def forget_turns() -> None:
     """Start anew in a forked child: its parent's threads do not exist there."""
     _files.clear()

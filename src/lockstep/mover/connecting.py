@@ -18,6 +18,7 @@ def open_move_source(
     url: DatabaseUrl, target_dialect: str, *, clean: bool = False
 ) -> MoveSource:
     """Open a database to read it, in one snapshot."""
+    _refuse_libsql(url)
     if url.dialect_name == "sqlite":
         if url.path is None:
             raise ConfigError("a database in memory cannot be moved: name a file")
@@ -41,6 +42,7 @@ def open_move_source(
 
 def open_move_target(url: DatabaseUrl) -> MoveTarget:
     """Open a database to fill it."""
+    _refuse_libsql(url)
     if url.dialect_name == "postgresql":
         from lockstep.mover.postgresql.session import connect
         from lockstep.mover.postgresql.target import PostgresqlTarget
@@ -51,3 +53,11 @@ def open_move_target(url: DatabaseUrl) -> MoveTarget:
     from lockstep.mover.sqlite.target import SqliteTarget
 
     return SqliteTarget(url.path)
+
+
+def _refuse_libsql(url: DatabaseUrl) -> None:
+    if url.engine_name == "libsql":
+        raise UnsupportedCapability(
+            "a libSQL server's database cannot be moved yet",
+            hint="a local libSQL file is a SQLite file, and moves as one",
+        )

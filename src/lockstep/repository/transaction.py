@@ -53,8 +53,9 @@ def bind_parameters_max(session: Session) -> int:
     if dialect_name(session) == "postgresql":
         return 65_535
     raw: Any = session.connection().connection.driver_connection
-    if isinstance(raw, sqlite3.Connection):
-        return raw.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+    if hasattr(raw, "getlimit"):  # sqlite3's, and that to a libSQL server
+        limit: int = raw.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+        return limit
     return BIND_PARAMETERS_SAFE
 
 

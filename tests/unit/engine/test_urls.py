@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lockstep.engine import DatabaseUrl
-from lockstep.errors import ConfigError, LockstepError, UnsupportedCapability
+from lockstep.errors import ConfigError, LockstepError
 
 BASE = Path("/data/app")
 
@@ -93,7 +93,7 @@ def test_the_uri_that_sqlite_opens_names_the_same_file(name: str) -> None:
     "text",
     [
         *("", "   ", "sqlite:local.db", "sqlite://local.db", "sqlite://host/x.db"),
-        *("mysql://h/db", "http://h", "localhost/db", "postgres", "data/"),
+        *("mysql://h/db", "ftp://h", "localhost/db", "postgres", "data/"),
         *("sqlite:///a.db?unknown=1", "file:a.db?mode=rx", "file://host/a.db"),
         *("file:a.db?cache=shared", "a\0.db", "postgresql://u:p@ss@h/db"),
         *("postgresql://h:port/db", "postgresql://h/db?schema=other", "jdbc:x"),
@@ -106,14 +106,50 @@ def test_what_names_no_database_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "address"),
     [
-        *("libsql://x.turso.io?authToken=hush", "sqlite+libsql://x?authToken=hush"),
-        *("https://x.turso.io?authToken=hush", "turso://x"),
+        ("libsql://x.turso.io?authToken=hush", "https://x.turso.io"),
+        ("libsql://x.turso.io:8443/a/b?authToken=hush", "https://x.turso.io:8443/a/b"),
+        ("sqlite+libsql://x?authToken=hush&secure=true", "https://x"),
+        ("libsql://127.0.0.1:8080?tls=0&auth_token=hush", "http://127.0.0.1:8080"),
+        ("http://localhost:8080?authToken=hush", "http://localhost:8080"),
+        ("https://x.turso.io/?authToken=hush", "https://x.turso.io"),
+        ("libsql+http://h:1?authToken=hush", "http://h:1"),
+        ("wss://h?authToken=hush", "https://h"),
+        ("ws://h:2?authToken=hush", "http://h:2"),
+        ("turso://x?authToken=hush", "https://x"),
     ],
 )
-def test_a_libsql_server_is_named_and_refused(text: str) -> None:
-    with pytest.raises(UnsupportedCapability) as caught:
+def test_a_libsql_server_is_reached_by_http(text: str, address: str) -> None:
+    url = parse(text)
+    assert (url.engine_name, url.dialect_name) == ("libsql", "sqlite")
+    assert url.http_url == address
+    assert url.auth_token == "hush"
+    assert "hush" not in f"{url} {url!r} {url.http_url} {url.sqlalchemy_url()!r}"
+    assert "hush" not in url.sqlalchemy_url().render_as_string(hide_password=False)
+    assert url.secrets == {"hush"}
+    again = parse(url.unmasked())
+    assert (again.http_url, again.auth_token) == (address, "hush")
+
+
+def test_a_libsql_file_is_a_sqlite_file(tmp_path: Path) -> None:
+    for text in ("libsql:///a.db", "sqlite+libsql:///a.db"):
+        url = DatabaseUrl.parse(text, base=tmp_path)
+        assert (url.engine_name, url.path) == ("sqlite", tmp_path / "a.db")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("libsql://x?syncUrl=file:a.db", "embedded replica"),
+        ("libsql://anna:hush@x", "token"),
+        ("libsql://x?tls=maybe", "tls"),
+        ("libsql://x?colour=red", "colour"),
+        ("libsql://x:hush:port", "cannot be read"),
+    ],
+)
+def test_what_a_libsql_server_cannot_do_is_refused(text: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as caught:
         parse(text)
     assert "hush" not in str(caught.value)
 

@@ -18,11 +18,11 @@ async def health(request: Request) -> JSONResponse:
     try:
         latency_s = await run_in_threadpool(db.ping)
     except LockstepError as error:
-        body = {"status": "unavailable", "database": db.dialect_name, "why": error.code}
+        body = {"status": "unavailable", "database": db.engine_name, "why": error.code}
         return JSONResponse(body, status_code=503, headers=headers)
     body = {
         "status": "ok",
-        "database": db.dialect_name,
+        "database": db.engine_name,
         "latency_ms": round(latency_s * 1000, 3),
     }
     return JSONResponse(body, headers=headers)

@@ -153,5 +153,5 @@ def test_exports_are_files_that_no_spreadsheet_runs(browser) -> None:
 def test_health_tells_the_latency_and_no_secret(browser, db) -> None:
     answer = browser().get("/health").json()
     assert answer["status"] == "ok"
-    assert answer["database"] == db.dialect_name
+    assert answer["database"] == db.engine_name
     assert answer["latency_ms"] >= 0

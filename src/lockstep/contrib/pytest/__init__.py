@@ -18,6 +18,7 @@ import pytest
 from lockstep.contrib.pytest.databases import (
     db,
     db_url,
+    libsql_server,
     lockstep_engine,
     make_database,
     manual_clock,
@@ -30,6 +31,7 @@ __all__ = [
     "db_url",
     "full_disk",
     "kill_after",
+    "libsql_server",
     "lock_holder",
     "lockstep_engine",
     "make_database",
@@ -40,7 +42,9 @@ __all__ = [
     "pytest_generate_tests",
 ]
 
-ENGINES = ("sqlite", "postgresql")
+ENGINES = ("sqlite", "libsql", "postgresql")
+DEFAULT_ENGINES = ("sqlite", "postgresql")
+"""Of a user's tests; ``lockstep_engines`` in the ini file says otherwise."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,7 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "lockstep_engines",
         "engines that tests with a `db` run on, separated by commas",
-        default=",".join(ENGINES),
+        default=",".join(DEFAULT_ENGINES),
     )
 
 

@@ -18,12 +18,13 @@ import pytest
 if TYPE_CHECKING:
     from lockstep.clock import ManualClock
     from lockstep.engine import Database
+    from lockstep.engine.embedded_libsql import EmbeddedLibsql
 
 
 class MakeDatabase(Protocol):
     """What the fixture ``make_database`` is."""
 
-    def __call__(self, dialect_name: str, **settings: Any) -> Database:
+    def __call__(self, engine_name: str, **settings: Any) -> Database:
         """Return a new empty database; ``settings`` as ``load_settings`` takes."""
         ...
 
@@ -74,9 +75,35 @@ def postgres_server() -> Iterator[PostgresServer]:
         stop_shared_server()
 
 
+@pytest.fixture(scope="session")
+def libsql_server() -> Iterator[EmbeddedLibsql]:
+    """A libsql-server, started for these tests; one for the whole run.
+
+    A server that cannot be started is an error, never a skip.
+    """
+    from lockstep.engine.scratch import (
+        shared_libsql_server,
+        stop_shared_libsql_server,
+    )
+    from lockstep.errors import LockstepError
+
+    try:
+        server = shared_libsql_server()
+    except LockstepError as error:
+        pytest.fail(
+            f"libsql-server cannot be started, so its tests cannot run.\n{error}\n"
+            "Or choose other engines: --lockstep-engines=sqlite,postgresql.",
+            pytrace=False,
+        )
+    try:
+        yield server
+    finally:
+        stop_shared_libsql_server()
+
+
 @pytest.fixture
 def lockstep_engine(request: pytest.FixtureRequest) -> str:
-    """The engine this test runs on: ``sqlite`` or ``postgresql``."""
+    """The engine this test runs on: ``sqlite``, ``libsql`` or ``postgresql``."""
     name: str = request.param
     return name
 
@@ -89,16 +116,19 @@ def make_database(
     with ExitStack() as stack:
         made = 0
 
-        def make(dialect_name: str, **settings: Any) -> Database:
+        def make(engine_name: str, **settings: Any) -> Database:
             from lockstep.config import load_settings
             from lockstep.engine import Database
-            from lockstep.engine.scratch import postgresql_database
+            from lockstep.engine.scratch import libsql_database, postgresql_database
             from lockstep.errors import LockstepError
 
             nonlocal made
             made += 1
-            if dialect_name == "sqlite":
+            if engine_name == "sqlite":
                 url = f"sqlite:///{tmp_path / f'test-{made}.db'}"
+            elif engine_name == "libsql":
+                libsql: EmbeddedLibsql = request.getfixturevalue("libsql_server")
+                url = stack.enter_context(libsql_database(libsql))
             else:
                 server: PostgresServer = request.getfixturevalue("postgres_server")
                 try:

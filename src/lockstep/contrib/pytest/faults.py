@@ -130,6 +130,17 @@ c.execute("ROLLBACK")
 c.close()
 """
 
+_HOLD_LIBSQL = """
+import sys
+from lockstep.engine.hrana import dbapi
+c = dbapi.connect(sys.argv[1], auth_token=sys.argv[2] or None, autocommit=True)
+c.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+c.rollback()
+c.close()
+"""
+
 _HOLD_POSTGRESQL = """
 import psycopg, sys
 with psycopg.connect(sys.argv[1]) as c:
@@ -147,8 +158,11 @@ def lock_holder() -> LockHolder:
 
     @contextmanager
     def hold(db: Database, *, table: str | None = None) -> Generator[None]:
-        if db.dialect_name == "sqlite":
+        if db.engine_name == "sqlite":
             program, args = _HOLD_SQLITE, [db.url.sqlite_uri]
+        elif db.engine_name == "libsql":
+            # The server takes the lock away after five seconds, if others want it.
+            program, args = _HOLD_LIBSQL, [db.url.http_url, db.url.auth_token or ""]
         else:
             if table is None:
                 raise ValueError("PostgreSQL locks tables: name one")
@@ -180,7 +194,7 @@ def full_disk() -> FullDisk:
     def fill(db: Database, *, pages_free: int = 0) -> None:
         from sqlalchemy import event
 
-        if db.dialect_name != "sqlite":
+        if db.engine_name != "sqlite":
             raise ValueError("only a SQLite file can be kept from growing")
         with db.engine.connect() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()

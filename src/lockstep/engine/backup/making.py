@@ -29,7 +29,12 @@ from lockstep.engine.backup.files import (
 )
 from lockstep.engine.backup.manifest import Manifest, manifest_path
 from lockstep.engine.sessions import raise_classified
-from lockstep.errors import ConfigError, LockstepError, StorageFailed
+from lockstep.errors import (
+    ConfigError,
+    LockstepError,
+    StorageFailed,
+    UnsupportedCapability,
+)
 
 if TYPE_CHECKING:
     from lockstep.engine.database import Database
@@ -93,6 +98,7 @@ def back_up(
         BackupFailed: The target exists, or the copy is not equal to the source.
         StorageFailed: There is no room; nothing is left behind.
     """
+    refuse_libsql(database)
     into_folder = _is_folder(target)
     if keep is not None and not into_folder:
         raise ConfigError(
@@ -123,6 +129,15 @@ def back_up(
         raise StorageFailed(f"{path}: {error.strerror or error}") from error
     removed = [] if keep is None else rotate(path, manifest.source, keep)
     return BackedUp(path, manifest, tuple(removed))
+
+
+def refuse_libsql(database: Database) -> None:
+    """Refuse what has neither a file here nor a program that dumps it."""
+    if database.engine_name == "libsql":
+        raise UnsupportedCapability(
+            "a libSQL server's database cannot be backed up or restored from here",
+            hint="back up the server's own folder, or use its replication",
+        )
 
 
 def _is_folder(target: Path | str) -> bool:

@@ -37,6 +37,7 @@ from lockstep.engine.backup.files import (
     sha256_of,
     stamp,
 )
+from lockstep.engine.backup.making import refuse_libsql
 from lockstep.engine.backup.manifest import Manifest, read_manifest
 from lockstep.engine.backup.verifying import dumped_by, existing
 from lockstep.engine.sessions import raise_classified
@@ -111,6 +112,7 @@ def plan_restore(backup: Path | str, database: Database) -> RestorePlan:
     path = existing(backup)
     manifest = read_manifest(path)
     url = database.url
+    refuse_libsql(database)
     if manifest.engine != url.dialect_name:
         raise ConfigError(
             f"{path.name} is a backup of {manifest.engine}, and the target is "

@@ -45,6 +45,15 @@ class Catalog:
         """Return the first column of the first row, or None."""
         return self._connection.exec_driver_sql(sql, values).scalar()
 
+    @property
+    def is_in_this_process(self) -> bool:
+        """SQLite is a library here, not inside of a server.
+
+        A server knows no functions of ours, and lets nobody set most pragmas.
+        """
+        driver: Any = self._connection.connection.driver_connection
+        return hasattr(driver, "create_function")
+
     def pragma(self, name: str) -> int:
         """Return a PRAGMA's integer value."""
         return int(self.scalar(f"PRAGMA {name}") or 0)

@@ -54,14 +54,15 @@ class Conversion:
     def install(self, connection: Connection) -> None:
         """Make the function known to the connection."""
         driver = cast("Any", connection.connection.driver_connection)
-        driver.create_function(self.sql, 1, self._convert)
+        driver.create_function(self.sql, 1, self.convert)
 
     def remove(self, connection: Connection) -> None:
         """Take the function away again."""
         driver = cast("Any", connection.connection.driver_connection)
         driver.create_function(self.sql, 1, None)
 
-    def _convert(self, stored: Any) -> Any:
+    def convert(self, stored: Any) -> Any:
+        """Return a stored value as the new type stores it."""
         if stored is None:
             return None
         try:

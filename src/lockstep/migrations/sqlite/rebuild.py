@@ -19,13 +19,17 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lockstep.errors import MigrationError, RowsLostInRebuild
 from lockstep.migrations.pace import Pace
 from lockstep.migrations.results import ProgressCallback, silent
 from lockstep.migrations.sqlite.catalog import Catalog, StoredObject
 from lockstep.migrations.sqlite.conversion import Conversion
+from lockstep.migrations.sqlite.over_the_wire import (
+    copy_converted,
+    views_and_triggers_aside,
+)
 from lockstep.migrations.sqlite.table_text import TableText, parse_table
 from lockstep.migrations.sqlite.tokens import joined, names_in, quote, tokens
 
@@ -146,7 +150,8 @@ class Rebuild:
     def _converting(self) -> Generator[None]:
         """Let SQLite call the type conversions, and explain one that fails."""
         conversions = list(self.conversions.values())
-        for conversion in conversions:
+        installed = conversions if self.catalog.is_in_this_process else []
+        for conversion in installed:
             conversion.install(self.connection)
         try:
             yield
@@ -156,7 +161,7 @@ class Rebuild:
                     raise conversion.explain() from exc
             raise
         finally:
-            for conversion in conversions:
+            for conversion in installed:
                 conversion.remove(self.connection)
 
     def _copy(self, interim: str, total: int) -> None:
@@ -170,6 +175,16 @@ class Rebuild:
         insert = f"INSERT INTO {target} ({into}) SELECT {select} FROM {source}"  # noqa: S608 - names are quoted
         pace = Pace(f"rebuild {self.name}", total, self.on_progress)
         if not pairs:
+            return
+        if self.conversions and not self.catalog.is_in_this_process:
+            values = ", ".join("?" for _ in pairs)
+            copy_converted(
+                self.connection,
+                f"SELECT {select} FROM {source} ORDER BY {key or self._total_order()}",  # noqa: S608
+                f"INSERT INTO {target} ({into}) VALUES ({values})",  # noqa: S608
+                [self._change_of(new) for new, _ in pairs],
+                pace.advance,
+            )
             return
         if key is None:
             self.connection.exec_driver_sql(insert)
@@ -201,11 +216,22 @@ class Rebuild:
             if expression is not None:
                 pairs.append((column.name, expression))
             elif conversion is not None:
-                call = f"{conversion.sql}({quote(column.name)})"
-                pairs.append((column.name, call))
+                old_value = quote(column.name)
+                if self.catalog.is_in_this_process:
+                    old_value = f"{conversion.sql}({old_value})"
+                pairs.append((column.name, old_value))
             elif column.name.lower() in old:
                 pairs.append((column.name, quote(column.name)))
         return pairs
+
+    def _change_of(self, column: str) -> Callable[[Any], Any] | None:
+        name = column.lower()
+        conversion = None if name in self.expressions else self.conversions.get(name)
+        return None if conversion is None else conversion.convert
+
+    def _total_order(self) -> str:
+        """Return all columns: the key of a table without rowids is among them."""
+        return ", ".join(quote(column.name) for column in self._old.columns)
 
     def _rowid_name(self) -> str | None:
         """Return a name of the rowid that no column hides, in both tables."""
@@ -218,15 +244,22 @@ class Rebuild:
     def _swap(self, interim: str) -> None:
         # With the modern behaviour RENAME reads every view and trigger and fails
         # on those that name the table which is just not there.
+        if not self.catalog.is_in_this_process:
+            with views_and_triggers_aside(self.connection, self.name):
+                self._drop_and_rename(interim)
+            return
         legacy = self.catalog.pragma("legacy_alter_table")
         self.connection.exec_driver_sql("PRAGMA legacy_alter_table = ON")
         try:
-            self.connection.exec_driver_sql(f"DROP TABLE {quote(self.name)}")
-            self.connection.exec_driver_sql(
-                f"ALTER TABLE {quote(interim)} RENAME TO {quote(self.name)}"
-            )
+            self._drop_and_rename(interim)
         finally:
             self.connection.exec_driver_sql(f"PRAGMA legacy_alter_table = {legacy}")
+
+    def _drop_and_rename(self, interim: str) -> None:
+        self.connection.exec_driver_sql(f"DROP TABLE {quote(self.name)}")
+        self.connection.exec_driver_sql(
+            f"ALTER TABLE {quote(interim)} RENAME TO {quote(self.name)}"
+        )
 
     def _compare(self, table: str, expected: int) -> None:
         actual = self.catalog.count(table)

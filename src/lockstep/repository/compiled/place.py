@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 #: Drivers whose connection takes a text and parameters and gives a cursor.
-DRIVERS = frozenset({"pysqlite", "psycopg"})
+DRIVERS = frozenset({"pysqlite", "hrana", "psycopg"})
 
 _ALL = "lockstep_compiled_all"
 

@@ -1,0 +1,169 @@
+"""libSQL servers: how a connection is made and how a transaction begins.
+
+Owns what Lockstep asks of a libSQL server (libsql-server, hosted or not). How one
+speaks to it is ``hrana``'s; a local libSQL file is a SQLite file and ``sqlite.py``'s.
+
+    Database ──► LibsqlBackend ──► HranaDialect (SQLite's, other driver) ──► HTTP
+                     └─ begin: read ──► BEGIN, every statement judged by its text
+                               write ─► a turn in the process's queue, BEGIN IMMEDIATE
+
+Invariants: nothing is sent before the first statement; foreign keys are enforced
+in every stream; a read transaction cannot write (the server has neither authorizer
+nor query_only, so the driver refuses whatever is not certain to read); the writers
+of a process come one after another, because the server may hang when they do not.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import registry
+
+from lockstep.engine.capabilities import Capabilities
+from lockstep.engine.fence import Fence, SavepointFence
+from lockstep.engine.hrana.conversation import ServerFacts
+from lockstep.engine.hrana.dbapi import BIND_PARAMETERS_MAX
+from lockstep.engine.hrana.transport import Server, Transport
+from lockstep.engine.sqlite import (
+    ACCESS_OPTION,
+    READ,
+    ROLLING_BACK,
+    SYNCHRONOUS_LEVELS,
+)
+from lockstep.engine.sqlite_errors import primary_code
+from lockstep.engine.write_turns import turns_of_server
+from lockstep.errors import MissingExtraError, UnsupportedCapability
+
+if TYPE_CHECKING:
+    from lockstep.config import Settings
+    from lockstep.engine.urls import DatabaseUrl
+
+VERSION_MIN = (3, 37, 0)
+"""Of the SQLite inside: STRICT tables."""
+
+_DIALECTS = "lockstep.engine.hrana.dialect"
+
+registry.register("sqlite.hrana", _DIALECTS, "HranaDialect")
+registry.register("sqlite.aiohrana", _DIALECTS, "AsyncHranaDialect")
+
+
+class LibsqlBackend:
+    """The libSQL side of a ``Database``."""
+
+    read_options: dict[str, Any] = {ACCESS_OPTION: READ}  # noqa: RUF012
+
+    def __init__(self, url: DatabaseUrl, settings: Settings) -> None:
+        if importlib.util.find_spec("httpx2") is None:
+            raise MissingExtraError("libSQL", extra="libsql")
+        self._url = url
+        given = settings.libsql
+        token = url.auth_token
+        if token is None and given.auth_token is not None:
+            token = given.auth_token.get_secret_value()
+        server = Server(
+            url.http_url,
+            auth_token=token,
+            connect_timeout_s=given.connect_timeout_s,
+            call_timeout_s=given.statement_timeout_s,
+            turn_timeout_s=given.busy_timeout_s,
+        )
+        self._transport = Transport(server, turns_of_server(url.http_url))
+        self._facts = ServerFacts()
+
+    def engine_url(self, *, async_: bool) -> sa.URL:
+        """Return the URL that ``create_engine`` gets: no token in it."""
+        return self._url.sqlalchemy_url(async_)
+
+    def engine_arguments(self) -> dict[str, Any]:
+        """Return what ``create_engine`` needs beside URL and pool."""
+        return {
+            "connect_args": {
+                "transport": self._transport,
+                "facts": self._facts,
+                # Transactions begin below, each in its own way.
+                "autocommit": True,
+            }
+        }
+
+    def install(self, engine: sa.Engine) -> None:
+        """Attach the hook that every transaction goes through."""
+        event.listen(engine, "begin", _begin)
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._transport.close()
+
+    def capabilities(self, connection: sa.Connection) -> Capabilities:
+        """Return what the SQLite inside of the server can do."""
+        version = tuple(connection.dialect.server_version_info or (0,))
+        return Capabilities(
+            engine_name="libsql",
+            dialect_name="sqlite",
+            version=tuple(int(part) for part in version),
+            bind_parameters_max=BIND_PARAMETERS_MAX,
+            identifier_bytes_max=63,
+            concurrent_writers=False,
+            native_uuid=False,
+            native_json=False,
+            native_array=False,
+            row_locks=False,
+            alter_constraints=False,
+            nulls_not_distinct=False,
+            session_state=True,
+            logical_replication=False,
+        )
+
+    def facts(self, connection: sa.Connection) -> dict[str, Any]:
+        """Return what ``Database.describe`` tells about a server."""
+
+        def pragma(name: str) -> Any:
+            return connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+
+        version = connection.dialect.server_version_info or ()
+        return {
+            "version": ".".join(str(part) for part in version),
+            "size_bytes": pragma("page_count") * pragma("page_size"),
+            "server": self._url.http_url,
+            "hrana": self._facts.version,
+            "journal_mode": pragma("journal_mode"),
+            "synchronous": SYNCHRONOUS_LEVELS[pragma("synchronous")],
+            "foreign_keys": bool(pragma("foreign_keys")),
+        }
+
+    def fence(self, driver: Any) -> Fence:
+        """Return what keeps functions of one transaction apart.
+
+        Its savepoints travel with the next statement, so they cost no round trip.
+        """
+        return SavepointFence(driver.conversation.execute_later)
+
+    def in_transaction(self, driver: Any) -> bool:
+        """Say whether a transaction is open."""
+        return driver.in_transaction and not driver.is_lost
+
+    def is_broken(self, driver: Any) -> bool:
+        """Say whether the server ended the transaction, or cannot be reached."""
+        return driver.is_lost and not driver.was_rolled_back
+
+    def rolled_back_by(self, error: BaseException) -> bool:
+        """Say whether SQLite itself rolled back when this error came."""
+        code = primary_code(error)
+        return code is not None and code in ROLLING_BACK
+
+
+def _begin(connection: sa.Connection) -> None:
+    version = connection.dialect.server_version_info
+    if version is not None and version < VERSION_MIN:
+        text = ".".join(map(str, version))
+        raise UnsupportedCapability(f"SQLite {text} in the server has no STRICT tables")
+    options = connection.get_execution_options()
+    if options.get("isolation_level") == "AUTOCOMMIT":
+        return
+    driver: Any = connection.connection.dbapi_connection
+    if options.get(ACCESS_OPTION) == READ:
+        driver.begin(reads_only=True)
+    else:
+        driver.begin("IMMEDIATE")
