@@ -198,7 +198,8 @@ VALUE_TRAPS = [
     Trap(
         "an amount that is no money",
         """CREATE TABLE ingredients (id INTEGER PRIMARY KEY, amount REAL, size TEXT);
-           INSERT INTO ingredients (amount, size) VALUES (0.5, '3-1'), (1.25, '10')""",
+           INSERT INTO ingredients (amount, size) VALUES (0.5, '3-1'), (1.25, '10');
+           ALTER TABLE order_lines ADD COLUMN discount REAL DEFAULT 0.25""",
         set(),
     ),
     Trap(
@@ -322,6 +323,18 @@ SCHEMA_TRAPS = [
         "called unique, without duplicates",
         "CREATE INDEX uq_customers_name ON customers (name)",
         {("unique-in-name-only", "warning", "customers: uq_customers_name")},
+    ),
+    Trap(
+        "called a unique index in one word",
+        "CREATE INDEX customers_name_uniqueindex ON customers (name)",
+        {("unique-in-name-only", "warning", "customers: customers_name_uniqueindex")},
+    ),
+    Trap(
+        "a column with such a name, and an index that says it is not",
+        """CREATE TABLE visits (id INTEGER PRIMARY KEY, unique_visitors INTEGER);
+           CREATE INDEX ix_unique_visitors ON visits (unique_visitors);
+           CREATE INDEX name_not_unique ON customers (name)""",
+        set(),
     ),
     Trap(
         "said to be unique in a comment",

@@ -128,6 +128,11 @@ TRAPS = [
         {("second-sqlite-library", "warning", "app/fast.py:1")},
     ),
     Trap(
+        "a second library is installed and not used",
+        {".venv/lib/python3.11/site-packages/libsql/__init__.py": "import apsw\n"},
+        {("second-sqlite-library", "notice", "libsql")},
+    ),
+    Trap(
         "two libraries of Node",
         {
             "package.json": json.dumps(

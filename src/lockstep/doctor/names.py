@@ -28,7 +28,7 @@ _MAYBE_MONEY = frozenset(
     {
         *("amount", "total", "tax", "vat", "due", "paid", "sum", "net", "gross"),
         *("balance", "payment", "payments", "budget", "deposit", "charge", "profit"),
-        *("rent", "betrag", "montant", "spent", "credit", "debit", "discount"),
+        *("rent", "betrag", "montant", "spent"),
     }
 )
 _ABOUT_MONEY = frozenset(
@@ -77,7 +77,7 @@ _QUANTITY = frozenset(
         *("height", "width", "weight", "duration", "balance"),
     }
 )
-_UNIQUE = frozenset({"unique", "uniq", "unq", "uq", "ux"})
+_UNIQUE = re.compile(r"(unique|uniq)(idx|index|key|constraint)?|unq|uq|ux")
 
 
 def words(name: str) -> list[str]:
@@ -133,7 +133,7 @@ def says_unique(name: str, columns: tuple[str | None, ...] = ()) -> bool:
     found = words(name)
     own = {word for column in columns if column for word in words(column)}
     for position, word in enumerate(found):
-        if word not in _UNIQUE or word in own:
+        if not _UNIQUE.fullmatch(word) or word in own:
             continue
         if position and found[position - 1] in ("not", "non", "no"):
             continue

@@ -68,7 +68,7 @@ def _listed(marks: tuple[str, ...]) -> str:
 
 CHECK = Check(
     name="missing-as-text",
-    looks_for="The texts nan, NaN, NULL, null, undefined, \\\\N in text columns.",
+    looks_for="The texts nan, NaN, NULL, null, undefined and \\N in text columns.",
     why="An import turned a missing value into a word: IS NULL does not find it, "
     "counts "
     "and searches do, and people read it.",

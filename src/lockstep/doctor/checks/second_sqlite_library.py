@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import some
 from lockstep.doctor.processes import holders_of
 from lockstep.doctor.project.context import ProjectContext
 from lockstep.doctor.sqlite.context import SqliteContext
+from lockstep.engine.sqlite_files import SQLITE_LIBRARIES
 
 _FOREIGN = re.compile(
     r"^\s*(?:import|from)\s+(apsw|libsql|libsql_experimental|pysqlite3|turso|limbo|"
@@ -18,6 +20,8 @@ _OWN = re.compile(
     r"^\s*(?:import|from)\s+(sqlite3|aiosqlite|lockstep)\b|sqlite(\+pysqlite|\+aiosqlite)?:"
     r"///|django\.db\.backends\.sqlite3"
 )
+# They read SQLite files by an extension and have formats of their own.
+_OTHER_DATABASES = ("duckdb", "chdb")
 _NODE = (
     "better-sqlite3",
     "@libsql/client",
@@ -59,6 +63,16 @@ def examine_project(context: ProjectContext) -> Findings:
             "process of its own",
             evidence={"second": foreign, "first": own},
         )
+    installed = _installed(context.root)
+    if installed and not foreign:
+        yield CHECK.finding(
+            "notice",
+            some(installed),
+            "a second SQLite library is installed in the project's environment; none of "
+            "its own code imports it",
+            mend="nothing, as long as no dependency opens the same file with it",
+            evidence={"installed": installed},
+        )
     for file in context.files:
         if file.path.name == "package.json":
             text = "\n".join(file.lines)
@@ -72,6 +86,19 @@ def examine_project(context: ProjectContext) -> Findings:
                     mend="keep one of them, or never open one file with both",
                     evidence={"libraries": named},
                 )
+
+
+def _installed(root: Path) -> list[str]:
+    """Return the other SQLite libraries in the project's own environment."""
+    return sorted(
+        {
+            path.name
+            for folder in (".venv", "venv", "env")
+            for name in SQLITE_LIBRARIES
+            for path in root.glob(f"{folder}/lib/python*/site-packages/{name}")
+            if name not in _OTHER_DATABASES
+        }
+    )
 
 
 CHECK = Check(
