@@ -30,6 +30,7 @@ from lockstep.mover.values import (
     is_same,
     looks_like_number,
     real_text,
+    real_texts,
     storage_of,
     text_of,
 )
@@ -167,6 +168,9 @@ class Real(Codec):
             raise _refuse(value, "real")
         return real_text(value)
 
+    def encode_plain(self, column: Sequence[Any]) -> Sequence[str]:
+        return real_texts(column)
+
     def decode(self, text: str) -> Value:
         return "NaN" if text == "NaN" else float(text)
 
@@ -189,6 +193,9 @@ class Number(Codec):
         if abs(value) > EXACT_IN_DOUBLE:
             raise ValueError("the integer has more digits than a double holds")
         return str(value)
+
+    def encode_plain(self, column: Sequence[Any]) -> Sequence[str]:
+        return real_texts(column)
 
     def decode(self, text: str) -> Value:
         number = float(text)

@@ -69,6 +69,32 @@ Blocks = Callable[[int | str | None], Iterator[LineBlock]]
 """Gives a table's blocks after a position."""
 
 
+class Reading:
+    """One table's blocks, read once from a position on, over any number of chunks.
+
+    Opening a read again for each chunk would skip what was read already, which in
+    a table without rowids means reading it again.
+    """
+
+    def __init__(self, blocks: Blocks, position: int | str | None) -> None:
+        self._blocks = blocks
+        self._stream = blocks(position)
+
+    def __iter__(self) -> Iterator[LineBlock]:
+        return self._stream
+
+    def restart(self, position: int | str | None) -> None:
+        """Read again from a position: the chunk behind it was taken back."""
+        self.close()
+        self._stream = self._blocks(position)
+
+    def close(self) -> None:
+        """Let go of the source."""
+        close = getattr(self._stream, "close", None)
+        if close is not None:
+            close()
+
+
 def line_digest(line: str) -> bytes:
     """Return the digest by which a row without a key is known."""
     return hashlib.blake2b(

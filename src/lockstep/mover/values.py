@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -22,6 +23,9 @@ EXACT_IN_DOUBLE: Final = 2**53
 """Up to here every integer is a double of its own."""
 
 Value = int | float | str | bytes | None
+
+_PLAIN_BELOW: Final = 1e15
+"""PostgreSQL writes doubles from here on with an exponent."""
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII | re.DOTALL)
 SHOWN_CHARACTERS_MAX = 120
@@ -94,6 +98,15 @@ def real_text(value: float) -> str:
         if len(text) > 15 and len(text.lstrip("-")) > 15:
             return _with_exponent(text)
     return text
+
+
+def real_texts(column: Sequence[float]) -> list[str]:
+    """Return ``real_text`` of each, quickly where none is very large."""
+    if min(column) > -_PLAIN_BELOW and max(column) < _PLAIN_BELOW:
+        return [
+            text[:-2] if text.endswith(".0") else text for text in map(repr, column)
+        ]
+    return list(map(real_text, column))
 
 
 def _with_exponent(digits: str) -> str:

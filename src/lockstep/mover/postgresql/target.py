@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from lockstep.errors import TargetInUse, Unmappable
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.encoding import Blocks, LineBlock, Rejected
+from lockstep.mover.encoding import Blocks, LineBlock, Reading, Rejected
 from lockstep.mover.journal import TableProgress
 from lockstep.mover.plan.model import ColumnPlan, Plan, Statement, TablePlan
 from lockstep.mover.postgresql.journal import PostgresqlJournal
@@ -161,23 +162,29 @@ class PostgresqlTarget:
             Unmappable: The server refuses a value and the plan says ``fail``.
         """
         progress = self.journal.progress(table.source)
-        while not progress.is_done:
-            progress = self._chunk(table, blocks, progress, on_dirt)
-            on_progress(progress.read)
+        if progress.is_done:
+            return progress
+        with closing(Reading(blocks, progress.position)) as reading:
+            while not progress.is_done:
+                progress = self._chunk(table, reading, progress, on_dirt)
+                on_progress(progress.read)
         return progress
 
     def _chunk(
-        self, table: TablePlan, blocks: Blocks, progress: TableProgress, on_dirt: str
+        self,
+        table: TablePlan,
+        reading: Reading,
+        progress: TableProgress,
+        on_dirt: str,
     ) -> TableProgress:
         """Write rows until the chunk is full; leave out what the server refuses."""
         import psycopg
 
         refused: dict[int, Rejected] = {}
         while True:
-            stream = blocks(progress.position)
             try:
                 with self._connection.transaction():
-                    written, is_done = self._copy(table, stream, refused)
+                    written, is_done = self._copy(table, iter(reading), refused)
                     if refused and written:
                         written[-1].rejected += list(refused.values())
                     return self.journal.advance(table.source, written, is_done=is_done)
@@ -189,10 +196,7 @@ class PostgresqlTarget:
                 for earlier in sorted(refused):
                     number += earlier <= number
                 refused[number] = rejected
-            finally:
-                close = getattr(stream, "close", None)
-                if close is not None:
-                    close()
+                reading.restart(progress.position)
 
     def _copy(
         self,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -148,6 +149,8 @@ class ColumnProfile:
             self.text_bytes_max = max(self.text_bytes_max, max(map(len, values)))
 
     def _add_reals(self, values: Sequence[float]) -> None:
+        if not any(map(float.is_integer, values)) and not any(map(math.isinf, values)):
+            return
         for value in values:
             if value.is_integer() and abs(value) <= EXACT_IN_DOUBLE:
                 self.integral_reals += 1
@@ -225,7 +228,18 @@ class TableProfile:
 
 
 def profile_table(connection: Any, table: Table) -> TableProfile:
-    """Look at every value of a table."""
+    """Look at every value of a table.
+
+    Most files hold valid UTF-8 only, which the driver decodes by itself; a table
+    where it fails is read again in the slower way that keeps damaged text.
+    """
+    try:
+        return _profile(connection, table, is_clean=True)
+    except sqlite3.OperationalError:
+        return _profile(connection, table, is_clean=False)
+
+
+def _profile(connection: Any, table: Table, *, is_clean: bool) -> TableProfile:
     profiles = [ColumnProfile(column.name) for column in table.columns]
     for column, profile in zip(table.columns, profiles, strict=True):
         profile._watches_forms = is_time_type(column.declared)  # pyright: ignore[reportPrivateUsage]
@@ -233,7 +247,7 @@ def profile_table(connection: Any, table: Table) -> TableProfile:
         # by side, and then a text like '42' must be told from the number.
         profile._watches_numbers = column.affinity == "blob"  # pyright: ignore[reportPrivateUsage]
     rows = 0
-    for _, block in read_blocks(connection, table):
+    for _, block in read_blocks(connection, table, is_clean=is_clean):
         rows += len(block)
         for profile, values in zip(profiles, zip(*block, strict=True), strict=False):
             profile.add(values)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from lockstep.engine.sqlite_files import check_folder
 from lockstep.errors import StorageFailed, TargetInUse, Unmappable
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import Codec, TextBytes, class_from_bytes, codec_of
-from lockstep.mover.encoding import Blocks, LineBlock, OddRow, line_digest
+from lockstep.mover.encoding import Blocks, LineBlock, OddRow, Reading, line_digest
 from lockstep.mover.journal import TableProgress
 from lockstep.mover.lines import unescape
 from lockstep.mover.plan.model import Plan, Statement, TablePlan
@@ -144,28 +145,31 @@ class SqliteTarget:
         """
         stand_in_for_collations(self._connection, [table.create])
         progress = self.journal.progress(table.source)
-        writer = _Writer(table)
-        while not progress.is_done:
-            stream = blocks(progress.position)
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                written, is_done = self._chunk(writer, stream)
-                progress = self.journal.advance(table.source, written, is_done=is_done)
-                self._connection.execute("COMMIT")
-            except sqlite3.IntegrityError as error:
-                self._connection.execute("ROLLBACK")
-                raise Unmappable(
-                    f"SQLite refuses a row of {table.source}: {error}",
-                    detail={"table": table.source},
-                ) from error
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            finally:
-                close = getattr(stream, "close", None)
-                if close is not None:
-                    close()
-            on_progress(progress.read)
+        if progress.is_done:
+            return progress
+        with closing(Reading(blocks, progress.position)) as reading:
+            while not progress.is_done:
+                progress = self._filled(table, _Writer(table), reading)
+                on_progress(progress.read)
+        return progress
+
+    def _filled(
+        self, table: TablePlan, writer: _Writer, reading: Reading
+    ) -> TableProgress:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            written, is_done = self._chunk(writer, iter(reading))
+            progress = self.journal.advance(table.source, written, is_done=is_done)
+            self._connection.execute("COMMIT")
+        except sqlite3.IntegrityError as error:
+            self._connection.execute("ROLLBACK")
+            raise Unmappable(
+                f"SQLite refuses a row of {table.source}: {error}",
+                detail={"table": table.source},
+            ) from error
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
         return progress
 
     def _chunk(

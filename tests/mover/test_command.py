@@ -1,0 +1,101 @@
+"""The command: what it prints, and with which exit code it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+from tests.mover.quirks import make
+
+from lockstep.engine import Database
+
+MakeDatabase = Callable[..., Database]
+
+
+def lockstep(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lockstep.cli", *words],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "NO_COLOR": "1"},
+        timeout=120,
+    )
+
+
+def test_a_move_from_inspection_to_the_way_back(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = make("text_in_integer", tmp_path / "old.db")
+    url = make_database("postgresql").url.unmasked()
+
+    seen = lockstep("inspect", str(path), "--html", "r.html", "--json", folder=tmp_path)
+    assert seen.returncode == 0, seen.stderr
+    findings = json.loads(seen.stdout)["findings"]
+    assert [(f["kind"], f["where"]) for f in findings] == [("mixed types", "t.n")]
+    page = (tmp_path / "r.html").read_text()
+    assert "mixed types" in page
+    assert "<script" not in page
+
+    planned = lockstep(
+        "move", str(path), url, "--write-plan", "map.toml", folder=tmp_path
+    )
+    assert planned.returncode == 0, planned.stderr
+    assert 'codec = "mixed_text"' in (tmp_path / "map.toml").read_text()
+    with psycopg.connect(url) as connection:
+        found = connection.execute(b"SELECT to_regclass('t')").fetchone()
+    assert found == (None,)
+
+    moved = lockstep("move", str(path), url, "--plan", "map.toml", folder=tmp_path)
+    assert moved.returncode == 0, moved.stderr
+    assert "every cell is the same" in moved.stdout
+    assert "copied t: 7 of 7 rows" in moved.stderr
+
+    assert lockstep("verify", str(path), url, folder=tmp_path).returncode == 0
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(b"UPDATE t SET n = 'pear' WHERE n = 'apple'")
+    different = lockstep("verify", str(path), url, "--json", folder=tmp_path)
+    assert different.returncode == 1
+    (cell,) = json.loads(different.stdout)["differences"]
+    assert (cell["table"], cell["column"], cell["key"]) == ("t", "n", "2")
+    assert (cell["source"], cell["target"]) == ("'apple'", "'pear'")
+
+    back = lockstep("move", url, "back.db", "--json", folder=tmp_path)
+    assert back.returncode == 0, back.stderr
+    document = json.loads(back.stdout)
+    assert document["is_exact"]
+    with sqlite3.connect(tmp_path / "back.db") as connection:
+        rows = connection.execute("SELECT n, typeof(n) FROM t WHERE id < 3").fetchall()
+    connection.close()
+    assert rows == [(1, "integer"), ("pear", "text")]
+
+
+def test_what_goes_wrong_has_its_exit_code(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = make("booleans", tmp_path / "old.db")
+    wrong = tmp_path / "no.db"
+    wrong.write_bytes(b"this is no database at all, but it is long enough" * 30)
+    (tmp_path / "bad.toml").write_text("[tables.nowhere]\n")
+    url = make_database("postgresql").url.unmasked()
+    gone = "postgresql://nobody:secret@127.0.0.1:1/none"
+    for words, code in (
+        (("move", str(path), gone), 3),
+        (("move", "missing.db", url), 1),
+        (("move", str(wrong), url), 1),
+        (("inspect", str(wrong)), 1),
+        (("move", str(path), url, "--plan", "bad.toml"), 2),
+        (("move", str(path), url, "--plan", "absent.toml"), 2),
+        (("move", str(path)), 2),
+        (("verify", str(path), gone), 3),
+    ):
+        done = lockstep(*words, folder=tmp_path)
+        assert done.returncode == code, (words, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        assert "secret" not in done.stdout + done.stderr
