@@ -217,4 +217,5 @@ def test_a_check_stops_when_its_time_is_up(tmp_path: Path) -> None:
     report = examine(path, checks=["readable"], limits=Limits(check_s=0.0))
     (run,) = report.runs
     assert run.outcome == "incomplete"
+    assert not report.is_healthy
     assert "--limit-s" in run.reason

@@ -30,7 +30,8 @@ _FINDING_KEYS = (
 @command(
     "doctor",
     document={
-        "healthy": "Whether nothing worse than a notice was found.",
+        "healthy": "Whether every check came to an end and found nothing worse than a "
+        "notice.",
         "targets": "What was looked at, passwords masked.",
         "checks": "How many checks ran.",
         "counts": "Findings per severity: `{problem, warning, notice}`.",
@@ -122,8 +123,9 @@ def doctor(
     """Look at a SQLite file, a PostgreSQL database or a project, and say what is wrong.
 
     Nothing is changed by looking: a SQLite file is opened read-only, PostgreSQL in
-    read-only transactions. Exit code 0: nothing worse than a notice. 1: findings.
-    3: the database is not there or cannot be reached.
+    read-only transactions. Exit code 0: nothing worse than a notice. 1: findings, or
+    a check that did not come to an end. 3: there is no such database, or the server
+    cannot be reached.
     """
     from lockstep.doctor import Limits, examine
     from lockstep.doctor.registry import choose

@@ -53,8 +53,12 @@ class Report:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether nothing worse than a notice was found."""
-        return self.worst in (None, "notice")
+        """Whether every check came to an end and found nothing worse than a notice.
+
+        A check that lacks a privilege has said so, and does not count against it.
+        """
+        ended = all(run.outcome in ("done", "refused") for run in self.runs)
+        return ended and self.worst in (None, "notice")
 
     @property
     def worst(self) -> Severity | None:

@@ -68,8 +68,8 @@ def examine_project(context: ProjectContext) -> Findings:
         yield CHECK.finding(
             "notice",
             some(installed),
-            "a second SQLite library is installed in the project's environment; none of "
-            "its own code imports it",
+            "a second SQLite library is installed in the environment; none of "
+            "the project's code imports it",
             mend="nothing, as long as no dependency opens the same file with it",
             evidence={"installed": installed},
         )
