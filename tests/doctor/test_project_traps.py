@@ -10,12 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.acceptance.conftest import clean_environment, fresh_project, project
+from tests.acceptance.conftest import (
+    clean_environment,
+    fresh_project,
+    project,
+    project_on,
+)
 from tests.acceptance.shell import Shell
 
 from lockstep.doctor import Report, all_checks, examine
 
-__all__ = ["clean_environment", "fresh_project", "project"]
+__all__ = ["clean_environment", "fresh_project", "project", "project_on"]
 
 Told = tuple[str, str, str]
 PASSWORD = "hunter2-not-a-placeholder"
@@ -272,6 +277,20 @@ def test_a_project_of_lockstep_is_healthy(project: Shell) -> None:
     assert len(document["targets"]) == 2
     assert document["unfinished"] == []
     assert sorted(os.listdir(project.folder)) == names
+
+
+@pytest.mark.engines("postgresql")
+def test_a_project_on_postgresql_is_healthy(project_on: Shell) -> None:
+    project_on("migrate", "upgrade")
+    project_on("seed")
+    words = ("--skip", "unreplayable-migrations", "--json")
+    document = project_on("db", "doctor", *words).document
+    assert document["healthy"] is True
+    assert len(document["targets"]) == 2
+    loud = project_on.having(LOCKSTEP_POOL__SIZE="900")
+    words = ("--processes", "4", "--check", "connection-budget")
+    found = findings(loud, *words, code=1)
+    assert ("connection-budget", "problem", "pool") in found
 
 
 def test_a_database_behind_its_history(project: Shell) -> None:
