@@ -190,10 +190,10 @@ def test_bulk_writes_cost_queries_per_batch_and_not_per_row(shop: Database) -> N
 def test_secrets_are_masked_wherever_they_stand(shop: Database) -> None:
     with shop.write_session() as session:
         tools = Repository(Tool, session)
-        tool = tools.add({"name": "Safe", "pin": "1234"})
-        tools.update(tool.id, {"pin": "9876"}, expected_version=1)
+        tool = tools.add({"name": "Safe", "pin": "sesame"})
+        tools.update(tool.id, {"pin": "mellon"}, expected_version=1)
         tools.update(tool.id, {"pin": None}, expected_version=2)
-        tools.upsert_many([{"name": "Safe", "pin": "1234"}], match_on=["name"])
+        tools.upsert_many([{"name": "Safe", "pin": "sesame"}], match_on=["name"])
         tools.delete(tool.id, hard=True)
         life = told(tools.history(tool.id))
     assert life[0][2]["pin"] == "***"
@@ -206,8 +206,8 @@ def test_secrets_are_masked_wherever_they_stand(shop: Database) -> None:
     assert life[4][1]["pin"] == "***"
     with shop.engine.connect() as connection:
         text = str(connection.execute(sa.text("SELECT * FROM audit_log")).all())
-    assert "1234" not in text
-    assert "9876" not in text
+    assert "sesame" not in text
+    assert "mellon" not in text
 
 
 def test_a_cursor_shows_no_secret(shop: Database) -> None:

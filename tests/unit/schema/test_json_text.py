@@ -47,6 +47,22 @@ def test_the_order_of_keys_does_not_matter(document: Any) -> None:
     assert canonical_json(shuffled(document)) == canonical_json(document)
 
 
+ASCII = st.text(st.characters(max_codepoint=127, exclude_characters="\x00"))
+SIMPLE = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | ASCII | TEXT
+
+
+@given(st.dictionaries(ASCII | TEXT, SIMPLE))
+def test_the_short_way_writes_what_the_long_one_writes(document: Any) -> None:
+    # Inside a list a document takes the long way.
+    assert canonical_json([document]) == f"[{canonical_json(document)}]"
+
+
+@pytest.mark.parametrize("document", [{"a": "\x00"}, {"\x00": 1}, {1: "a"}])
+def test_the_short_way_refuses_nothing_less(document: Any) -> None:
+    with pytest.raises(NotJson):
+        canonical_json(document)
+
+
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_an_expanded_float_has_a_point_and_no_exponent(number: float) -> None:
     text = canonical_json(number, expand_floats=True)

@@ -43,7 +43,9 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 T = TypeVar("T")
 
-_SAVEPOINT: Final = "lockstep_compiled"
+_BEGIN: Final = "SAVEPOINT lockstep_compiled"
+_UNDO: Final = "ROLLBACK TO SAVEPOINT lockstep_compiled"
+_END: Final = "RELEASE SAVEPOINT lockstep_compiled"
 
 
 def attempt(driver: Any, work: Callable[[], T]) -> T | None:
@@ -53,14 +55,14 @@ def attempt(driver: Any, work: Callable[[], T]) -> T | None:
         LockstepError: What trying again would only wait for, or is refused again.
     """
     try:
-        driver.execute(f"SAVEPOINT {_SAVEPOINT}")
+        driver.execute(_BEGIN)
         try:
             done = work()
         except BaseException:
-            driver.execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
-            driver.execute(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+            driver.execute(_UNDO)
+            driver.execute(_END)
             raise
-        driver.execute(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+        driver.execute(_END)
     except Declined:
         return None
     except Exception as exc:

@@ -167,16 +167,22 @@ class Decimal(PortableType[decimal.Decimal]):
     def reader(
         self, dialect_name: str
     ) -> Callable[[Any], decimal.Decimal | None] | None:
-        """Read a scaled integer at once."""
+        """Read at once a scaled integer, or a decimal with the right places."""
         ordinary = super().reader(dialect_name)
-        if dialect_name == "postgresql" or not self._is_plain() or ordinary is None:
-            return ordinary
+        assert ordinary is not None, "decimals are checked on every engine"
         unit, times = decimal.Decimal((0, (1,), -self.scale)), _EXACT.multiply
 
         def read(stored: Any) -> decimal.Decimal | None:
             return times(stored, unit) if type(stored) is int else ordinary(stored)
 
-        return read
+        def read_numeric(stored: Any) -> decimal.Decimal | None:
+            if type(stored) is decimal.Decimal and stored.same_quantum(unit):
+                return stored
+            return ordinary(stored)
+
+        if dialect_name == "postgresql":
+            return read_numeric
+        return read if self._is_plain() else ordinary
 
     def _is_plain(self) -> bool:
         return self.is_scaled and not isinstance(self, Comparand)
