@@ -182,6 +182,11 @@ def note_closed(path: Path) -> None:
                 del _open[name]
 
 
+def is_open_here(path: Path) -> bool:
+    """Whether connections of this process's databases have ``path`` open."""
+    return _ours(path) > 0
+
+
 def forget_connections() -> None:
     """Start counting anew: a forked child opened none of its parent's."""
     with _open_lock:

@@ -18,6 +18,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import struct
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -26,12 +28,14 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote as percent_encoded
 
-from lockstep.engine.sqlite_files import check_folder
+from lockstep.engine.sqlite_files import check_folder, is_open_here
 from lockstep.errors import SourceChanged, StorageFailed
 from lockstep.migrations.sqlite.tokens import meaningful, quote, tokens
 
 _WAL_VERSION = 2
 _HEADER_BYTES = 20
+_SHM_LOCK_BYTE = 128
+_FLOCK = "hhqqi"
 _NEEDS_ROLLBACK = {
     sqlite3.SQLITE_READONLY_ROLLBACK,
     sqlite3.SQLITE_READONLY_RECOVERY,
@@ -126,7 +130,7 @@ def open_source(path: Path) -> Source:
 
 def _opened(path: Path) -> Source:
     wal, shm = _beside(path, "-wal"), _beside(path, "-shm")
-    if _has_bytes(wal) and not shm.exists():
+    if _has_bytes(wal) and not _is_held(path, shm):
         return _open_aside(path, "a WAL was left behind; it was read from a copy")
     if not shm.exists() and _is_wal_file(path):
         source = Source(_connect(path, "immutable=1"), path, _is_guarded=True)
@@ -229,6 +233,31 @@ def _is_wal_file(path: Path) -> bool:
     with open(path, "rb") as file:
         header = file.read(_HEADER_BYTES)
     return len(header) == _HEADER_BYTES and header[19] == _WAL_VERSION
+
+
+def _is_held(path: Path, shm: Path) -> bool:
+    """Whether a program has the WAL open now.
+
+    Each connection holds a shared lock on one byte of the -shm file. Where that
+    cannot be asked a -shm file counts as held.
+    See https://sqlite.org/walformat.html#wal_locks
+    """
+    if not shm.exists():
+        return False
+    # Closing a descriptor cancels this process's own locks on the file.
+    if sys.platform != "linux" or is_open_here(path):
+        return True
+    import fcntl
+
+    question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _SHM_LOCK_BYTE, 1, 0)
+    descriptor = os.open(shm, os.O_RDONLY)
+    try:
+        answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, question)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return struct.unpack(_FLOCK, answer)[0] != fcntl.F_UNLCK
 
 
 def _has_bytes(path: Path) -> bool:
