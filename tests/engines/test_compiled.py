@@ -43,6 +43,9 @@ from lockstep.errors import (
 )
 from lockstep.repository import CompiledRepository, Repository
 
+# Of other drivers nothing is compiled; there every call is ``Repository``'s.
+pytestmark = pytest.mark.engines("sqlite", "postgresql")
+
 
 class TupleRow(NamedTuple):
     name: str
