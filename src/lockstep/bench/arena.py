@@ -18,6 +18,7 @@ from typing import Self
 
 from lockstep.bench.scenario import Missing, Place
 from lockstep.engine.embedded import EmbeddedPostgres
+from lockstep.engine.embedded_libsql import EmbeddedLibsql
 from lockstep.engine.scratch import postgresql_database
 from lockstep.errors import EngineError
 
@@ -37,6 +38,7 @@ class Arena(Place):
         self._stack = ExitStack()
         self._root: Path | None = None
         self._own: EmbeddedPostgres | None = None
+        self._libsql: EmbeddedLibsql | None = None
         self._made = 0
 
     @property
@@ -73,6 +75,22 @@ class Arena(Place):
             return self._database_of_own(self._own)
         except EngineError as error:
             raise Missing(f"no PostgreSQL: {error.message}", hint=error.hint) from error
+
+    def libsql(self) -> str:
+        """Return the URL of a new database.
+
+        Raises:
+            Missing: There is no binary of libsql-server, or it does not start.
+        """
+        try:
+            if self._libsql is None:
+                self._libsql = self._stack.enter_context(EmbeddedLibsql())
+            self._made += 1
+            return self._libsql.create(f"bench{self._made}")
+        except EngineError as error:
+            raise Missing(
+                f"no libsql-server: {error.message}", hint=error.hint
+            ) from error
 
     def _database_of_own(self, server: EmbeddedPostgres) -> str:
         """Make a database that ends with our server; dropping it would take longer."""

@@ -22,8 +22,8 @@ from lockstep.bench.workshop import Keys, Size, fill
 from lockstep.config import load_settings
 from lockstep.engine import Database
 
-SQLITE, POSTGRESQL = "sqlite", "postgresql"
-TITLES = {SQLITE: "SQLite", POSTGRESQL: "PostgreSQL"}
+SQLITE, POSTGRESQL, LIBSQL = "sqlite", "postgresql", "libsql"
+TITLES = {SQLITE: "SQLite", POSTGRESQL: "PostgreSQL", LIBSQL: "libSQL"}
 DRIVERS = {SQLITE: "sqlite3", POSTGRESQL: "psycopg"}
 PATIENCE_S = 60.0
 """How long a thread of ours waits for its turn before it is a refusal."""
@@ -38,7 +38,10 @@ def open_database(url: str, folder: Path, **settings: Any) -> Database:
 def new_database(engine: str, place: Place, **settings: Any) -> Database:
     """Make an empty database of the arena."""
     folder = place.folder()
-    url = f"sqlite:///{folder / 'bench.db'}" if engine == SQLITE else place.postgresql()
+    if engine == SQLITE:
+        url = f"sqlite:///{folder / 'bench.db'}"
+    else:
+        url = place.postgresql() if engine == POSTGRESQL else place.libsql()
     return open_database(url, folder, **settings)
 
 

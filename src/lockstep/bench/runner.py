@@ -47,7 +47,9 @@ class _Entry:
         """Take it out of the race."""
         missing = isinstance(error, Missing)
         self.standing = Standing.MISSING if missing else Standing.FAILED
-        text = error.message if isinstance(error, Missing) else _said(error)
+        text = _said(error)
+        if isinstance(error, Missing):
+            text = f"{error.message}: {error.hint}" if error.hint else error.message
         self.note = " ".join(text.split())[:NOTE_LENGTH_MAX]
 
     @property

@@ -106,6 +106,14 @@ class Place(ABC):
             Missing: No PostgreSQL can be started or reached.
         """
 
+    @abstractmethod
+    def libsql(self) -> str:
+        """Return the URL of a new database on a libsql-server.
+
+        Raises:
+            Missing: No libsql-server can be started.
+        """
+
 
 class Contestant(ABC):
     """One side. Each method is called from one thread, in the order of the diagram.

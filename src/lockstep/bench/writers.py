@@ -22,7 +22,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from lockstep.bench.contestants import (
+    LIBSQL,
     PATIENCE_S,
     POSTGRESQL,
     SQLITE,
@@ -46,12 +49,13 @@ AMOUNT = 3
 _KEYS = {
     SQLITE: "INTEGER PRIMARY KEY",
     POSTGRESQL: "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    LIBSQL: "INTEGER PRIMARY KEY",
 }
 
 
 def make_tables(db: Database, writers: int) -> None:
     """Make three tables and one stock row for each writer."""
-    key = _KEYS[db.dialect_name]
+    key = _KEYS[db.engine_name]
     with db.write_session() as session:
         run = session.connection().exec_driver_sql
         run(f"CREATE TABLE note (id {key}, writer BIGINT NOT NULL, text TEXT NOT NULL)")
@@ -212,6 +216,26 @@ class LockstepWriters(Writers):
         runner = getattr(self, "_runner", None)
         if runner is not None:
             runner.close()
+
+
+class OneClient(Writers):
+    """One client that commits one request after another, in a session each."""
+
+    def __init__(self, engine: str, seconds: float) -> None:
+        super().__init__(f"one client, {TITLES[engine]}", engine, 1, seconds)
+
+    def load(self) -> Round:
+        """Let it write."""
+        note, line = NOTE.format(":w", ":t"), LINE.format(":w", ":a")
+        stock = STOCK.format(":r")
+
+        def request(writer: int) -> None:
+            with self.db.write_session() as session:
+                session.execute(sa.text(note), {"w": writer, "t": TEXT})
+                session.execute(sa.text(line), {"w": writer, "a": AMOUNT})
+                session.execute(sa.text(stock), {"r": self.stock_row(writer)})
+
+        return threads_at_once(1, request, seconds=self._seconds)
 
 
 class ConnectionPerRequest(Writers):

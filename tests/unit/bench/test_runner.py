@@ -29,6 +29,9 @@ class Nowhere(Place):
     def postgresql(self) -> str:
         raise AssertionError("not asked for")
 
+    def libsql(self) -> str:
+        raise AssertionError("not asked for")
+
 
 class Actor(Contestant):
     """Says what is done to it, and fails where it is told to."""

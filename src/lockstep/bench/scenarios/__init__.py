@@ -33,6 +33,7 @@ NAMES = (
     "writers-500",
     "writers-processes",
     "writers-postgresql",
+    "writers-libsql",
     "get",
     "get-async",
     "rows-1000",
