@@ -162,6 +162,7 @@ def test_vacuum_says_the_gain(run: Command) -> None:
     )
 
 
+@pytest.mark.engines("sqlite", "postgresql")
 def test_both_engines_go_there_and_back(db_url: str, tmp_path: Path) -> None:
     import sqlalchemy as sa
 
