@@ -217,10 +217,10 @@ class Two:
 
 
 @pytest.fixture
-def two(db: Database, make_database: Any) -> Iterator[Two]:
+def two(lockstep_engine: str, make_database: Any) -> Iterator[Two]:
     clock = ManualClock()
-    other = make_database(db.dialect_name)
-    found = [Database(each.url.unmasked(), clock=clock) for each in (db, other)]
+    made = [make_database(lockstep_engine) for _ in range(2)]
+    found = [Database(each.url.unmasked(), clock=clock) for each in made]
     for database in found:
         create(create(database, Base), AuditedBase)
     yield Two(found[0], found[1], clock)
