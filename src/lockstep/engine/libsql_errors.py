@@ -26,7 +26,8 @@ from lockstep.errors import (
 def classify_libsql(error: hrana.Error) -> LockstepError:
     """Return the error of our tree for one of the driver's."""
     detail: dict[str, Any] = {}
-    if error.server_code:
+    # SQLite's own names are told as on a file, so that errors are equal.
+    if error.server_code and not error.server_code.startswith("SQLITE_"):
         detail["server_code"] = error.server_code
     if isinstance(error, hrana.OutcomeUnknown):
         return OutcomeUnknown(str(error), detail=detail)
