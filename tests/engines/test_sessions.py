@@ -139,6 +139,34 @@ def test_sqlite_s_other_ways_to_write_are_closed(db: Database, trick: str) -> No
     assert stored(db) == ["bolt"]
 
 
+MODULES = {
+    "fts5": ("fts5(t)", "INSERT INTO m VALUES ('hello')", "m MATCH 'hello'"),
+    "fts4": ("fts4(t)", "INSERT INTO m VALUES ('hello')", "m MATCH 'hello'"),
+    "rtree": ("rtree(id, a, b)", "INSERT INTO m VALUES (1, 2, 3)", "a < 5"),
+}
+
+
+@pytest.mark.engines("sqlite")
+@pytest.mark.parametrize("module", MODULES)
+def test_a_full_text_table_is_read_and_not_written(db: Database, module: str) -> None:
+    definition, write, condition = MODULES[module]
+    run(db, f"CREATE VIRTUAL TABLE m USING {definition}")
+    run(db, write)
+    db.close()  # so that the reader is the one who opens the module
+    found = sa.text(f"SELECT count(*) FROM m WHERE {condition}")
+    with db.read_session() as session:
+        assert session.scalar(found) == 1
+    for refused in (write, "DELETE FROM m", "UPDATE sqlite_master SET sql = ''"):
+        with pytest.raises(LockstepError), db.read_session() as session:
+            session.scalar(found)
+            session.execute(sa.text(refused))
+    for shadow in ("m_content", "m_data", "m_node"):
+        with pytest.raises(LockstepError), db.read_session() as session:
+            session.execute(sa.text(f"DELETE FROM {shadow}"))
+    with db.read_session() as session:
+        assert session.scalar(found) == 1
+
+
 @pytest.mark.engines("sqlite")
 @pytest.mark.parametrize("attach", ["ATTACH '{}' AS x", "VACUUM INTO '{}'"])
 def test_a_read_session_makes_no_file(

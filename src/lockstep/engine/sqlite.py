@@ -68,6 +68,16 @@ ROLLING_BACK = {
     sqlite3.SQLITE_CONSTRAINT,  # RAISE(ROLLBACK), INSERT OR ROLLBACK
 }
 
+_ROW_ACTIONS = {
+    *(sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE),
+}
+_SHADOW_ENDINGS = (
+    *("_data", "_idx", "_content", "_docsize", "_config"),  # FTS5
+    *("_segments", "_segdir", "_stat"),  # FTS3 and FTS4
+    *("_node", "_rowid", "_parent"),  # R-tree
+)
+"""What the tables end with in which SQLite's own modules keep what is theirs."""
+
 _READ_ACTIONS = {
     *(sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION),
     *(sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT),
@@ -393,7 +403,11 @@ def _authorize_reading(
         first or "", has_argument=second is not None
     ):
         return sqlite3.SQLITE_OK
-    return sqlite3.SQLITE_DENY
+    # A full-text or R-tree table asks for these when it is opened; query_only stops
+    # whoever goes on to write, and the schema is not writable in any session.
+    opens_module = action in _ROW_ACTIONS and (first or "").endswith(_SHADOW_ENDINGS)
+    declares = action == sqlite3.SQLITE_UPDATE and first == "sqlite_master"
+    return sqlite3.SQLITE_OK if opens_module or declares else sqlite3.SQLITE_DENY
 
 
 def _set_busy_timeout(dbapi_connection: Any, seconds: float) -> None:
