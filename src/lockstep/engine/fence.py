@@ -4,7 +4,7 @@ Owns when a savepoint is set. Two kinds, chosen by the dialect:
 
     SavepointFence   each function between SAVEPOINT and RELEASE; a statement is a
                      call in this process (SQLite)
-    PipelineFence    a statement is a round trip (PostgreSQL): functions that only
+    PipelineFence    a statement is a round trip (a server): functions that only
                      ``send`` are put together and go out in one; a function that
                      needs an answer sends the others' first, then its own savepoint
 
@@ -13,10 +13,10 @@ Invariant: whatever fails, exactly the function it belongs to is undone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lockstep.engine.pipeline import Pipeline, Statement
+from lockstep.engine.pipeline import Statement
 from lockstep.engine.unit import Unit, named
 
 if TYPE_CHECKING:
@@ -83,6 +83,16 @@ class SavepointFence:
         return []
 
 
+class Sender(Protocol):
+    """Sends many statements in one round trip: ``Pipeline``, ``HranaPipeline``."""
+
+    def run(
+        self, statements: Sequence[Statement], *, prepared: bool = False
+    ) -> Exception | None:
+        """Run all, or up to the first that fails; return its error."""
+        ...
+
+
 class PipelineFence:
     """Savepoints where they are needed, and as few round trips as can be.
 
@@ -90,7 +100,7 @@ class PipelineFence:
         pipeline: On the connection whose transaction is shared.
     """
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Sender) -> None:
         self._pipeline = pipeline
         self._waiting: list[tuple[Job, list[Statement]]] = []
         self._statements = 0

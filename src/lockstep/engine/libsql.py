@@ -16,6 +16,7 @@ of a process come one after another, because the server may hang when they do no
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -23,10 +24,11 @@ from sqlalchemy import event
 from sqlalchemy.dialects import registry
 
 from lockstep.engine.capabilities import Capabilities
-from lockstep.engine.fence import Fence, SavepointFence
+from lockstep.engine.fence import Fence, PipelineFence
 from lockstep.engine.hrana.conversation import ServerFacts
 from lockstep.engine.hrana.dbapi import BIND_PARAMETERS_MAX
 from lockstep.engine.hrana.transport import Server, Transport
+from lockstep.engine.pipeline import Statement
 from lockstep.engine.sqlite import (
     ACCESS_OPTION,
     READ,
@@ -134,11 +136,8 @@ class LibsqlBackend:
         }
 
     def fence(self, driver: Any) -> Fence:
-        """Return what keeps functions of one transaction apart.
-
-        Its savepoints travel with the next statement, so they cost no round trip.
-        """
-        return SavepointFence(driver.conversation.execute_later)
+        """Return what keeps functions of one transaction apart."""
+        return PipelineFence(HranaPipeline(driver))
 
     def in_transaction(self, driver: Any) -> bool:
         """Say whether a transaction is open."""
@@ -152,6 +151,27 @@ class LibsqlBackend:
         """Say whether SQLite itself rolled back when this error came."""
         code = primary_code(error)
         return code is not None and code in ROLLING_BACK
+
+
+class HranaPipeline:
+    """Many statements in one batch; see ``pipeline.py`` for what it is to do."""
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+
+    def run(
+        self, statements: Sequence[Statement], *, prepared: bool = False
+    ) -> Exception | None:
+        """Run all, or up to the first that fails; return its error."""
+        try:
+            self._driver.execute_together(
+                (sql, parameters or ()) for sql, parameters in statements
+            )
+        except Exception as error:
+            if self._driver.is_lost:
+                raise
+            return error
+        return None
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -19,7 +19,6 @@ def open_move_source(
 ) -> MoveSource:
     """Open a database to read it, in one snapshot."""
     _refuse_libsql(url)
-    _refuse_libsql(url)
     if url.dialect_name == "sqlite":
         if url.path is None:
             raise ConfigError("a database in memory cannot be moved: name a file")
@@ -41,17 +40,8 @@ def open_move_source(
     return PostgresqlSource(url)
 
 
-def _refuse_libsql(url: DatabaseUrl) -> None:
-    if url.engine_name == "libsql":
-        raise UnsupportedCapability(
-            "a libSQL server is not a source or a target of a move yet",
-            hint="a local libSQL file is a SQLite file: name the file",
-        )
-
-
 def open_move_target(url: DatabaseUrl) -> MoveTarget:
     """Open a database to fill it."""
-    _refuse_libsql(url)
     _refuse_libsql(url)
     if url.dialect_name == "postgresql":
         from lockstep.mover.postgresql.session import connect

@@ -27,6 +27,14 @@ from typing import Any, TypeAlias, TypeVar
 
 from lockstep.engine.hrana import json_codec, protobuf_codec
 from lockstep.engine.hrana import messages as m
+from lockstep.engine.hrana.batches import (
+    BATCH_BYTES_MAX,
+    STEPS_MAX,
+    STORED_BYTES_MAX,
+    STORED_ID,
+    batches_of,
+    size_of,
+)
 from lockstep.engine.hrana.errors import (
     ConnectionFailed,
     DataError,
@@ -45,16 +53,6 @@ from lockstep.engine.hrana.errors import (
 from lockstep.engine.hrana.statements import Kind, Nature, nature_of
 
 NEWEST, OLDEST = "v3", "v2"
-
-STEPS_MAX = 500
-"""Statements in one batch; more are sent in several."""
-
-STORED_ID = 1
-STORED_BYTES_MAX = 4_000
-"""A longer text is sent with every row: libsql-server stores none above 5 KB."""
-
-BATCH_BYTES_MAX = 4 * 1024 * 1024
-"""Roughly the size of one batch's values; more are sent in several."""
 
 T = TypeVar("T")
 
@@ -217,7 +215,7 @@ class Conversation:
         found: list[m.ResultSet] = []
         try:
             stored = sql if len(sql.encode()) <= STORED_BYTES_MAX else None
-            batches = _batches(sql, rows, stored is not None, want_rows)
+            batches = batches_of(sql, rows, stored is not None, want_rows)
             current = next(batches, None)
             while current is not None:
                 following = next(batches, None)
@@ -250,6 +248,22 @@ class Conversation:
             yield from self.rollback()
             raise
         return [_exact(result) for result in results]
+
+    def execute_together(self, statements: Sequence[m.Statement]) -> Talk[None]:
+        """Run statements of the open transaction in one round trip, without rows.
+
+        The first that fails ends it, and what came before is the transaction's.
+        """
+        batch: list[m.Statement] = []
+        size = 0
+        for statement in statements:
+            batch.append(statement)
+            size += len(statement.sql or "") + size_of(statement)
+            if len(batch) >= STEPS_MAX or size >= BATCH_BYTES_MAX:
+                yield from self._run_inside(batch, Nature(Kind.OTHER))
+                batch, size = [], 0
+        if batch:
+            yield from self._run_inside(batch, Nature(Kind.OTHER))
 
     def execute_script(self, sql: str) -> Talk[None]:
         """Run statements that are separated by semicolons; rows are dropped."""
@@ -665,28 +679,3 @@ def _unknown(error: ConnectionFailed) -> ConnectionFailed:
         f"no answer came, so it was written or it was not: {error}",
         timed_out=error.timed_out,
     )
-
-
-def _batches(
-    sql: str, rows: Iterable[m.Statement], is_stored: bool, want_rows: bool
-) -> Generator[list[m.Statement]]:
-    batch: list[m.Statement] = []
-    size = 0
-    for row in rows:
-        values = (*row.args, *(value for _, value in row.named_args))
-        batch.append(
-            m.Statement(
-                None if is_stored else sql,
-                row.args,
-                row.named_args,
-                want_rows=want_rows,
-                sql_id=STORED_ID if is_stored else None,
-            )
-        )
-        size += 0 if is_stored else len(sql)
-        size += sum(len(v) if isinstance(v, str | bytes) else 8 for v in values)
-        if len(batch) >= STEPS_MAX or size >= BATCH_BYTES_MAX:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch

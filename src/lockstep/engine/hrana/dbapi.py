@@ -17,6 +17,7 @@ import datetime as dt
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar, cast
 
@@ -258,6 +259,17 @@ class Connection:
             cursor.take(statement.sql or "", result)
             cursors.append(cursor)
         return cursors
+
+    def execute_together(self, statements: Iterable[tuple[str, Parameters]]) -> None:
+        """Run statements of the open transaction, without rows, in few round trips.
+
+        Raises the error of the first that fails; those behind it are not run.
+        """
+        bound = [
+            replace(bind(sql, parameters), want_rows=False)
+            for sql, parameters in statements
+        ]
+        self.run(self.conversation.execute_together(bound))
 
     def getlimit(self, category: int) -> int:
         """Return a limit, as sqlite3's connection does; -1 for one not known."""
