@@ -92,6 +92,10 @@ class Sender(Protocol):
         """Run all, or up to the first that fails; return its error."""
         ...
 
+    def run_soon(self, sql: str) -> None:
+        """Run a savepoint's statement now, or with the next one that is sent."""
+        ...
+
 
 class PipelineFence:
     """Savepoints where they are needed, and as few round trips as can be.
@@ -116,7 +120,9 @@ class PipelineFence:
         """Release the savepoint, or let the function's statements wait."""
         sent = unit.take_sent()
         if self._inside:
-            self._run([*sent, (_RELEASE, None)])
+            if sent:
+                self._run(sent)
+            self._pipeline.run_soon(_RELEASE)
         elif sent:
             self._waiting.append((job, sent))
             self._statements += len(sent)
@@ -138,7 +144,7 @@ class PipelineFence:
         """Make the connection ready for a statement whose answer is needed."""
         if not self._inside:
             self._flush()
-            self._run([(_SET, None)])
+            self._pipeline.run_soon(_SET)
             self._inside = True
         if sent:
             self._run(sent)

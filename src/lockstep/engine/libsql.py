@@ -173,6 +173,10 @@ class HranaPipeline:
             return error
         return None
 
+    def run_soon(self, sql: str) -> None:
+        """Run a savepoint's statement with the next one: no round trip of its own."""
+        self._driver.conversation.execute_later(sql)
+
 
 def _begin(connection: sa.Connection) -> None:
     version = connection.dialect.server_version_info

@@ -76,6 +76,16 @@ class Pipeline:
             names.clear()
         return error
 
+    def run_soon(self, sql: str) -> None:
+        """Run a savepoint's statement, now.
+
+        Raises:
+            psycopg.Error: It failed.
+        """
+        error = self.run([(sql, None)])
+        if error is not None:
+            raise error
+
     def _encode(self, sql: str, parameters: Mapping[str, Any] | None) -> _Encoded:
         if not parameters:
             return sql.encode(), (), (), ()
