@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.engines.repository_models import (
     AuditedBase,
@@ -173,10 +173,13 @@ def told(result: Any) -> Any:
     return values
 
 
-def outcomes(calls: list[Call], way: Way, *, held: bool) -> list[Any]:
+def outcomes(
+    calls: list[Call], way: Way, *, held: bool, forget: Callable[[], object] = int
+) -> list[Any]:
     """Return what each call gives: its result, or its error.
 
-    A session lets go of what nobody holds; with ``held``, everything is held.
+    With ``held``, everything is held; else ``forget`` lets a session go of it all,
+    which it would do by itself, but only when no cycle of Python's holds it.
     """
     found: list[Any] = []
     results: list[Any] = []
@@ -192,7 +195,8 @@ def outcomes(calls: list[Call], way: Way, *, held: bool) -> list[Any]:
         else:
             found.append(told(result))
             results += [result] if held else []
-            del result
+        if not held:
+            forget()
     return [*found, told(results)]
 
 
@@ -235,9 +239,12 @@ def emptied(db: Database) -> None:
 
 
 @settings(
-    max_examples=100,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@example(
+    steps=[("add_many", 245759), ("update", 1501), ("get", 1)], kind="unit", actor=None
 )
 @given(
     steps=st.lists(
@@ -283,7 +290,10 @@ def in_sessions(two: Two, calls: list[Call], kind: str, actor: str | None) -> li
     for group in groups:
         with two.ordinary.write_session(actor=actor) as session:
             found += outcomes(
-                group, lambda model: Repository(model, session), held=kind == "session"
+                group,
+                lambda model: Repository(model, session),
+                held=kind == "session",
+                forget=session.expunge_all,
             )
     return found
 
