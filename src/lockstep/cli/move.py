@@ -19,7 +19,7 @@ from lockstep.cli.run import Run
 from lockstep.errors import ConfigError
 
 if TYPE_CHECKING:
-    from lockstep.mover import MoveResult, Plan
+    from lockstep.mover import MoveResult, Plan, Rekey
 
 SHOWN_MAX = 20
 _FILE = plain_click.Path(path_type=Path, dir_okay=False)
@@ -47,6 +47,7 @@ _FILE = plain_click.Path(path_type=Path, dir_okay=False)
         "lockstep move old.db postgresql:///new": "SQLite to PostgreSQL, verified",
         "lockstep move postgresql:///shop shop.db": "and back to a file",
         "lockstep move local.db postgresql:///shop --models": "an application of ours",
+        "lockstep move old.db postgresql:///new --rekey uuid7 --keep-as display_id": "",
         "lockstep move old.db postgresql:///new --dry-run": "what would be lost?",
         "lockstep move old.db postgresql:///new --write-plan map.toml": "edit it",
         "lockstep move old.db postgresql:///new --plan map.toml": "obey it",
@@ -73,6 +74,18 @@ _FILE = plain_click.Path(path_type=Path, dir_okay=False)
     "count in one unit.",
 )
 @option(
+    "--rekey",
+    type=plain_click.Choice(["uuid7"]),
+    help="Turn integer keys into UUIDs, and every reference to them.",
+)
+@option("--keep-as", metavar="NAME", help="Keep the old number in this column.")
+@option(
+    "--rekey-by",
+    multiple=True,
+    metavar="TABLE.COLUMN=TYPE:VALUE=TABLE,…",
+    help="A reference that another column of the row directs; repeatable.",
+)
+@option(
     "--models",
     is_flag=True,
     help="The project's models say what each cell means, and its history makes the "
@@ -95,6 +108,9 @@ def move(
     plan_file: Path | None,
     written_file: Path | None,
     clean: bool,
+    rekey: str | None,
+    keep_as: str | None,
+    rekey_by: tuple[str, ...],
     models: bool,
     quarantine: Path,
 ) -> None:
@@ -116,6 +132,7 @@ def move(
             target,
             plan=_text_of(plan_file),
             clean=clean,
+            rekey=_rekey(rekey, keep_as, rekey_by),
             **(_models_of(run) if models else {}),
             quarantine=quarantine,
             on_progress=progress,
@@ -133,6 +150,29 @@ def move(
     run.output.result(result.to_json(), lambda page: _draw(page, result))
     if not result.is_exact or result.not_built:
         raise Finished(EXIT_FAILED)
+
+
+def _rekey(
+    kind: str | None, keep_as: str | None, directed: tuple[str, ...]
+) -> Rekey | None:
+    from lockstep.mover import Rekey
+
+    if kind is None:
+        if keep_as or directed:
+            raise ConfigError("--keep-as and --rekey-by belong to --rekey uuid7")
+        return None
+    polymorphic: dict[str, tuple[str, dict[str, str]]] = {}
+    for text in directed:
+        where, _, rest = text.partition("=")
+        directing, _, pairs = rest.partition(":")
+        parents = dict(pair.split("=", 1) for pair in pairs.split(",") if "=" in pair)
+        if not (where and directing and parents):
+            raise ConfigError(
+                f"--rekey-by {text!r} cannot be read",
+                hint="attachments.entity_id=entity_type:ticket=tickets,part=parts",
+            )
+        polymorphic[where] = (directing, parents)
+    return Rekey(keep_as or "", polymorphic)
 
 
 def _models_of(run: Run) -> dict[str, Any]:

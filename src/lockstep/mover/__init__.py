@@ -16,6 +16,7 @@ is not.
 from lockstep.mover.inspection import inspect_database
 from lockstep.mover.mover import Mover
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
+from lockstep.mover.plan.rekey import Rekey
 from lockstep.mover.plan.toml import plan_to_toml
 from lockstep.mover.results import (
     Difference,
@@ -37,6 +38,7 @@ __all__ = [
     "Mover",
     "Plan",
     "Progress",
+    "Rekey",
     "Statement",
     "TableMoved",
     "TablePlan",

@@ -37,6 +37,7 @@ from lockstep.mover.values import (
 
 _NOTHING = type(None)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LOW_62 = 2**62 - 1
 _UNITS: Final = {"s": 1, "ms": 1_000, "us": 1_000_000}
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?", re.ASCII)
 
@@ -441,6 +442,61 @@ class UuidBytes(Codec):
         return bytes.fromhex(text.replace("-", ""))
 
 
+class Uuid7(Codec):
+    """An integer key ↔ the ``uuid`` made of it (``plan/rekey.py``).
+
+    ``words`` are the instant in milliseconds and the table's tag.
+    """
+
+    def __init__(self, words: str) -> None:
+        now_ms, tag = map(int, words.split(","))
+        self._head = now_ms << 80 | 0x7 << 76 | tag << 66 | 0b10 << 62
+        self._shown = self._head >> 66
+
+    def encode(self, value: Any) -> str:
+        if type(value) is not int:
+            raise _refuse(value, "integer key")
+        number = value - INTEGER_MIN
+        digits = f"{self._head | number >> 62 << 64 | number & _LOW_62:032x}"
+        parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
+        return "-".join(parts)
+
+    def decode(self, text: str) -> Value:
+        number = int(text.replace("-", ""), 16)
+        if number >> 66 != self._shown:
+            return text  # a key that was given later
+        return ((number >> 64 & 0b11) << 62 | number & _LOW_62) + INTEGER_MIN
+
+
+class Uuid7By(Codec):
+    """An integer key of the table that another column of the row names.
+
+    ``words`` are the instant, the directing column, and ``value=tag`` pairs. A row
+    that names no known table keeps no key: it is refused.
+    """
+
+    def __init__(self, words: str) -> None:
+        now_ms, self.directing, *pairs = words.split(",")
+        self._of: dict[Any, Uuid7] = {}
+        for pair in pairs:
+            value, _, tag = pair.rpartition("=")
+            self._of[value] = Uuid7(f"{now_ms},{tag}")
+
+    def encode(self, value: Any) -> str:
+        word, number = value
+        codec = self._of.get(word)
+        if codec is None:
+            raise ValueError(f"{word!r} directs to no table of the plan")
+        return codec.encode(number)
+
+    def decode(self, text: str) -> Value:
+        for codec in self._of.values():
+            found = codec.decode(text)
+            if found != text:
+                return found
+        return text
+
+
 def postgresql_moment(moment: datetime) -> str:
     """Return a moment as PostgreSQL writes it with ``DateStyle = ISO``."""
     text = moment.replace(tzinfo=None).isoformat(" ")
@@ -472,6 +528,8 @@ _WITH_WORD: Final[dict[str, Callable[[str], Codec]]] = {
     "mixed_bytes": MixedBytes,
     "epoch": Epoch,
     "scaled": Scaled,
+    "uuid7": Uuid7,
+    "uuid7_by": Uuid7By,
 }
 _OF_MODELS: Final = frozenset({"json", "array", "wide_decimal"})
 CODEC_NAMES: Final = (*_PLAIN, "mixed_bytes:<class>", "epoch:<unit>", "scaled:<digits>")

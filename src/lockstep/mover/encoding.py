@@ -12,9 +12,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from lockstep.errors import Unmappable
-from lockstep.mover.codecs import CellRefused, Codec, codec_of
+from lockstep.mover.codecs import CellRefused, Codec, Uuid7By, codec_of
 from lockstep.mover.lines import join
 from lockstep.mover.plan.model import TablePlan
 from lockstep.mover.values import Value, shown, storage_of
@@ -124,6 +125,12 @@ class TableEncoder:
         self._names = [c.target if is_target else c.source for c in plan.columns]
         self._codecs = list(codecs or [codec_of(c.codec) for c in plan.columns])
         self._key = tuple(key) or (0,)
+        sources = [column.source for column in plan.columns]
+        self._directed = [
+            (place, sources.index(codec.directing))
+            for place, codec in enumerate(self._codecs)
+            if isinstance(codec, Uuid7By)
+        ]
         self._may_be_odd = any(codec.may_be_odd for codec in self._codecs)
 
     def block(
@@ -162,8 +169,13 @@ class TableEncoder:
         width = len(self._codecs)
         if not rows:
             return [()] * width
-        columns: list[Sequence[Value]] = []
+        columns: list[Sequence[Any]] = []
         columns += zip(*rows, strict=True)
+        for place, directing in self._directed:
+            columns[place] = [
+                None if value is None else (word, value)
+                for word, value in zip(columns[directing], columns[place], strict=True)
+            ]
         return columns[:width]
 
     def _without_misfits(
@@ -184,7 +196,11 @@ class TableEncoder:
             zip(self._plan.columns, self._codecs, strict=True)
         ):
             value = changed[place]
-            reason = _misfit(codec, value)
+            if isinstance(codec, Uuid7By) and value is not None:
+                pair: Any = (changed[dict(self._directed)[place]], value)
+                reason = _misfit(codec, pair)
+            else:
+                reason = _misfit(codec, value)
             if reason and column.on_dirt == "coerce":
                 value = changed[place] = coerced(value, column.codec)
                 reason = _misfit(codec, value)

@@ -20,12 +20,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lockstep.clock import SYSTEM_CLOCK
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import InvalidPlan, TargetInUse
 from lockstep.mover.connecting import open_move_source, open_move_target
 from lockstep.mover.journal import State
 from lockstep.mover.plan.from_models import plan_from_models
 from lockstep.mover.plan.model import Loss, Plan, TablePlan
+from lockstep.mover.plan.rekey import Rekey, rekeyed
 from lockstep.mover.plan.toml import apply_toml
 from lockstep.mover.results import (
     MoveResult,
@@ -64,6 +66,7 @@ class Mover:
             one from the inspection.
         clean: Turn integers that are moments into ``timestamptz``, where every
             value of a column counts in one unit.
+        rekey: Integer keys become UUIDs, and references with them.
         metadata: Models of ours: the plan comes from them.
         migrations: The folder of their history, which makes the target's tables.
         quarantine: Where rejected rows are written, as JSON lines.
@@ -82,6 +85,7 @@ class Mover:
         *,
         plan: Plan | str | None = None,
         clean: bool = False,
+        rekey: Rekey | None = None,
         metadata: MetaData | None = None,
         migrations: Path | str | None = None,
         quarantine: Path | str = QUARANTINE_FILE,
@@ -91,6 +95,7 @@ class Mover:
         self.target_url = DatabaseUrl.parse(target)
         self._given = plan
         self._clean = clean
+        self._rekey = rekey
         if (metadata is None) != (migrations is None):
             raise InvalidPlan("models and their history go together: name both")
         self._metadata = metadata
@@ -134,6 +139,13 @@ class Mover:
         plan = source.make_plan(self._inspected)
         if self._given is not None:
             plan = apply_toml(self._given, plan)
+        if self._rekey is not None:
+            plan = rekeyed(
+                plan,
+                keep_as=self._rekey.keep_as,
+                now_ms=int(SYSTEM_CLOCK.now().timestamp() * 1000),
+                polymorphic=self._rekey.polymorphic,
+            )
         if not target.taken(plan):
             leave_out(plan, target.refusals(plan))
         return plan
@@ -260,7 +272,7 @@ class Mover:
         if isinstance(given, Plan):
             return given.digest()
         text = f"{given or 'made from the inspection'} clean={self._clean} "
-        text += f"models={self._metadata is not None}"
+        text += f"models={self._metadata is not None} rekey={self._rekey}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def _fill(

@@ -247,6 +247,8 @@ class Constraints:
                 why = f"the columns hold different things: {child.type}, {above.type}"
                 self._lose("foreign key", where, why)
                 return
+        if len(own) == 1 and [theirs[0].source] == parent.key:
+            made.references[own[0].source] = parent.name
         columns = [column.source for column in own]
         name = self._names.give(
             constraint_name("fk", table.name, *columns, parent.name)

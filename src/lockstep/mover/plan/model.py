@@ -81,6 +81,7 @@ class TablePlan:
         create: The CREATE TABLE to use as it stands; empty to make one.
         sequence: The last number given, for the identity column.
         rows: In the source when it was inspected.
+        references: Columns that alone refer to a table's key: ``{column: table}``.
     """
 
     source: str
@@ -94,6 +95,7 @@ class TablePlan:
     sequence: int | None = None
     rows: int = 0
     comment: str = ""
+    references: dict[str, str] = field(default_factory=dict[str, str])
 
     def column(self, source: str) -> ColumnPlan:
         """Return the plan of a column of the source.
@@ -149,6 +151,12 @@ class Plan:
     creates_tables: bool = True
     pragmas: dict[str, str] = field(default_factory=dict[str, str])
     is_way_back: bool = False
+
+    @property
+    def is_rekeyed(self) -> bool:
+        """Whether integer keys became UUIDs."""
+        codecs = (column.codec for table in self.tables for column in table.columns)
+        return any(codec.startswith("uuid7") for codec in codecs)
 
     def carried(self) -> Iterator[TablePlan]:
         """Yield the tables that travel."""

@@ -74,7 +74,10 @@ class PostgresqlSource:
             on_table(table.source, table.rows)
         state = PostgresqlJournal(self._connection).state()
         if state is not None and state.plan.source == "sqlite":
-            plan = plan_way_back(state.plan, plan)
+            if state.plan.is_rekeyed:
+                plan.notices.append("keys became UUIDs on the way here and stay so")
+            else:
+                plan = plan_way_back(state.plan, plan)
         return plan
 
     def _place(self, table: TablePlan) -> str:

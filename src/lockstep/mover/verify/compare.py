@@ -26,7 +26,12 @@ from lockstep.mover.verify.streams import LineReader, in_pieces
 PIECE_LINES = 2_000
 DIFFERENCES_KEPT_MAX = 100
 _SPILL = 50_000
-_EXACT_TEXT = frozenset({"integer", "boolean", "text", "bytes", "text_bytes", "scaled"})
+_EXACT_TEXT = frozenset(
+    {
+        *("integer", "boolean", "text", "bytes", "text_bytes", "scaled"),
+        *("uuid7", "uuid7_by"),
+    }
+)
 
 Texts = Callable[[], Iterable[str]]
 

@@ -1,0 +1,99 @@
+"""Integer keys become UUIDs, and every reference follows."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from lockstep.engine import Database
+from lockstep.errors import InvalidPlan, Unmappable
+from lockstep.mover import Mover, Rekey
+
+MakeDatabase = Callable[..., Database]
+BY = {"note.entity_id": ("entity_type", {"ticket": "ticket", "part": "part"})}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "old.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript("""
+            CREATE TABLE ticket (id INTEGER PRIMARY KEY, s TEXT,
+              parent_id INTEGER REFERENCES ticket(id), boss INTEGER REFERENCES person);
+            CREATE TABLE person (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT,
+              ticket_id INTEGER REFERENCES ticket(id) ON DELETE CASCADE);
+            CREATE TABLE part (id INTEGER PRIMARY KEY, name TEXT);
+            CREATE TABLE link (ticket_id INTEGER REFERENCES ticket, part_id INTEGER
+              REFERENCES part, PRIMARY KEY (ticket_id, part_id));
+            CREATE TABLE note (id INTEGER PRIMARY KEY, entity_type TEXT, entity_id INTEGER);
+            INSERT INTO ticket VALUES (1, 'a', NULL, 7), (2, 'b', 1, NULL), (-3, 'c', 2, 8),
+              (9223372036854775807, 'd', -3, NULL), (4711, 'e', NULL, NULL);
+            INSERT INTO person VALUES (7, 'x', 2), (8, 'y', NULL);
+            INSERT INTO part VALUES (1, 'bolt'), (2, 'nut');
+            INSERT INTO link VALUES (1, 1), (1, 2), (4711, 2);
+            INSERT INTO note VALUES (1, 'ticket', 2), (2, 'part', 2), (3, NULL, NULL);
+        """)
+    connection.close()
+    return path
+
+
+def test_keys_and_references_become_uuids(
+    source: Path, make_database: MakeDatabase
+) -> None:
+    url = make_database("postgresql").url.unmasked()
+    rekey = Rekey("display_id", BY)
+    result = Mover(source, url, rekey=rekey).move()
+    assert result.verification is not None
+    assert result.verification.differences == []
+    assert result.is_exact
+    assert result.not_built == []
+    assert result.plan.losses == []
+    old = sqlite3.connect(source)
+    with psycopg.connect(url) as new:
+        keys = new.execute(b"SELECT id FROM ticket ORDER BY id").fetchall()
+        assert all(isinstance(k, uuid.UUID) and k.version == 7 for (k,) in keys)
+        for query in (
+            "SELECT t.{0}, t.s, u.{0}, p.{0} FROM ticket t LEFT JOIN ticket u ON "
+            "u.id = t.parent_id LEFT JOIN person p ON p.id = t.boss ORDER BY t.{0}",
+            "SELECT t.{0}, p.{0} FROM link l JOIN ticket t ON t.id = l.ticket_id "
+            "JOIN part p ON p.id = l.part_id ORDER BY 1, 2",
+            "SELECT n.{0}, coalesce(t.s, p.name) FROM note n LEFT JOIN ticket t ON "
+            "n.entity_type = 'ticket' AND t.id = n.entity_id LEFT JOIN part p ON "
+            "n.entity_type = 'part' AND p.id = n.entity_id ORDER BY 1",
+        ):
+            expected = old.execute(query.format("id")).fetchall()
+            found = new.execute(query.format("display_id").encode()).fetchall()
+            assert found == expected
+        order = new.execute(b"SELECT display_id FROM ticket ORDER BY id").fetchall()
+        assert order == sorted(order)
+        row = new.execute(
+            b"INSERT INTO person (name) VALUES ('z') RETURNING display_id, id"
+        ).fetchone()
+        assert row is not None
+        assert row[0] == 9
+        references = new.execute(
+            b"SELECT count(*), bool_and(convalidated) FROM pg_constraint "
+            b"WHERE contype = 'f'"
+        ).fetchone()
+        assert references == (5, True)
+    old.close()
+    assert Mover(source, url, rekey=rekey).verify().difference_count == 1
+
+
+def test_a_reference_that_leads_nowhere_stops_the_move(
+    source: Path, make_database: MakeDatabase
+) -> None:
+    with sqlite3.connect(source) as connection:
+        connection.execute("INSERT INTO note VALUES (9, 'unknown', 1)")
+    connection.close()
+    url = make_database("postgresql").url.unmasked()
+    with pytest.raises(Unmappable) as caught:
+        Mover(source, url, rekey=Rekey("display_id", BY)).move()
+    assert caught.value.detail["column"] == "entity_id"
+    with pytest.raises(InvalidPlan):
+        Mover(source, url, rekey=Rekey("n", {"note.nothing": ("s", {})})).plan()
