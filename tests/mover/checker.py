@@ -44,10 +44,14 @@ def canonical(value: Any) -> bytes | None:
 
 
 def _digits(text: bytes) -> bytes:
-    """A real among texts is written 1.0; the number itself is 1."""
-    if text.endswith(b".0") and text[:-2].lstrip(b"-").isdigit():
-        return canonical(float(text)) or b""
-    return text
+    """A real among texts is written 1.0 or 1e+16; the number itself is an integer."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    if repr(number).encode() != text or number - number != 0:
+        return text
+    return canonical(number) or b""
 
 
 def sqlite_rows(path: Path, table: str) -> Counter[tuple[bytes | None, ...]]:

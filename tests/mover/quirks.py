@@ -467,3 +467,22 @@ script(
 CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2);
 ALTER TABLE t ADD COLUMN s TEXT DEFAULT 'new'; INSERT INTO t VALUES (3, 'own');""",
 )
+
+
+@quirk
+def form_feeds_beside_odd_cells(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE t (s TEXT, x)")
+    rows = [
+        ("\x0c\x08\x0b", 1),
+        ("\x0c\x08\x0b", "1"),
+        ("\x0c\x08\x0b", b"1"),
+        ("", b""),
+    ]
+    connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
+
+
+script(
+    "large_reals_among_texts",
+    """
+CREATE TABLE t (r REAL); INSERT INTO t VALUES (1e16), (''), (1e15), (-1e300), ('x');""",
+)

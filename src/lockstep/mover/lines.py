@@ -14,8 +14,14 @@ from collections.abc import Sequence
 from typing import Final
 
 NULL: Final = "\\N"
-_TO_ESCAPE = re.compile(r"[\\\t\n\r]")
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+# All that the server itself escapes, so that its lines and ours are the same bytes.
+_TO_ESCAPE = re.compile(r"[\\\x08-\x0d]")
+_ESCAPES = str.maketrans(
+    {
+        **{"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"},
+        **{"\b": "\\b", "\f": "\\f", "\v": "\\v"},
+    }
+)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _MEANING = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
 
