@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from lockstep.engine.lane import Job, Lane
 
 
+RETRY_S = 0.005
+
+
 class TransactionFacts(Protocol):
     """What a batch asks the dialect about its raw connection."""
 
@@ -118,9 +121,12 @@ class GroupCommit:
                 transaction = connection.begin()
             except BaseException as error:
                 meaning = named(error)
-                # Another process writes. Whoever waits still has time, or
-                # withdraws: a deadline is the caller's, not ours.
-                if not isinstance(meaning, Busy):
+                if isinstance(meaning, Busy):
+                    # Another process writes. Whoever waits still has time, or
+                    # withdraws: a deadline is the caller's, not ours. The pause is
+                    # for a busy timeout of 0.
+                    time.sleep(RETRY_S)
+                else:
                     lane.fail_all(meaning)
                 return
             batch = Batch()
