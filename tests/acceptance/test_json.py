@@ -30,7 +30,13 @@ RUNS = {
     "seed": ["seed"],
     "config show": ["config", "show"],
     "init": ["init", "inner"],
+    "inspect": ["inspect", "local.db"],
 }
+BETWEEN_TWO = {
+    "move": ["move", "local.db", "--yes"],
+    "verify": ["verify", "local.db"],
+}
+"""Verbs that need a second database; its URL comes third."""
 
 
 def declared(verb: str) -> tuple[set[str], set[str]]:
@@ -41,11 +47,13 @@ def declared(verb: str) -> tuple[set[str], set[str]]:
 
 
 def test_every_verb_with_a_document_is_tried() -> None:
-    assert set(RUNS) == {name for name, verb in VERBS.items() if verb.json_document}
+    tried = {*RUNS, *BETWEEN_TWO}
+    assert tried == {name for name, verb in VERBS.items() if verb.json_document}
 
 
 def assert_declared(shell: Shell, verb: str) -> None:
-    if verb in {"seed", "migrate check", "migrate downgrade"} or "db " in verb:
+    needs_tables = {"seed", "migrate check", "migrate downgrade", "inspect"}
+    if verb in needs_tables or "db " in verb:
         shell("migrate", "upgrade")
     if verb in {"db verify-backup", "db restore"}:
         shell("db", "backup", "made.db")
@@ -58,6 +66,18 @@ def assert_declared(shell: Shell, verb: str) -> None:
 @pytest.mark.parametrize("verb", RUNS)
 def test_the_document_has_the_declared_keys(project: Shell, verb: str) -> None:
     assert_declared(project, verb)
+
+
+@pytest.mark.engines("postgresql")
+def test_the_documents_of_a_move_have_the_declared_keys(
+    project: Shell, db_url: str
+) -> None:
+    project("migrate", "upgrade")
+    project("seed")
+    for verb, (name, source, *options) in BETWEEN_TWO.items():
+        done = project(name, source, db_url, *options, "--json")
+        always, sometimes = declared(verb)
+        assert always <= set(done.document) <= always | sometimes
 
 
 @pytest.mark.engines("postgresql")

@@ -98,8 +98,8 @@ def test_a_pipe_stops_at_the_first_error(project_on: Shell) -> None:
 
 
 def test_a_value_cannot_move_the_cursor(project_on: Shell) -> None:
-    is_sqlite = project_on.environment["DATABASE_URL"].startswith("sqlite")
-    escape = "char(27)" if is_sqlite else "chr(27)"
+    is_server = project_on.environment["DATABASE_URL"].startswith("postgresql")
+    escape = "chr(27)" if is_server else "char(27)"
     done = project_on(
         *("db", "shell", "--builtin"), stdin=f"select {escape} || '[2J' as x;"
     )
