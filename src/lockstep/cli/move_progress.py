@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from lockstep.cli.output import console, printable
+from lockstep.cli.status_line import LINE_INTERVAL_S
 from lockstep.clock import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
     from lockstep.cli.output import Output
     from lockstep.mover import Progress
-
-LINE_INTERVAL_S = 5.0
-"""Seconds between two lines about the same table in a log."""
 
 _WORDS = {"inspect": "inspected", "copy": "copied", "verify": "compared"}
 

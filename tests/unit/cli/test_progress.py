@@ -3,8 +3,9 @@
 import pytest
 
 from lockstep.cli.migrate.apply import describe_loss, draw_plan
-from lockstep.cli.migrate.progress import LINE_INTERVAL_S, MigrationProgress
+from lockstep.cli.migrate.progress import MigrationProgress
 from lockstep.cli.output import Output, Page, console
+from lockstep.cli.status_line import LINE_INTERVAL_S
 from lockstep.clock import ManualClock
 from lockstep.migrations.results import (
     Loss,

@@ -1,33 +1,25 @@
 """What is said on stderr while a migration runs.
 
-Owns how an event of ``lockstep.migrations`` becomes a line, or on a terminal a line
-that moves. It also remembers what was committed, which is what an interrupted verb
-may say it kept.
-
-Invariant: a pipe gets whole lines at a bounded rate; only a terminal sees a spinner.
+Owns how an event of ``lockstep.migrations`` becomes a line. It also remembers what
+was committed, which is what an interrupted verb may say it kept.
 """
 
 from __future__ import annotations
 
 import sys
-from types import TracebackType
 from typing import TYPE_CHECKING
 
-from lockstep.cli.output import Page, console, printable
+from lockstep.cli.output import Page, console
+from lockstep.cli.status_line import StatusLine
 from lockstep.clock import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
-    from rich.status import Status
-
     from lockstep.cli.output import Output
     from lockstep.migrations import Progress
     from lockstep.migrations.results import RevisionFinished, RowsDone
 
-LINE_INTERVAL_S = 5.0
-"""Seconds between two lines about the same rows in a pipe; a log stays readable."""
 
-
-class MigrationProgress:
+class MigrationProgress(StatusLine):
     """A callback for ``on_progress`` that prints, and counts what is durable.
 
     Args:
@@ -36,27 +28,9 @@ class MigrationProgress:
     """
 
     def __init__(self, output: Output, *, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._output = output
-        self._clock = clock
-        self._status: Status | None = None
-        self._line_due_s = 0.0
+        super().__init__(output, clock)
         self._finished: list[RevisionFinished] = []
         self._running: str | None = None
-
-    def __enter__(self) -> MigrationProgress:
-        if sys.stderr.isatty():
-            self._status = console(sys.stderr).status("")
-            self._status.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._status is not None:
-            self._status.stop()
 
     def __call__(self, event: Progress) -> None:
         """Print ``event``."""
@@ -64,7 +38,7 @@ class MigrationProgress:
 
         match event:
             case results.WaitingForMigrator():
-                self._say(
+                self.say(
                     f"waiting for another migrator "
                     f"({event.waited_s:.0f} s of {event.deadline_s:.0f} s)",
                     is_passing=True,
@@ -72,8 +46,8 @@ class MigrationProgress:
             case results.RevisionStarted():
                 self._running = f"{event.revision} {event.message}"
                 # A pipe gets the line that says it is done.
-                if self._status is not None:
-                    self._say(f"{event.position}/{event.total} {self._running}")
+                if self.spinner is not None:
+                    self.say(f"{event.position}/{event.total} {self._running}")
             case results.RevisionFinished():
                 self._running = None
                 self._finished.append(event)
@@ -82,30 +56,17 @@ class MigrationProgress:
                     f"{sign} {event.revision} {event.message} ({event.elapsed_s:.2f} s)"
                 )
             case results.RowsDone():
-                self._say(rows_text(event), is_passing=True)
+                self.say(rows_text(event), is_passing=True)
             case results.VerifyStep():
-                self._say(f"{event.dialect}: {event.text}")
+                self.say(f"{event.dialect}: {event.text}")
             case _:
                 pass
 
     def _tell(self, text: str) -> None:
         """Print a line that stays; a line that moves is kept below it."""
-        target = console(sys.stderr) if self._status is None else self._status.console
+        target = console(sys.stderr) if self.spinner is None else self.spinner.console
         Page(target).line(text, style="green")
         sys.stderr.flush()
-
-    def _say(self, text: str, *, is_passing: bool = False) -> None:
-        """Move the status line; in a pipe print it, passing news seldom."""
-        if self._status is not None:
-            from rich.text import Text
-
-            self._status.update(Text(printable(text)))
-            return
-        now = self._clock.monotonic_s()
-        if is_passing and now < self._line_due_s:
-            return
-        self._line_due_s = now + LINE_INTERVAL_S
-        self._output.progress(text)
 
     def kept(self) -> str:
         """Say what is durable now, for the case of an interrupt."""
