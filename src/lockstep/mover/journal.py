@@ -6,12 +6,15 @@ the target itself, in the transactions of the rows they speak of.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from lockstep.mover.plan.model import Plan
 
 Status = Literal["copying", "copied", "verified", "differs"]
+STATE_COLUMNS = "status, source, fingerprint, digest, plan"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,14 @@ class State:
     fingerprint: str
     digest: str
     plan: Plan
+
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> State:
+        """Read the columns of ``STATE_COLUMNS``, as both journals keep them."""
+        status, source, fingerprint, digest, plan = row
+        return cls(
+            status, source, fingerprint, digest, Plan.from_json(json.loads(plan))
+        )
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.encoding import LineBlock, OddRow, Rejected
-from lockstep.mover.journal import State, Status, TableProgress
+from lockstep.mover.journal import STATE_COLUMNS, State, Status, TableProgress
 from lockstep.mover.plan.model import Plan
 
 if TYPE_CHECKING:
@@ -79,15 +79,8 @@ class PostgresqlJournal:
         """Return what an earlier run left; None when there was none."""
         if not self._is_there():
             return None
-        rows = self._rows(
-            f"SELECT status, source, fingerprint, digest, plan FROM {SCHEMA}.state"
-        )
-        if not rows:
-            return None
-        status, source, fingerprint, digest, plan = rows[0]
-        return State(
-            status, source, fingerprint, digest, Plan.from_json(json.loads(plan))
-        )
+        rows = self._rows(f"SELECT {STATE_COLUMNS} FROM {SCHEMA}.state")
+        return State.of_row(rows[0]) if rows else None
 
     def create(self, plan: Plan, source: str, fingerprint: str, request: str) -> None:
         """Make the journal of a new move; in the caller's transaction."""
