@@ -51,14 +51,10 @@ class ReadWork:
         until = time.monotonic() + SHARING_S_MAX
         while job is not None:
             ended.append(job)
-            unit = Unit(
-                connection, self._database, driver=driver, read_only=True
-            )  # fmt: skip
+            unit = Unit(connection, self._database, driver=driver, read_only=True)
             try:
-                job.value = job.function(unit)
-                unit.finish()
+                job.value = unit.run(job.function)
             except BaseException as error:
-                unit.abandon()
                 job.error = named(error)
                 return  # PostgreSQL ends the transaction with the error
             if len(ended) >= SHARING_MAX or time.monotonic() > until:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -30,6 +30,8 @@ from lockstep.errors import InvalidStatement
 if TYPE_CHECKING:
     from lockstep.clock import Clock
     from lockstep.engine.database import Database
+
+R = TypeVar("R")
 
 STATEMENTS_REMEMBERED_MAX = 1_000
 """Texts whose translation is kept; a program has few, an attacker has many."""
@@ -187,6 +189,16 @@ class Unit:
         if sent:
             self._sent = []
         return sent
+
+    def run(self, function: Callable[[Unit], R]) -> R:
+        """Call ``function`` with this unit; finish it, or abandon it on an error."""
+        try:
+            value = function(self)
+            self.finish()
+        except BaseException:
+            self.abandon()
+            raise
+        return value
 
     def finish(self) -> None:
         """Write what the session still holds and let go of it.

@@ -93,14 +93,7 @@ class Units:
         """Run ``function`` in one snapshot, in this thread."""
         _refuse_coroutines(function)
         with self._database.reader.connect() as connection, connection.begin():
-            unit = Unit(connection, self._database, read_only=True)
-            try:
-                value = function(unit)
-                unit.finish()
-            except BaseException:
-                unit.abandon()
-                raise
-        return value
+            return Unit(connection, self._database, read_only=True).run(function)
 
     async def read_async(
         self, function: Callable[[Unit], R], timeout_s: float | None
