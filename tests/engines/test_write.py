@@ -395,6 +395,19 @@ def test_read_sees_one_snapshot_and_cannot_write(parts: Database) -> None:
     assert rows(parts) == {1: 1}
 
 
+@pytest.mark.engines("postgresql")
+def test_a_read_that_turns_writing_on_keeps_nothing(parts: Database) -> None:
+    def write(unit: Unit) -> int:
+        unit.execute("SET TRANSACTION READ WRITE")
+        return unit.execute(RAISE).rowcount
+
+    async def main() -> int:
+        return await parts.async_read(write)
+
+    assert parts.read(write) == asyncio.run(main()) == 1
+    assert rows(parts) == {1: 0}
+
+
 def test_many_async_reads_share_threads_and_fail_alone(parts: Database) -> None:
     def get(number: int) -> Callable[[Unit], int]:
         def read(unit: Unit) -> int:

@@ -24,7 +24,7 @@ from sqlalchemy import event
 from lockstep.engine.capabilities import Capabilities
 from lockstep.engine.fence import Fence, PipelineFence
 from lockstep.engine.pipeline import Pipeline
-from lockstep.engine.sessions import MAY_HAVE_WRITTEN
+from lockstep.engine.sessions import MAY_HAVE_WRITTEN, note_statement
 from lockstep.errors import ConfigError, MissingExtraError, UnsupportedCapability
 from lockstep.redaction import SECRET_PARAMETERS
 
@@ -36,9 +36,6 @@ VERSION_MIN = 13
 
 _IN_TRANSACTION = (2, 3)
 """libpq's PQTRANS_INTRANS and PQTRANS_INERROR."""
-
-_READING_TAGS = ("SELECT", "FETCH", "SHOW", "EXPLAIN", "DECLARE CURSOR", "CLOSE CURSOR")
-"""How the server names a statement that only reads."""
 
 
 class PostgresqlBackend:
@@ -201,18 +198,7 @@ def _note_begin(connection: sa.Connection) -> None:
 
 
 def _note_statement(connection: sa.Connection, cursor: Any, *_: Any) -> None:
-    """Look whether a read session did anything but read.
-
-    One that did (``SET TRANSACTION READ WRITE`` is possible before the first
-    query) ends with a rollback. The others end with a commit: after a rollback
-    psycopg throws away every statement that the connection has prepared.
-    """
-    if connection.info.get(MAY_HAVE_WRITTEN) is not False:
-        return
-    # SQLAlchemy's async cursor wraps psycopg's and does not pass the tag on.
-    tag: str = getattr(cursor, "_cursor", cursor).statusmessage or ""
-    if not tag.startswith(_READING_TAGS):
-        connection.info[MAY_HAVE_WRITTEN] = True
+    note_statement(connection, cursor)
 
 
 def _milliseconds(seconds: float) -> str:

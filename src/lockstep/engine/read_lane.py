@@ -8,8 +8,11 @@ A snapshot is taken after its functions were asked for, so nobody reads the past
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from lockstep.engine.sessions import MAY_HAVE_WRITTEN
 from lockstep.engine.unit import Unit, named
 
 if TYPE_CHECKING:
@@ -21,6 +24,15 @@ if TYPE_CHECKING:
 SHARING_MAX = 100
 SHARING_S_MAX = 0.005
 """After this long a new function gets a snapshot of its own."""
+
+
+@contextmanager
+def reading(database: Database) -> Generator[sa.Connection]:
+    """Open a snapshot; whatever was done in it beside reading is taken back."""
+    with database.reader.connect() as connection, connection.begin() as transaction:
+        yield connection
+        if connection.info.get(MAY_HAVE_WRITTEN):
+            transaction.rollback()
 
 
 class ReadWork:
@@ -36,7 +48,7 @@ class ReadWork:
             return
         ended: list[Job] = []
         try:
-            with self._database.reader.connect() as connection, connection.begin():
+            with reading(self._database) as connection:
                 self._share(job, connection, lane, ended)
         except BaseException as error:
             if job not in ended:  # nothing of it has run

@@ -36,6 +36,25 @@ MAY_HAVE_WRITTEN = "lockstep.may_have_written"
 queries."""
 
 
+_READING_TAGS = ("SELECT", "FETCH", "SHOW", "EXPLAIN", "DECLARE CURSOR", "CLOSE CURSOR")
+"""How PostgreSQL names a statement that only reads."""
+
+
+def note_statement(connection: sa.Connection, cursor: Any) -> None:
+    """Note whether a read transaction did anything but read.
+
+    One that did (``SET TRANSACTION READ WRITE`` is possible before the first
+    query) ends with a rollback. The others end with a commit: after a rollback
+    psycopg throws away every statement that the connection has prepared.
+    """
+    if connection.info.get(MAY_HAVE_WRITTEN) is not False:
+        return
+    # SQLAlchemy's async cursor wraps psycopg's and does not pass the tag on.
+    tag: str = getattr(cursor, "_cursor", cursor).statusmessage or ""
+    if not tag.startswith(_READING_TAGS):
+        connection.info[MAY_HAVE_WRITTEN] = True
+
+
 class ReadSession(Session):
     """A session that keeps nothing."""
 

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from lockstep.engine.classify import classify
 from lockstep.engine.pipeline import Statement
-from lockstep.engine.sessions import ACTOR, CLOCK, DATABASE, ReadSession
+from lockstep.engine.sessions import ACTOR, CLOCK, DATABASE, ReadSession, note_statement
 from lockstep.errors import InvalidStatement
 
 if TYPE_CHECKING:
@@ -156,9 +156,13 @@ class Unit:
             self._session.flush()
         style = self._connection.dialect.paramstyle
         text = _translated(sql, style, bool(parameters))
-        if not parameters:
-            return self.driver.execute(text)
-        return self.driver.execute(text, parameters)
+        driver = self.driver
+        cursor = (
+            driver.execute(text, parameters) if parameters else driver.execute(text)
+        )
+        if self._read_only:
+            note_statement(self._connection, cursor)
+        return cursor
 
     def send(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run one statement whose answer is not needed. See ``execute``.

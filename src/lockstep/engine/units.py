@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lockstep.engine.group_commit import GroupCommit, TransactionFacts
 from lockstep.engine.lane import Job, Lane
-from lockstep.engine.read_lane import ReadWork
+from lockstep.engine.read_lane import ReadWork, reading
 from lockstep.engine.unit import Unit
 from lockstep.errors import InvalidValue
 
@@ -92,7 +92,7 @@ class Units:
     def read(self, function: Callable[[Unit], R]) -> R:
         """Run ``function`` in one snapshot, in this thread."""
         _refuse_coroutines(function)
-        with self._database.reader.connect() as connection, connection.begin():
+        with reading(self._database) as connection:
             return Unit(connection, self._database, read_only=True).run(function)
 
     async def read_async(
