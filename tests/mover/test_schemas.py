@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.mover import checker
 
@@ -109,6 +109,8 @@ def empty(url: str) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(table=tables())
+@example(table=("CREATE TABLE t (a REAL)", ['"a"'], [[0.0], [0.0], [b"0"]]))
+@example(table=("CREATE TABLE t (a INTEGER)", ['"a"'], [[7], [8], [b" 7"], [b"07"]]))
 def test_whatever_sqlite_holds_goes_there_and_back(
     table: tuple[str, list[str], list[list[Any]]], server_url: str
 ) -> None:
