@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import sys
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -151,13 +151,18 @@ def _staging(target: Path) -> Generator[Path]:
         if parent.exists():
             raise ConfigError(f"{parent} is a file")
         parent = parent.parent
+    # The name is known before the folder is made: a signal that arrives between the
+    # two system calls of a function that chooses one would leave a folder behind.
+    folder = parent / f".lockstep-init-{secrets.token_hex(8)}"
+    staging = folder / "project"
     try:
-        folder = Path(tempfile.mkdtemp(prefix=".lockstep-init-", dir=parent))
-    except OSError as error:
-        raise ConfigError(f"{parent} cannot be written to: {error.strerror}") from error
-    try:
-        staging = folder / "project"
-        staging.mkdir()
+        try:
+            folder.mkdir(mode=0o700)
+            staging.mkdir()
+        except OSError as error:
+            raise ConfigError(
+                f"{parent} cannot be written to: {error.strerror}"
+            ) from error
         yield staging
     finally:
         shutil.rmtree(folder, ignore_errors=True)
