@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types unit docs lock clean
+.PHONY: help run test fuzz lint types unit docs lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -17,6 +17,11 @@ test:  ## Everything CI runs: lint, types, floors, docs and all tests on every e
 	@scripts/environment.sh dev
 	@$(MAKE) --no-print-directory lint types
 	PYTHONHASHSEED=0 $(BIN)/pytest -q -n 4
+
+fuzz:  ## The property tests, with examples nobody has tried yet
+	@scripts/environment.sh dev
+	$(BIN)/pytest -q -n 4 --hypothesis-profile=new \
+	  $$(grep -rlE '^from hypothesis import .*given' tests examples)
 
 lint:  ## Format, lint, spelling and the floors of the house
 	@scripts/environment.sh dev

@@ -6,6 +6,13 @@ import os
 import signal
 
 import pytest
+from hypothesis import settings
+
+# `make test` tries the same examples everywhere, so that a change is judged by what
+# it changed; `make fuzz` looks for new ones.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("new", derandomize=False)
+settings.load_profile("same")
 
 # Under nohup, or in the background of a script, signals arrive here ignored, and
 # every process that a test starts would inherit that and survive its Ctrl-C.
