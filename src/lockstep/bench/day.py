@@ -8,7 +8,6 @@ would write it.
 from __future__ import annotations
 
 import random
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -20,7 +19,6 @@ import sqlalchemy as sa
 from lockstep.bench.access import repository
 from lockstep.bench.contestants import (
     PATIENCE_S,
-    SQLITE,
     TITLES,
     new_database,
 )
@@ -150,6 +148,7 @@ class People(Contestant):
         seconds: How long a round lasts.
         scale: How many rows there are.
         actions: What they do, in turn.
+        one_role: Each person does one of the actions only, over and over.
     """
 
     def __init__(
@@ -159,6 +158,8 @@ class People(Contestant):
         seconds: float,
         scale: Scale,
         actions: tuple[Action, ...],
+        *,
+        one_role: bool = False,
     ) -> None:
         self.name = f"Lockstep, {TITLES[engine]}"
         self._engine = engine
@@ -166,6 +167,7 @@ class People(Contestant):
         self._seconds = seconds
         self._size = Size.of(scale)
         self._actions = actions
+        self._one_role = one_role
         self._db: Database | None = None
 
     def open(self, place: Place) -> None:
@@ -189,7 +191,8 @@ class People(Contestant):
         def request(person: int) -> None:
             step = steps[person]
             steps[person] += 1
-            action = self._actions[step % len(self._actions)]
+            turn = person if self._one_role else step
+            action = self._actions[turn % len(self._actions)]
             action(db, keys, person + step * self._count)
             self._done[person][action.__name__] += 1
 
@@ -223,75 +226,6 @@ class People(Contestant):
         """Close the database."""
         if self._db is not None:
             self._db.close()
-
-
-class PeopleOnSqlite3(Contestant):
-    """The same work as a program would do it that opens a connection per request.
-
-    Deferred transactions that read, then write, with SQLite's default patience: what
-    fails for that reason is a refusal.
-    """
-
-    def __init__(self, count: int, seconds: float, scale: Scale) -> None:
-        self.name = "sqlite3, a connection each"
-        self._count = count
-        self._seconds = seconds
-        self._size = Size.of(scale)
-
-    def open(self, place: Place) -> None:
-        """Make the data with Lockstep, then let go of it."""
-        with new_database(SQLITE, place) as db:
-            self._keys = fill(db, self._size)
-            assert db.url.path is not None, "contestants use files"
-            self._path = db.url.path
-        self._steps = [0] * self._count
-        self._acknowledged = 0
-
-    def round(self) -> Round:
-        """Let everybody work for a while."""
-        keys, steps = self._keys, self._steps
-
-        def request(person: int) -> None:
-            step = steps[person]
-            steps[person] += 1
-            number = person + step * self._count
-            connection = sqlite3.connect(self._path, isolation_level=None)
-            try:
-                connection.execute("BEGIN")
-                key = str(keys.tickets[number % len(keys.tickets)])
-                status, version = connection.execute(
-                    "SELECT status, version FROM ticket WHERE id = ?", (key,)
-                ).fetchone()
-                following = STATUSES[(STATUSES.index(status) + 1) % len(STATUSES)]
-                connection.execute(
-                    "UPDATE ticket SET status = ?, version = version + 1"
-                    " WHERE id = ? AND version = ?",
-                    (following, key, version),
-                )
-                connection.execute("COMMIT")
-            finally:
-                connection.close()
-
-        done = threads_at_once(self._count, request, seconds=self._seconds)
-        self._acknowledged += done.operations
-        return done
-
-    def check(self) -> list[str]:
-        """Compare the versions with what was answered."""
-        connection = sqlite3.connect(self._path)
-        sql = "SELECT sum(version) - count(*) FROM ticket"
-        (found,) = connection.execute(sql).fetchone()
-        connection.close()
-        if found == self._acknowledged:
-            return []
-        return [f"{found} changes are there, {self._acknowledged} were acknowledged"]
-
-    def proof(self) -> str:
-        """Say that they were looked for."""
-        return f"all {self._acknowledged:,} found"
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 class Hour(Contestant):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from lockstep.bench.contestants import POSTGRESQL, SQLITE
 from lockstep.bench.day import (
     People,
-    PeopleOnSqlite3,
     book_labor,
     page_of_tickets,
     set_status,
     take_part,
 )
+from lockstep.bench.plain import PeopleOnSqlite3
 from lockstep.bench.scenario import Contestant, Metric, Scale, Scenario, Target
 
 COUNT = 20
@@ -20,7 +20,7 @@ ACTIONS = (page_of_tickets, book_labor, set_status, take_part)
 def _contestants(scale: Scale) -> list[Contestant]:
     seconds = scale.pick(1.0, 0.1)
     return [
-        PeopleOnSqlite3(COUNT, seconds, scale),
+        PeopleOnSqlite3("sqlite3, a connection each", COUNT, seconds, scale),
         People(SQLITE, COUNT, seconds, scale, ACTIONS),
         People(POSTGRESQL, COUNT, seconds, scale, ACTIONS),
     ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lockstep.bench.contestants import POSTGRESQL, SQLITE
-from lockstep.bench.day import People, PeopleOnSqlite3, set_status
+from lockstep.bench.day import People, set_status
+from lockstep.bench.plain import PeopleOnSqlite3
 from lockstep.bench.scenario import Contestant, Metric, Scale, Scenario, Target
 
 COUNT = 5
@@ -12,7 +13,7 @@ COUNT = 5
 def _contestants(scale: Scale) -> list[Contestant]:
     seconds = scale.pick(1.0, 0.1)
     return [
-        PeopleOnSqlite3(COUNT, seconds, scale),
+        PeopleOnSqlite3("sqlite3, a connection each", COUNT, seconds, scale),
         People(SQLITE, COUNT, seconds, scale, (set_status,)),
         People(POSTGRESQL, COUNT, seconds, scale, (set_status,)),
     ]
