@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import aiosqlite
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -17,6 +18,8 @@ from tests.acceptance.shell import Shell
 from lockstep.contrib.pytest.databases import MakeDatabase
 from lockstep.doctor import all_checks
 from lockstep.doctor.trace import watching
+from lockstep.doctor.trace.context import TraceContext
+from lockstep.doctor.trace.programs import run_traced
 from lockstep.doctor.trace.recorder import shape
 
 __all__ = ["clean_environment"]
@@ -151,6 +154,56 @@ def test_an_unmodified_orm_of_sqlalchemy(path: Path) -> None:
             session.commit()
         engine.dispose()
     assert {f.check for f in trace.findings} == {"lost-updates", "foreign-keys-off"}
+
+
+DJANGO = """
+import django
+from django.conf import settings
+
+file = {"ENGINE": "django.db.backends.sqlite3", "NAME": "stock.db"}
+settings.configure(DATABASES={"default": file})
+django.setup()
+
+from django.db import models, transaction
+
+
+class Part(models.Model):
+    quantity = models.IntegerField()
+
+    class Meta:
+        app_label = "stock"
+        db_table = "parts"
+
+
+with transaction.atomic():
+    part = Part.objects.get(pk=1)
+    part.quantity -= 4
+    part.save()
+"""
+
+
+def test_an_unmodified_program_of_django(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(path.parent)
+    program = path.with_name("program.py")
+    program.write_text(DJANGO)
+    done = run_traced([sys.executable, str(program)])
+    assert done.exit_code == 0
+    (event,) = TraceContext(done.events).events("deferred-read-then-write")
+    assert event["place"] == f"{program}:23"
+
+
+@pytest.mark.anyio
+async def test_an_unmodified_program_of_aiosqlite(path: Path) -> None:
+    """Its statements run in a thread where no line of the program can be seen."""
+    with watching() as trace:
+        async with aiosqlite.connect(path, isolation_level=None) as connection:
+            for statement in ("PRAGMA foreign_keys = ON", "BEGIN", READ, WRITE):
+                await connection.execute_fetchall(statement)
+            await connection.execute("COMMIT")
+    (finding,) = trace.findings
+    assert (finding.check, finding.subject) == ("deferred-read-then-write", str(path))
 
 
 def test_the_sessions_of_lockstep_are_clean(make_database: MakeDatabase) -> None:

@@ -55,7 +55,7 @@ _PRAGMA = re.compile(r"^PRAGMA\s+(?:\w+\.)?(\w+)\s*(?:=\s*|\(\s*)['\"]?(\w+)", r
 _WRITES = {"INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "DROP", "ALTER"}
 _READS = {"SELECT", "VALUES"}
 _ON = {"1", "on", "true", "yes"}
-_LIBRARIES = (f"{os.sep}sqlite3{os.sep}", f"{os.sep}site-packages{os.sep}", "<frozen")
+_LIBRARIES = (os.path.dirname(os.__file__) + os.sep, f"{os.sep}site-packages{os.sep}")
 
 Event = dict[str, Any]
 
@@ -255,7 +255,10 @@ def _writes_below(text: str) -> bool:
 
 
 def _place() -> str:
-    """Return the line of the program, not of a library, that runs now."""
+    """Return the line of the program, not of a library, that runs now.
+
+    Empty where a library runs the statement in a thread of its own (aiosqlite).
+    """
     frame = inspect.currentframe()
     while frame is not None:
         name = frame.f_code.co_filename
