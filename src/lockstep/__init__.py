@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lockstep.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from lockstep import errors
     from lockstep.engine import Database, classify
@@ -52,7 +54,6 @@ if TYPE_CHECKING:
         uuid7,
     )
 
-__version__ = "0.1.0"
 
 _HOME = {
     "lockstep.engine": ("Database", "classify"),

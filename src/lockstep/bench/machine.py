@@ -19,9 +19,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from lockstep import __version__
 from lockstep.bench.statistics import median, percentile
 from lockstep.engine.sqlite_files import MOUNT_TABLE, mount_of, read_mounts
+from lockstep.version import __version__
 
 FLUSHES = 40
 FLUSH_BYTES = 4096

@@ -22,13 +22,13 @@ from typing import Any, NoReturn
 import rich_click as click
 from click.exceptions import Abort, ClickException, Exit, NoArgsIsHelpError, UsageError
 
-from lockstep import __version__
 from lockstep.cli import failures
 from lockstep.cli.failures import Failure
 from lockstep.cli.options import LazyGroup, group, option
 from lockstep.cli.output import prepare_streams
 from lockstep.cli.run import Run
 from lockstep.errors import LockstepError
+from lockstep.version import __version__
 
 CONTEXT_SETTINGS: dict[str, Any] = {
     "auto_envvar_prefix": "LOCKSTEP",

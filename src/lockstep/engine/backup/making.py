@@ -17,7 +17,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lockstep import __version__
 from lockstep.engine.backup.content import OnProgress, ignore_progress
 from lockstep.engine.backup.files import (
     exists,
@@ -35,6 +34,7 @@ from lockstep.errors import (
     StorageFailed,
     UnsupportedCapability,
 )
+from lockstep.version import __version__
 
 if TYPE_CHECKING:
     from lockstep.engine.database import Database
