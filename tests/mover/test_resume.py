@@ -16,17 +16,21 @@ from tests.mover import checker
 from lockstep.engine import Database
 from lockstep.errors import TargetInUse, Unmappable
 from lockstep.mover import Mover, plan_to_toml
+from lockstep.mover.postgresql import source as of_pg
 
+TABLES = ("keyed", "plain", "packed")
 MakeDatabase = Callable[..., Database]
 
 SCRIPT = """
 import os, signal, sys
 from lockstep.mover import Mover, encoding
-from lockstep.mover.postgresql import journal as pg, lines, target as to_pg
+from lockstep.mover.postgresql import journal as pg, lines, source as of_pg
+from lockstep.mover.postgresql import target as to_pg
 from lockstep.mover.sqlite import journal as lite, rows, target as to_lite
 to_pg.CHUNK_BYTES = to_lite.CHUNK_BYTES = 6_000
 rows.BLOCK_ROWS_MAX = 60
 lines.BLOCK_BYTES = 3_000
+of_pg.PAGES_AT_ONCE = 2
 source, target, point, number = sys.argv[1:]
 left = int(number)
 
@@ -161,18 +165,76 @@ def test_a_killed_move_goes_on_to_sqlite(
     assert not [name for name in names if name.startswith("lockstep")]
 
 
-def test_a_changed_source_begins_anew(
+def test_after_a_change_of_the_source_only_changed_tables_are_copied_again(
     source: Path, make_database: MakeDatabase
 ) -> None:
     url = make_database("postgresql").url.unmasked()
-    assert run(str(source), url, "copy", 2)[0] != 0
+    assert run(str(source), url, "journal", 24)[0] != 0
+    marks = "SELECT min(xmin::text::bigint) FROM "
+    with psycopg.connect(url) as connection:
+        done = connection.execute(
+            "SELECT table_name FROM lockstep_move.progress WHERE is_done"
+        ).fetchall()
+        before = [connection.execute(f"{marks}{t}".encode()).fetchone() for t in TABLES]
+    assert {"keyed", "plain"} <= {name for (name,) in done}
     with sqlite3.connect(source) as connection:
-        connection.execute("INSERT INTO plain VALUES ('new', 1)")
-        connection.execute("DELETE FROM keyed WHERE id < 30")
+        connection.execute("UPDATE plain SET b = b + 1 WHERE rowid = 1000")
+        connection.execute("DELETE FROM packed WHERE k = 'k7'")
     connection.close()
+    result = Mover(source, url).move()
+    assert (result.is_exact, result.resumed) == (True, True)
+    for table in TABLES:
+        expected = checker.sqlite_rows(source, table)
+        assert checker.postgresql_rows(url, table) == expected
+    with psycopg.connect(url) as connection:
+        after = [connection.execute(f"{marks}{t}".encode()).fetchone() for t in TABLES]
+    assert [one == two for one, two in zip(before, after, strict=True)] == [
+        *(True, False, False)
+    ]
+
+
+def test_a_changed_server_is_followed_into_the_file(
+    source: Path, tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    url = make_database("postgresql").url.unmasked()
     assert Mover(source, url).move().is_exact
-    expected = checker.sqlite_rows(source, "keyed")
-    assert checker.postgresql_rows(url, "keyed") == expected
+    back = tmp_path / "back.db"
+    assert run(url, str(back), "journal", 24)[0] != 0
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute(b"UPDATE packed SET v = -1 WHERE k = 'k7'")
+        other.execute(b"DELETE FROM plain WHERE a = 'l 9'")
+    result = Mover(url, back).move()
+    assert (result.is_exact, result.resumed) == (True, True)
+    for table in TABLES:
+        assert checker.sqlite_rows(back, table) == checker.postgresql_rows(url, table)
+
+
+def test_rows_without_a_key_are_read_on_from_any_run_of_pages(
+    make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(of_pg, "PAGES_AT_ONCE", 3)
+    url = make_database("postgresql").url
+    with psycopg.connect(url.unmasked(), autocommit=True) as connection:
+        connection.execute(
+            b"CREATE TABLE t (a text, b int); CREATE TABLE heir () INHERITS (t);"
+            b"INSERT INTO t SELECT repeat(g::text, 50), g FROM generate_series(1, 2000) g;"
+            b"INSERT INTO heir VALUES ('only here', 0)"
+        )
+    reading = of_pg.PostgresqlSource(url)
+    try:
+        plan = reading.make_plan(lambda _, __: None)
+        table = plan.table("t")
+        blocks = [(b.position, b.text) for b in reading.own_order(table, None)]
+        assert len({position for position, _ in blocks}) > 3
+        for place, (position, _) in enumerate(blocks):
+            if position is None:
+                continue
+            rest = "".join(b.text for b in reading.own_order(table, position))
+            assert rest == "".join(text for _, text in blocks[place + 1 :])
+        assert "".join(text for _, text in blocks).count("\n") == 2000
+        assert plan.table("heir").rows == 1
+    finally:
+        reading.close()
 
 
 def test_what_is_not_ours_is_not_touched(

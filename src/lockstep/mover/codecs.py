@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 from lockstep.mover.lines import NULL, escape, escape_all
@@ -39,6 +40,7 @@ _NOTHING = type(None)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOW_62 = 2**62 - 1
 _UNITS: Final = {"s": 1, "ms": 1_000, "us": 1_000_000}
+_DECIMAL = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]?\d+)?", re.ASCII)
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?", re.ASCII)
 
 
@@ -73,6 +75,19 @@ class Codec:
     def encode_plain(self, column: Sequence[Any]) -> Sequence[str]:
         """Return the escaped cells of a block whose cells are all ``plain``."""
         return escape_all(list(map(self.encode, column)))
+
+    def respelled(self, text: str) -> str:
+        """Return PostgreSQL's text as ``encode`` writes the value it stands for.
+
+        ``0.10`` is ``0.1`` as a real; of twenty digits none may be forgiven.
+
+        Raises:
+            ValueError: SQLite would hold something else, or nothing.
+        """
+        again = self.encode(self.decode(text))
+        if again != text and not _is_same_number(again, text):
+            raise ValueError(f"only {again} of it would be kept")
+        return again
 
     def fields(self, column: Sequence[Value]) -> Sequence[str]:
         """Return a block's cells as they stand in lines.
@@ -111,6 +126,11 @@ class Codec:
         """Return the SQLite values of a column of a block."""
         decode = self.decode
         return [None if text is None else decode(text) for text in texts]
+
+
+def _is_same_number(one: str, two: str) -> bool:
+    is_number = _DECIMAL.fullmatch(one) and _DECIMAL.fullmatch(two)
+    return bool(is_number) and Decimal(one) == Decimal(two)
 
 
 def _refuse(value: Any, what: str) -> ValueError:
@@ -495,6 +515,9 @@ class Uuid7By(Codec):
             if found != text:
                 return found
         return text
+
+    def respelled(self, text: str) -> str:
+        return text  # a UUID has one spelling, and its number no word beside it
 
 
 def postgresql_moment(moment: datetime) -> str:

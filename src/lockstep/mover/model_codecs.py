@@ -31,6 +31,10 @@ class Document(Codec):
         """Return the canonical text."""
         return canonical_json(json.loads(text))
 
+    def respelled(self, text: str) -> str:
+        """Return the canonical text; ``jsonb`` has a spelling of its own."""
+        return self.encode(self.decode(text))
+
 
 class ArrayOf(Codec):
     """A JSON array of portable values ↔ ``item[]``."""
@@ -47,6 +51,10 @@ class ArrayOf(Codec):
         """Return the canonical JSON array."""
         items: list[Any] = [self._item.decode(item) for item in literal_items(text)]
         return canonical_json(items)
+
+    def respelled(self, text: str) -> str:
+        """Return the literal with every item in quotes."""
+        return self.encode(self.decode(text))
 
 
 def _quoted(item: str) -> str:

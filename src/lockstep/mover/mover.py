@@ -29,6 +29,7 @@ from lockstep.mover.plan.from_models import plan_from_models
 from lockstep.mover.plan.model import Loss, Plan, TablePlan
 from lockstep.mover.plan.rekey import Rekey, rekeyed
 from lockstep.mover.plan.toml import apply_toml
+from lockstep.mover.renewing import can_renew, renew
 from lockstep.mover.results import (
     MoveResult,
     Progress,
@@ -138,7 +139,7 @@ class Mover:
             )
         plan = source.make_plan(self._inspected)
         if self._given is not None:
-            plan = apply_toml(self._given, plan)
+            plan = apply_toml(self._given, plan, source.rebuild)
         if self._rekey is not None:
             plan = rekeyed(
                 plan,
@@ -209,8 +210,15 @@ class Mover:
                 raise TargetInUse(
                     f"{self.target_url} was filled by a move from {state.source}"
                 )
-            target.journal.drop(state.plan)
         plan = self._plan(source, target)
+        if state is not None:
+            is_asked = state.digest == self._request()
+            if is_asked and can_renew(state, plan, target):
+                accept(plan)
+                renew(plan, fingerprint, source, target, self._on_progress)
+                return plan, state.status
+            target.journal.drop(state.plan)
+            plan = self._plan(source, target)
         accept(plan)
         _check_plan(plan, source, self.target_url)
         taken = target.taken(plan)

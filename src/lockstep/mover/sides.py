@@ -28,6 +28,10 @@ class MoveSource(Protocol):
         """Inspect everything and return the plan."""
         ...
 
+    def rebuild(self, plan: Plan) -> None:
+        """Make a plan's statements anew after its columns were changed."""
+        ...
+
     def table_names(self) -> list[str]:
         """Return the names of the tables that are there."""
         ...
@@ -78,6 +82,14 @@ class Journal(Protocol):
         """Return the rows that were not carried."""
         ...
 
+    def steps(self) -> dict[str, str]:
+        """Return what was built: ``{name: problem, or empty}``."""
+        ...
+
+    def renew(self, plan: Plan, fingerprint: str) -> None:
+        """Go on with another state of the source."""
+        ...
+
     def drop(self, plan: Plan) -> None:
         """Take away what an unfinished move made."""
         ...
@@ -107,6 +119,10 @@ class MoveTarget(Protocol):
 
     def create(self, plan: Plan, source: str, fingerprint: str, request: str) -> None:
         """Make the journal and all tables, in one transaction."""
+        ...
+
+    def empty(self, table: TablePlan) -> None:
+        """Take a table's rows away, and what the journal says of them."""
         ...
 
     def refusals(self, plan: Plan) -> dict[str, str]:

@@ -46,11 +46,47 @@ def plan_from_postgresql(schema: PgSchema) -> Plan:
             wanted = f"{table.schema}_{table.name}"
         plan.tables.append(_table(table, names.give(wanted)))
     for table, made in zip(schema.tables, plan.tables, strict=True):
+        alias = _alias(table, made)
+        for found, column in zip(table.columns, made.columns, strict=True):
+            if found.name != alias:
+                _default(plan, table, found, column)
+    _build(plan, schema, names)
+    return plan
+
+
+def rebuild(plan: Plan, schema: PgSchema) -> None:
+    """Make every statement anew, after a mapping file changed names and types.
+
+    Args:
+        plan: What ``plan_from_postgresql`` made, changed; completed in place.
+        schema: What it was made from.
+    """
+    names = Names()
+    defaults = [loss for loss in plan.losses if loss.kind == "default"]
+    plan.losses[:] = defaults
+    for table, made in zip(schema.tables, plan.tables, strict=True):
+        made.statements.clear()
+        made.primary_key = [made.column(n).target for n in table.primary_key]
+        names.give(made.target)
+    _build(plan, schema, names)
+
+
+def _build(plan: Plan, schema: PgSchema, names: Names) -> None:
+    for table, made in zip(schema.tables, plan.tables, strict=True):
         _constraints(plan, table, made, names)
     for kind, where, name in schema.others:
         shown = name if where == "public" else f"{where}.{name}"
         plan.losses.append(Loss(kind, shown, "its SQL is PostgreSQL's"))
-    return plan
+
+
+def _default(plan: Plan, table: PgTable, found: PgColumn, column: ColumnPlan) -> None:
+    if found.default is None or found.generated:
+        return
+    try:
+        column.default = default_to_sqlite(found.default, column)
+    except Untranslatable as reason:
+        where = f"{source_name(table)}.{column.source}"
+        plan.losses.append(Loss("default", where, f"{found.default}: {reason}"))
 
 
 def source_name(table: PgTable) -> str:
@@ -110,7 +146,7 @@ def _constraints(plan: Plan, table: PgTable, made: TablePlan, names: Names) -> N
 
 def _alias(table: PgTable, made: TablePlan) -> str | None:
     """Return the integer column that becomes the rowid."""
-    key = made.primary_key
+    key = table.primary_key
     is_integer = len(key) == 1 and made.column(key[0]).codec == "integer"
     return key[0] if is_integer else None
 
@@ -130,20 +166,15 @@ def _column_clause(
         words.append("NOT NULL")
     if found.length_max is not None:
         words.append(f"CHECK (length({quote(column.target)}) <= {found.length_max})")
-    if found.default is not None and not found.generated:
-        try:
-            column.default = default_to_sqlite(found.default, column)
-            words.append(f"DEFAULT {column.default}")
-        except Untranslatable as reason:
-            where = f"{source_name(table)}.{column.source}"
-            plan.losses.append(Loss("default", where, f"{found.default}: {reason}"))
+    if column.default is not None:
+        words.append(f"DEFAULT {column.default}")
     return " ".join(words)
 
 
 def _key_clause(
     plan: Plan, table: PgTable, made: TablePlan, key: PgKey, alias: str | None
 ) -> str:
-    columns = ", ".join(map(quote, key.columns))
+    columns = ", ".join(quote(made.column(name).target) for name in key.columns)
     if key.kind == "p":
         return "" if alias is not None else f"PRIMARY KEY ({columns})"
     head = f"CONSTRAINT {quote(key.name)} "
@@ -165,9 +196,9 @@ def _reference(plan: Plan, key: PgKey, columns: str) -> str:
     wanted = key.parent
     if key.parent_schema != "public":
         wanted = f"{key.parent_schema}.{key.parent}"
-    parent = plan.table(wanted).target
-    referred = ", ".join(map(quote, key.referred))
-    text = f"FOREIGN KEY ({columns}) REFERENCES {quote(parent)} ({referred})"
+    parent = plan.table(wanted)
+    referred = ", ".join(quote(parent.column(n).target) for n in key.referred)
+    text = f"FOREIGN KEY ({columns}) REFERENCES {quote(parent.target)} ({referred})"
     if key.on_update != "NO ACTION":
         text += f" ON UPDATE {key.on_update}"
     if key.on_delete != "NO ACTION":
@@ -207,7 +238,7 @@ def _index(plan: Plan, made: TablePlan, index: PgIndex, names: Names) -> None:
             if column is None:
                 part = f"({expression_to_sqlite(index.expressions[place], made)})"
             else:
-                part = quote(column)
+                part = quote(made.column(column).target)
             is_down = place < len(index.descending) and index.descending[place]
             parts.append(f"{part} DESC" if is_down else part)
         condition = ""

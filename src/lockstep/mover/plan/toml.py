@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, cast
 
@@ -91,12 +92,14 @@ def _one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def apply_toml(text: str, plan: Plan) -> Plan:
+def apply_toml(text: str, plan: Plan, rebuild: Callable[[Plan], None]) -> Plan:
     """Return a fresh plan as the mapping file wants it.
 
     Args:
         text: The file.
         plan: What the inspection of the source makes now; changed in place.
+        rebuild: Makes anew what hangs on the names and types of columns; what
+            the file says about it comes afterwards.
 
     Raises:
         InvalidPlan: The file is no TOML, or names what is not there.
@@ -117,7 +120,19 @@ def apply_toml(text: str, plan: Plan) -> Plan:
         except KeyError as error:
             raise InvalidPlan(f"the source has no table {name!r}") from error
         _apply_table(table, _mapping(wanted, name))
+    rebuild(plan)
+    for name, wanted in _mapping(document.get("tables", {}), "tables").items():
+        if "build" in wanted:
+            plan.table(name).statements = _statements(wanted["build"])
     return plan
+
+
+def _statements(build: list[Any]) -> list[Statement]:
+    known = {item.name for item in fields(Statement)}
+    return [
+        Statement(**{k: v for k, v in _mapping(item, "build").items() if k in known})
+        for item in build
+    ]
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
@@ -132,28 +147,14 @@ def _apply_table(table: TablePlan, wanted: dict[str, Any]) -> None:
         raise InvalidPlan(f"tables.{table.source} has unknown keys {sorted(unknown)}")
     table.target = str(wanted.get("target", table.target))
     table.carry = bool(wanted.get("carry", table.carry))
+    before = {column.source: column.codec for column in table.columns}
     for name, change in _mapping(wanted.get("columns", {}), "columns").items():
         try:
             column = table.column(name)
         except KeyError as error:
             raise InvalidPlan(f"{table.source} has no column {name!r}") from error
         _apply_column(table, column, _mapping(change, name))
-    if "build" in wanted:
-        known = {item.name for item in fields(Statement)}
-        table.statements = [
-            Statement(
-                **{k: v for k, v in _mapping(item, "build").items() if k in known}
-            )
-            for item in wanted["build"]
-        ]
-    changed = {column.source for column in table.columns if column.codec != "integer"}
-    is_sorted = {"text", "bytes"}
-    kept = [
-        name
-        for name in table.order_key
-        if name not in changed or table.column(name).codec in is_sorted
-    ]
-    if kept != table.order_key:
+    if any(table.column(name).codec != before[name] for name in table.order_key):
         table.order_key = []
 
 

@@ -99,6 +99,18 @@ class PostgresqlJournal:
             (status,),
         )
 
+    def renew(self, plan: Plan, fingerprint: str) -> None:
+        """Go on with another state of the source."""
+        self._run(
+            f"UPDATE {SCHEMA}.state SET fingerprint = %s, plan = %s, changed = now()",
+            (fingerprint, json.dumps(plan.to_json())),
+        )
+
+    def forget(self, table: str) -> None:
+        """Know nothing of a table; in the transaction that empties it."""
+        for kept in ("progress", "odd_row", "rejected"):
+            self._run(f"DELETE FROM {SCHEMA}.{kept} WHERE table_name = %s", (table,))
+
     def progress(self, table: str) -> TableProgress:
         """Return how far a table is."""
         rows = self._rows(

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lockstep.migrations.sqlite.tokens import quote
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -71,7 +73,12 @@ class PgIndex:
 
 @dataclass
 class PgTable:
-    """A table that holds rows; a partitioned one stands for its partitions."""
+    """A table that holds rows; a partitioned one stands for its partitions.
+
+    Attributes:
+        is_heap: Its rows lie in pages of its own, so that a place among them can
+            be read from.
+    """
 
     schema: str
     name: str
@@ -82,6 +89,14 @@ class PgTable:
     sequence_column: str | None = None
     comment: str | None = None
     rows_estimated: int = 0
+    is_partitioned: bool = False
+    is_heap: bool = False
+
+    @property
+    def place(self) -> str:
+        """What to read from: a table that others inherit from without theirs."""
+        only = "" if self.is_partitioned else "ONLY "
+        return f"{only}{quote(self.schema)}.{quote(self.name)}"
 
     @property
     def primary_key(self) -> list[str]:
@@ -111,7 +126,8 @@ def read_postgresql(connection: psycopg.Connection[Any]) -> PgSchema:
     """Describe every table outside of the system's and our own schemas."""
     rows = connection.execute(
         "SELECT c.oid, n.nspname, c.relname, c.relkind, obj_description(c.oid), "
-        "greatest(c.reltuples, 0)::bigint "
+        "greatest(c.reltuples, 0)::bigint, "
+        "c.relam = (SELECT oid FROM pg_am WHERE amname = 'heap') "
         "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition "
         "AND n.nspname NOT LIKE 'pg\\_%' "
@@ -123,11 +139,13 @@ def read_postgresql(connection: psycopg.Connection[Any]) -> PgSchema:
     tables: list[PgTable] = []
     others: list[tuple[str, str, str]] = []
     words = {"v": "view", "m": "materialized view", "f": "foreign table"}
-    for oid, schema, name, kind, comment, estimated in rows:
+    for oid, schema, name, letter, comment, estimated, is_heap in rows:
+        kind = _letter(letter)
         if kind in words:
             others.append((words[kind], schema, name))
             continue
         table = PgTable(schema, name, [], comment=comment, rows_estimated=estimated)
+        table.is_partitioned, table.is_heap = kind == "p", bool(is_heap)
         _read_columns(connection, oid, table)
         _read_keys(connection, oid, table)
         _read_indexes(connection, oid, table)

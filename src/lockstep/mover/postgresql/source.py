@@ -12,16 +12,22 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from lockstep.errors import InvalidPlan
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import codec_of
 from lockstep.mover.encoding import LineBlock, OddRow, line_digest
 from lockstep.mover.lines import unescape
-from lockstep.mover.plan.from_postgresql import plan_from_postgresql
+from lockstep.mover.plan.from_postgresql import (
+    plan_from_postgresql,
+    rebuild,
+    source_name,
+)
 from lockstep.mover.plan.model import ColumnPlan, Plan, TablePlan
 from lockstep.mover.plan.way_back import plan_way_back
+from lockstep.mover.postgresql.fitting import Fitting
 from lockstep.mover.postgresql.journal import PostgresqlJournal
 from lockstep.mover.postgresql.lines import PostgresqlLines
-from lockstep.mover.postgresql.schema import PgSchema, read_postgresql
+from lockstep.mover.postgresql.schema import PgSchema, PgTable, read_postgresql
 from lockstep.mover.postgresql.session import connect
 from lockstep.mover.verify.compare import normalized
 from lockstep.schema.types.portable import quoted
@@ -29,6 +35,10 @@ from lockstep.schema.types.portable import quoted
 if TYPE_CHECKING:
     from lockstep.engine.urls import DatabaseUrl
 
+PAGES_AT_ONCE = 1_024
+"""Eight MiB of rows are one run of pages, after which a killed copy can go on."""
+
+PAGES_FOUND_SINCE = 140_000
 SORTED_AS_BYTES = ("text", "mixed_text", "zoned")
 
 
@@ -80,14 +90,22 @@ class PostgresqlSource:
                 plan = plan_way_back(state.plan, plan)
         return plan
 
-    def _place(self, table: TablePlan) -> str:
+    def rebuild(self, plan: Plan) -> None:
+        """Make tables and indexes as a mapping file wants their columns.
+
+        A way back has the file's own statements, which stay.
+        """
+        if not plan.is_way_back:
+            rebuild(plan, self.schema)
+
+    def _found(self, table: TablePlan) -> PgTable:
         for found in self.schema.tables:
-            name = found.name
-            if found.schema != "public":
-                name = f"{found.schema}.{found.name}"
-            if name == table.source:
-                return f"{quote(found.schema)}.{quote(found.name)}"
-        return quote(table.source)
+            if source_name(found) == table.source:
+                return found
+        raise InvalidPlan(f"the source has no table {table.source!r}")
+
+    def _place(self, table: TablePlan) -> str:
+        return self._found(table).place
 
     def type_of(self, table: str, column: str) -> str:
         """Return the type of a column, by the plan's name of its table."""
@@ -105,10 +123,26 @@ class PostgresqlSource:
     def own_order(
         self, table: TablePlan, after: int | str | None
     ) -> Iterator[LineBlock]:
-        """Yield the blocks after a position: the key of the last row, as text."""
+        """Yield the blocks after a position: the key of the last row, as text.
+
+        A table without an order that both engines have is read in runs of pages,
+        and goes on behind the last whole run: nothing has been written since, or
+        the fingerprint would be another one.
+        """
+        if table.order_key:
+            blocks = self._behind_key(table, after)
+        elif self._has_pages(table):
+            blocks = self._behind_page(table, after)
+        else:
+            blocks = self._read(table, [], "")
+        return self._fitting(table).blocks(blocks)
+
+    def _behind_key(
+        self, table: TablePlan, after: int | str | None
+    ) -> Iterator[LineBlock]:
         key = [table.column(name) for name in table.order_key]
         where = ""
-        if after is not None and key:
+        if after is not None:
             last = json.loads(str(after))
             names = ", ".join(map(_sorted_by, key))
             values = ", ".join(
@@ -117,19 +151,45 @@ class PostgresqlSource:
             )
             where = f"ROW({names}) > ROW({values})"
         for block in self._read(table, key, where):
-            block.position = self._position(table, block)
+            block.position = _position(table, block)
             yield block
 
-    def _position(self, table: TablePlan, block: LineBlock) -> str | None:
-        if not table.order_key:
-            return None
-        fields = block.text[block.text.rfind("\n", 0, -1) + 1 : -1].split("\t")
-        names = [column.source for column in table.columns]
-        return json.dumps([unescape(fields[names.index(n)]) for n in table.order_key])
+    def _has_pages(self, table: TablePlan) -> bool:
+        # Older servers read the whole table to find some of its pages.
+        is_found = self._connection.info.server_version >= PAGES_FOUND_SINCE
+        return is_found and self._found(table).is_heap
+
+    def _behind_page(
+        self, table: TablePlan, after: int | str | None
+    ) -> Iterator[LineBlock]:
+        row = self._connection.execute(
+            "SELECT pg_relation_size(to_regclass(%s)) "
+            "/ current_setting('block_size')::bigint",
+            (self._place(table).removeprefix("ONLY "),),
+        ).fetchone()
+        end = int(row[0]) if row else 0
+        page = int(after or 0)
+        while page < end:
+            following = page + PAGES_AT_ONCE
+            where = f"ctid >= '({page},0)' AND ctid < '({following},0)'"
+            last = None
+            for block in self._read(table, [], where):
+                if last is not None:
+                    yield last
+                last = block
+            if last is not None:
+                last.position = following
+                yield last
+            page = following
+
+    def _fitting(self, table: TablePlan) -> Fitting:
+        types = [self.type_of(table.source, c.source) for c in table.columns]
+        return Fitting(table, types)
 
     def key_order(self, table: TablePlan) -> Iterable[LineBlock]:
         """Yield all blocks sorted by the key."""
-        return self._read(table, [table.column(name) for name in table.order_key], "")
+        key = [table.column(name) for name in table.order_key]
+        return self._fitting(table).blocks(self._read(table, key, ""))
 
     def _read(
         self, table: TablePlan, key: list[ColumnPlan], where: str
@@ -173,6 +233,12 @@ class PostgresqlSource:
     def close(self) -> None:
         """End the snapshot."""
         self._connection.close()
+
+
+def _position(table: TablePlan, block: LineBlock) -> str:
+    fields = block.text[block.text.rfind("\n", 0, -1) + 1 : -1].split("\t")
+    names = [column.source for column in table.columns]
+    return json.dumps([unescape(fields[names.index(n)]) for n in table.order_key])
 
 
 def _sorted_by(column: ColumnPlan) -> str:

@@ -127,6 +127,12 @@ class PostgresqlTarget:
         literal = "'" + text.replace("'", "''") + "'"
         self._run(f"COMMENT ON {what} IS {literal}")
 
+    def empty(self, table: TablePlan) -> None:
+        """Take a table's rows away, and what the journal says of them."""
+        with translated(), self._connection.transaction():
+            self._run(f"TRUNCATE {quote(table.target)}")
+            self.journal.forget(table.source)
+
     def refusals(self, plan: Plan) -> dict[str, str]:
         """Return what cannot be built even on empty tables, and why.
 

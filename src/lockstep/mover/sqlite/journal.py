@@ -74,6 +74,20 @@ class SqliteJournal:
             return
         self._connection.execute(f"UPDATE {PREFIX}state SET status = ?", (status,))
 
+    def renew(self, plan: Plan, fingerprint: str) -> None:
+        """Go on with another state of the source."""
+        self._connection.execute(
+            f"UPDATE {PREFIX}state SET fingerprint = ?, plan = ?",
+            (fingerprint, json.dumps(plan.to_json())),
+        )
+
+    def forget(self, table: str) -> None:
+        """Know nothing of a table; in the transaction that empties it."""
+        for kept in ("progress", "rejected"):
+            self._connection.execute(
+                f"DELETE FROM {PREFIX}{kept} WHERE table_name = ?", (table,)
+            )
+
     def progress(self, table: str) -> TableProgress:
         """Return how far a table is."""
         rows = self._rows(

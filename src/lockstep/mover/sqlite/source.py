@@ -142,6 +142,9 @@ class SqliteSource:
             self.connection, self.schema, frozenset(clean), codecs=self._codecs
         )
 
+    def rebuild(self, plan: Plan) -> None:
+        """Do nothing: a mapping file for PostgreSQL holds the statements itself."""
+
     def table_names(self) -> list[str]:
         """Return the names of the tables that are there."""
         return [table.name for table in self.schema.tables]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,14 @@ from lockstep.engine.sqlite_files import check_folder
 from lockstep.errors import StorageFailed, TargetInUse, Unmappable
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import Codec, TextBytes, class_from_bytes, codec_of
-from lockstep.mover.encoding import Blocks, LineBlock, OddRow, Reading, line_digest
+from lockstep.mover.encoding import (
+    Blocks,
+    LineBlock,
+    OddRow,
+    Reading,
+    Rejected,
+    line_digest,
+)
 from lockstep.mover.journal import TableProgress
 from lockstep.mover.lines import unescape
 from lockstep.mover.plan.model import Plan, Statement, TablePlan
@@ -27,7 +35,7 @@ from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import stand_in_for_collations
 from lockstep.mover.sqlite.schema import Schema, read_schema
-from lockstep.mover.values import RawText, Value
+from lockstep.mover.values import RawText, Value, shown
 from lockstep.mover.verify.compare import normalized
 
 CHUNK_BYTES = 32 * 1024 * 1024
@@ -113,6 +121,14 @@ class SqliteTarget:
                 self._connection.execute(f"PRAGMA {name} = {int(plan.pragmas[name])}")
         self._connection.execute("COMMIT")
 
+    def empty(self, table: TablePlan) -> None:
+        """Take a table's rows away, and what the journal says of them."""
+        stand_in_for_collations(self._connection, [table.create])
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.execute(f"DELETE FROM {quote(table.target)}")
+        self.journal.forget(table.source)
+        self._connection.execute("COMMIT")
+
     def refusals(self, plan: Plan) -> dict[str, str]:
         """Return what cannot be built even on empty tables, and why."""
         found: dict[str, str] = {}
@@ -149,7 +165,7 @@ class SqliteTarget:
             return progress
         with closing(Reading(blocks, progress.position)) as reading:
             while not progress.is_done:
-                progress = self._filled(table, _Writer(table), reading)
+                progress = self._filled(table, _Writer(table, on_dirt), reading)
                 on_progress(progress.read)
         return progress
 
@@ -161,12 +177,6 @@ class SqliteTarget:
             written, is_done = self._chunk(writer, iter(reading))
             progress = self.journal.advance(table.source, written, is_done=is_done)
             self._connection.execute("COMMIT")
-        except sqlite3.IntegrityError as error:
-            self._connection.execute("ROLLBACK")
-            raise Unmappable(
-                f"SQLite refuses a row of {table.source}: {error}",
-                detail={"table": table.source},
-            ) from error
         except BaseException:
             self._connection.execute("ROLLBACK")
             raise
@@ -179,7 +189,7 @@ class SqliteTarget:
         size = 0
         for block in stream:
             size += len(block.text)
-            self._connection.executemany(writer.sql, writer.rows(block))
+            writer.write(self._connection, block)
             block.text = ""
             written.append(block)
             # Without a position a copy cannot go on, so the table is one chunk.
@@ -282,8 +292,9 @@ def texts_of(plan: Plan) -> list[str]:
 class _Writer:
     """Turns lines into the rows that one INSERT takes."""
 
-    def __init__(self, table: TablePlan) -> None:
+    def __init__(self, table: TablePlan, on_dirt: str = "fail") -> None:
         self._plan = table
+        self._on_dirt = on_dirt
         self._codecs: list[Codec] = [codec_of(c.codec) for c in table.columns]
         kept = [p for p, c in enumerate(table.columns) if not c.generated]
         self._kept = kept
@@ -292,6 +303,44 @@ class _Writer:
         self.sql = f"INSERT INTO {quote(table.target)} ({names}) VALUES ({marks})"
         if not kept:
             self.sql = f"INSERT INTO {quote(table.target)} DEFAULT VALUES"
+
+    def write(self, connection: sqlite3.Connection, block: LineBlock) -> None:
+        """Insert a block's rows; those that SQLite refuses go by the plan.
+
+        Raises:
+            Unmappable: SQLite refuses a row, and the plan says ``fail``.
+        """
+        rows = self.rows(block)
+        connection.execute("SAVEPOINT block")
+        try:
+            connection.executemany(self.sql, rows)
+        except (sqlite3.IntegrityError, sqlite3.DataError):
+            # Which row it was is not said, and those before it are in.
+            connection.execute("ROLLBACK TO block")
+            for place, row in enumerate(rows):
+                try:
+                    connection.execute(self.sql, row)
+                except (sqlite3.IntegrityError, sqlite3.DataError) as error:
+                    self._refuse(block, place, str(error), error)
+        connection.execute("RELEASE block")
+
+    def _refuse(
+        self, block: LineBlock, place: int, reason: str, error: Exception
+    ) -> None:
+        line = block.text.split("\n")[place]
+        fields = line.split("\t")
+        names = [column.target for column in self._plan.columns]
+        keys = [names.index(name) for name in self._plan.primary_key if name in names]
+        key = ", ".join(shown(unescape(fields[at])) for at in keys or [0])
+        row = shown(line.replace("\t", " | "))
+        rejected = Rejected(self._plan.source, key, "", row, reason)
+        if self._on_dirt == "fail":
+            raise Unmappable(
+                f"SQLite refuses the row {key} of {rejected.table}: {reason}",
+                detail=asdict(rejected),
+            ) from error
+        block.rejected.append(rejected)
+        block.count -= 1
 
     def rows(self, block: LineBlock) -> Sequence[tuple[Any, ...]]:
         """Return a block's rows as SQLite binds them."""

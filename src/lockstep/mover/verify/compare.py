@@ -120,26 +120,40 @@ class TableComparison:
     def _compare_cells(self, mine: str, other: str) -> None:
         one, two = mine.split("\t"), other.split("\t")
         for place, name in enumerate(self._names):
-            if one[place] == two[place]:
+            if self._is_same_cell(place, one[place], two[place]):
                 continue
-            source = self._decoded(place, one[place])
+            source = self._safely_decoded(place, one[place])
             target = self._safely_decoded(place, two[place])
-            if not is_same(source, target):
-                self._add(
-                    Difference(
-                        "cell",
-                        self._plan.source,
-                        self._shown_key(mine),
-                        name,
-                        shown(source),
-                        shown(target),
-                    )
+            if is_same(source, target):
+                # What tells them apart is beyond what SQLite would hold.
+                source, target = unescape(one[place]), unescape(two[place])
+            self._add(
+                Difference(
+                    "cell",
+                    self._plan.source,
+                    self._shown_key(mine),
+                    name,
+                    shown(source),
+                    shown(target),
                 )
+            )
+
+    def _is_same_cell(self, place: int, one: str, two: str) -> bool:
+        if one == two:
+            return True
+        mine, other = unescape(one), unescape(two)
+        if mine is None or other is None:
+            return False
+        respelled = self._codecs[place].respelled
+        try:
+            return respelled(mine) == respelled(other)
+        except (ValueError, TypeError, ArithmeticError):
+            return False
 
     def _safely_decoded(self, place: int, field: str) -> Value:
         try:
             return self._decoded(place, field)
-        except (ValueError, IndexError):
+        except (ValueError, IndexError, ArithmeticError):
             return unescape(field)
 
     def _row(self, kind: str, line: str) -> None:
@@ -270,9 +284,8 @@ def normalized(
             fields[place] = NULL
             continue
         try:
-            codec = codecs[place]
-            fields[place] = escape(codec.encode(codec.decode(text)))
-        except (ValueError, TypeError):
+            fields[place] = escape(codecs[place].respelled(text))
+        except (ValueError, TypeError, ArithmeticError):
             continue
     return "\t".join(fields)
 

@@ -83,6 +83,10 @@ class Foreign(Codec):
             return Canonical(_document(text))
         return Canonical(text)
 
+    def respelled(self, text: str) -> str:
+        """Return the canonical text: the type says what is the same value."""
+        return self.encode(self.decode(text))
+
     def _moment(self, value: Any) -> str:
         if isinstance(value, int):
             seconds, rest = divmod(value, _PER_SECOND[self._unit])

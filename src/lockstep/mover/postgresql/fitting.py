@@ -1,0 +1,177 @@
+"""Values of PostgreSQL that a column of SQLite could not give back.
+
+Owns the plan's ``on_dirt`` on the way to SQLite: ``fail``, ``quarantine``,
+``coerce``. It works on lines where they are read, so that the copy and the
+comparison leave out and change the same rows.
+
+Invariant: every line of a block is in its text or in ``rejected``, exactly once,
+and each cell of its text decodes to a value that says all that the cell says.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from decimal import Decimal, InvalidOperation
+
+from lockstep.errors import Unmappable
+from lockstep.mover.codecs import Codec, codec_of
+from lockstep.mover.encoding import LineBlock, Rejected
+from lockstep.mover.lines import NULL, escape, unescape
+from lockstep.mover.plan.model import ColumnPlan, TablePlan
+from lockstep.mover.values import shown
+
+_KEEPS_ALL = {
+    "integer": ("smallint", "integer", "bigint", "oid"),
+    "boolean": ("boolean",),
+    "real": ("double precision", "real"),
+    "number": ("double precision",),
+    "bytes": ("bytea",),
+    "text_bytes": ("bytea",),
+    "mixed_bytes": ("bytea",),
+    "uuid7": ("uuid",),
+    "uuid7_by": ("uuid",),
+    "uuid_bytes": ("uuid",),
+    "zoned": ("timestamp with time zone",),
+}
+"""Codecs under which a type's every value comes back, so that none is tried."""
+
+_ANY_TEXT = frozenset({"text", "mixed_text"})
+_TRUE = frozenset({"t", "true", "y", "yes", "on", "1"})
+_FALSE = frozenset({"f", "false", "n", "no", "off", "0"})
+_ROUNDED = ("real", "number", "numeric", "epoch", "julian")
+"""Codecs whose ``decode`` gives the nearest value that SQLite can hold."""
+
+
+class Fitting:
+    """What a table's lines have to pass.
+
+    Args:
+        plan: To SQLite.
+        types: PostgreSQL's type of each column, without modifiers.
+    """
+
+    def __init__(self, plan: TablePlan, types: list[str]) -> None:
+        self._plan = plan
+        self._codecs: list[Codec] = [codec_of(c.codec) for c in plan.columns]
+        self._tried = [
+            place
+            for place, (column, kind) in enumerate(
+                zip(plan.columns, types, strict=True)
+            )
+            if not _keeps_all(column, kind)
+        ]
+        names = [column.target for column in plan.columns]
+        self._key = [names.index(n) for n in plan.primary_key if n in names] or [0]
+
+    def blocks(self, blocks: Iterable[LineBlock]) -> Iterator[LineBlock]:
+        """Yield the blocks with nothing in them that does not fit.
+
+        Raises:
+            Unmappable: A value does not fit and the plan says ``fail``.
+        """
+        for block in blocks:
+            if self._tried and not self._is_fitting(block):
+                self._edit(block)
+            yield block
+
+    def _is_fitting(self, block: LineBlock) -> bool:
+        rows = [line.split("\t") for line in block.text.split("\n")[:-1]]
+        return not any(
+            self._misfit(place, field)
+            for place in self._tried
+            for field in {row[place] for row in rows}
+        )
+
+    def _misfit(self, place: int, field: str) -> str:
+        text = unescape(field)
+        if text is None:
+            return ""
+        try:
+            self._codecs[place].respelled(text)
+        except (ValueError, TypeError, ArithmeticError, IndexError) as error:
+            return str(error) or "it cannot be converted"
+        return ""
+
+    def _edit(self, block: LineBlock) -> None:
+        kept: list[str] = []
+        for line in block.text.split("\n")[:-1]:
+            fields = line.split("\t")
+            if self._fit(fields, block.rejected):
+                kept.append("\t".join(fields))
+        block.text = "".join(f"{line}\n" for line in kept)
+        block.count = len(kept)
+
+    def _fit(self, fields: list[str], rejected: list[Rejected]) -> bool:
+        """Change a row's cells so that they fit; return whether they do."""
+        original = list(fields)
+        for place in self._tried:
+            column = self._plan.columns[place]
+            reason = self._misfit(place, fields[place])
+            if reason and column.on_dirt == "coerce":
+                fields[place] = coerced_field(
+                    fields[place], column, self._codecs[place]
+                )
+                reason = self._misfit(place, fields[place])
+            if not reason:
+                continue
+            found = Rejected(
+                self._plan.source,
+                self.key_of(original),
+                column.source,
+                shown(unescape(original[place])),
+                reason,
+            )
+            if column.on_dirt == "fail":
+                raise Unmappable(
+                    f"{found.table}.{found.column} of row {found.key} cannot be kept "
+                    f"as {column.codec}: {reason}: {found.value}",
+                    detail=asdict(found),
+                )
+            rejected.append(found)
+            return False
+        return True
+
+    def key_of(self, fields: list[str]) -> str:
+        """Return a row's key for a person; its first cell where it has none."""
+        return ", ".join(shown(unescape(fields[place])) for place in self._key)
+
+
+def _keeps_all(column: ColumnPlan, kind: str) -> bool:
+    word = column.codec.partition(":")[0]
+    return word in _ANY_TEXT or kind in _KEEPS_ALL.get(word, ())
+
+
+def coerced_field(field: str, column: ColumnPlan, codec: Codec) -> str:
+    """Return a cell's line text as what it most plainly means to SQLite's column.
+
+    An empty text becomes NULL, digits in a text the number, a word such as ``yes``
+    the boolean; a number or moment with more digits than fit becomes the nearest.
+    What means nothing stays as it is, and is quarantined.
+
+    Example:
+        >>> from lockstep.mover.codecs import codec_of
+        >>> flag = ColumnPlan("a", "a", "BOOLEAN", "boolean")
+        >>> coerced_field(" Yes ", flag, codec_of("boolean"))
+        't'
+    """
+    text = (unescape(field) or "").strip()
+    if not text:
+        return NULL
+    word = column.codec.partition(":")[0]
+    if word == "boolean":
+        known = {**dict.fromkeys(_TRUE, "t"), **dict.fromkeys(_FALSE, "f")}
+        return known.get(text.lower(), field)
+    try:
+        if word == "integer":
+            number = Decimal(text)
+            is_whole = number.is_finite() and number == number.to_integral_value()
+            return str(int(number)) if is_whole else field
+        if word not in _ROUNDED:
+            return field
+        value = codec.decode(text)
+        is_lost = isinstance(value, float) and math.isinf(value)
+        return field if is_lost else escape(codec.encode(value))
+    except (ValueError, TypeError, InvalidOperation):
+        return field

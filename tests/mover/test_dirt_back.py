@@ -1,0 +1,163 @@
+"""PostgreSQL to SQLite: what does not fit is named, left out or made to fit."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from lockstep.engine import Database
+from lockstep.errors import Unmappable
+from lockstep.mover import Mover, plan_to_toml
+
+MakeDatabase = Callable[..., Database]
+
+LOOSE = """
+CREATE TABLE t (id bigint PRIMARY KEY, qty text, price numeric, flag text,
+  at timestamptz);
+INSERT INTO t VALUES
+ (1, '5', 1.10, 'yes', '2024-02-29 12:00:00+00'),
+ (2, 'lots', 0.12345678901234567891, 'f', '2024-02-29 12:00:00.5+00'),
+ (3, ' 7 ', NULL, '', 'infinity'),
+ (4, '007', 2, NULL, NULL);
+"""
+
+
+def loose(make_database: MakeDatabase) -> str:
+    url = make_database("postgresql").url.unmasked()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(LOOSE.encode())
+    return url
+
+
+def mapping(url: str, path: Path, **policies: str) -> str:
+    text = plan_to_toml(Mover(url, path).plan())
+    kinds = {
+        "qty": ("INTEGER", "integer"),
+        "price": ("REAL", "real"),
+        "flag": ("BOOLEAN", "boolean"),
+        "at": ("INTEGER", "epoch:s"),
+    }
+    lines: list[str] = []
+    for line in text.splitlines():
+        name = line.split('"')[1] if line.startswith('"') else ""
+        if name in policies:
+            kind, codec = kinds[name]
+            line = (
+                f'"{name}" = {{ target = "{name}_x", type = "{kind}", '
+                f'codec = "{codec}", on_dirt = "{policies[name]}" }}'
+            )
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("column", "key"), [("qty", "2"), ("price", "2"), ("flag", "1"), ("at", "2")]
+)
+def test_what_does_not_fit_stops_the_move_and_is_named(
+    column: str, key: str, tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    url = loose(make_database)
+    text = mapping(url, tmp_path / "a.db", **{column: "fail"})
+    with pytest.raises(Unmappable) as caught:
+        Mover(url, tmp_path / "b.db", plan=text).move()
+    found = caught.value.detail
+    assert (found["column"], found["key"]) == (column, f"'{key}'")
+
+
+def test_quarantine_writes_the_rows_down_and_verifies_the_rest(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    url, path = loose(make_database), tmp_path / "b.db"
+    text = mapping(url, tmp_path / "a.db", qty="quarantine", at="quarantine")
+    file = tmp_path / "q.jsonl"
+    result = Mover(url, path, plan=text, quarantine=file).move()
+    assert result.verification is not None
+    assert result.verification.is_same
+    assert not result.is_exact
+    assert rows(path, "SELECT id, qty_x, typeof(qty_x), at_x FROM t") == [
+        (1, 5, "integer", 1709208000)
+    ]
+    rejected = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [(row["key"], row["column"], row["value"]) for row in rejected] == [
+        ("'2'", "qty", "'lots'"),
+        ("'3'", "qty", "' 7 '"),
+        ("'4'", "qty", "'007'"),
+    ]
+    assert all(row["reason"] for row in rejected)
+
+
+def test_coerce_takes_the_plain_meaning_and_quarantines_the_rest(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    url, path = loose(make_database), tmp_path / "b.db"
+    every = dict.fromkeys(("qty", "price", "flag", "at"), "coerce")
+    file = tmp_path / "q.jsonl"
+    text = mapping(url, tmp_path / "a.db", **every)
+    result = Mover(url, path, plan=text, quarantine=file).move()
+    assert result.verification is not None
+    assert result.verification.differences == []
+    assert rows(path, "SELECT id, qty_x, price_x, flag_x, at_x FROM t") == [
+        (1, 5, 1.1, 1, 1709208000),
+        (4, 7, 2.0, None, None),
+    ]
+    rejected = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [(row["key"], row["column"]) for row in rejected] == [
+        ("'2'", "qty"),
+        ("'3'", "at"),
+    ]
+
+
+def test_rows_that_sqlite_refuses_are_quarantined_one_by_one(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    url = make_database("postgresql").url.unmasked()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            b"CREATE TABLE t (k text UNIQUE, n integer);"
+            b"INSERT INTO t VALUES ('1', 1), ('01', 2), ('2', 3)"
+        )
+    text = plan_to_toml(Mover(url, tmp_path / "a.db").plan()).replace(
+        'type = "TEXT", codec = "text"',
+        'type = "INTEGER", codec = "integer", on_dirt = "coerce"',
+    )
+    result = Mover(url, tmp_path / "b.db", plan=text, quarantine=tmp_path / "q").move()
+    assert rows(tmp_path / "b.db", "SELECT * FROM t") == [(1, 1), (2, 3)]
+    assert result.quarantined == 1
+    line = json.loads((tmp_path / "q").read_text())
+    assert "UNIQUE" in line["reason"]
+    assert result.verification is not None
+    assert [d.kind for d in result.verification.differences] == ["missing row"]
+
+
+def test_digits_written_on_postgresql_are_not_forgiven(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = tmp_path / "a.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, d DECIMAL(10,2));"
+            "INSERT INTO t VALUES (1, 1.5), (2, 0.25)"
+        )
+    connection.close()
+    url = make_database("postgresql").url.unmasked()
+    assert Mover(path, url).move().is_exact
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute(b"UPDATE t SET d = 0.2500000000000000000001 WHERE id = 2")
+        other.execute(b"UPDATE t SET d = 1.500 WHERE id = 1")
+    report = Mover(path, url).verify()
+    assert [(d.key, d.column) for d in report.differences] == [("2", "d")]
+    with pytest.raises(Unmappable, match="would be kept"):
+        Mover(url, tmp_path / "back.db").move()
