@@ -96,6 +96,24 @@ TRAPS = [
         {("real-money", "warning", "orders.unit_price")},
     ),
     Trap(
+        "prices as text",
+        """ALTER TABLE orders ADD COLUMN unit_cost varchar(20);
+           UPDATE orders SET unit_cost = '12.50' WHERE id < 1480;
+           UPDATE orders SET unit_cost = 'on request' WHERE id > 1490""",
+        {("text-numbers", "warning", "orders.unit_cost")},
+    ),
+    Trap(
+        "words for missing values",
+        """UPDATE customers SET name = 'nan' WHERE id IN (3, 4);
+           UPDATE customers SET name = '\\N' WHERE id = 5""",
+        {("missing-as-text", "warning", "customers.name")},
+    ),
+    Trap(
+        "a customer called Null",
+        "UPDATE customers SET name = 'null' WHERE id = 3",
+        {("missing-as-text", "notice", "customers.name")},
+    ),
+    Trap(
         "seconds in four bytes",
         """ALTER TABLE orders ADD COLUMN created_at integer;
            UPDATE orders SET created_at = 1750000000""",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lockstep.doctor.catalog import Column, Table
 from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import Finding, counted
+from lockstep.doctor.postgresql.context import PostgresqlContext
 from lockstep.doctor.sqlite.bites import Progress, aggregates
 from lockstep.doctor.sqlite.context import SqliteContext
 from lockstep.schema.names import quote_identifier as quoted
@@ -22,7 +23,7 @@ def examine(context: SqliteContext) -> Findings:
         progress = Progress()
         counts = [[0, 0] for _ in columns]
         expressions = [
-            f"sum({quoted(column.name)} IN ({_listed(marks)}))"
+            f"sum({_condition(column, marks)})"
             for column in columns
             for marks in (CERTAIN, POSSIBLE)
         ]
@@ -34,43 +35,76 @@ def examine(context: SqliteContext) -> Findings:
                 count[1] += values[2 * position + 1] or 0
         for column, (certain, possible) in zip(columns, counts, strict=True):
             if certain + possible:
-                yield _finding(context, table, column, certain, possible, progress)
+                rowids = context.examples(table, _condition(column))
+                yield _finding(
+                    table,
+                    column,
+                    certain,
+                    possible,
+                    told=progress.told(),
+                    command=f"SELECT rowid FROM {quoted(table.name)}"
+                    f" WHERE {_condition(column)}",
+                    rowids=rowids,
+                )
+
+
+def examine_postgresql(context: PostgresqlContext) -> Findings:
+    """Count the same texts in text and varchar columns."""
+    for table in context.readable_tables:
+        columns = [column for column in table.columns if column.family == "text"]
+        conditions = [
+            _condition(column, marks)
+            for column in columns
+            for marks in (CERTAIN, POSSIBLE)
+        ]
+        if not conditions:
+            continue
+        counts = iter(context.counts(table, conditions))
+        for column, certain, possible in zip(columns, counts, counts, strict=True):
+            if certain + possible:
+                yield _finding(
+                    table,
+                    column,
+                    certain,
+                    possible,
+                    told=context.told(table),
+                    command=f"SELECT * FROM {table.quoted} WHERE {_condition(column)}",
+                )
 
 
 def _finding(
-    context: SqliteContext,
     table: Table,
     column: Column,
     certain: int,
     possible: int,
-    progress: Progress,
+    *,
+    told: str,
+    command: str,
+    **evidence: object,
 ) -> Finding:
-    condition = f"{quoted(column.name)} IN ({_listed(CERTAIN + POSSIBLE)})"
     total = certain + possible
     return CHECK.finding(
         "warning" if certain > 1 else "notice",
         f"{table.name}.{column.name}",
         f"{counted(total, 'text stands', 'texts stand')} for a missing value (nan, "
-        f"NULL, undefined, …){progress.told()}",
+        f"NULL, undefined, …){told}",
         mend="write NULL instead, and correct the import that wrote it",
-        command=f"SELECT rowid FROM {quoted(table.name)} WHERE {condition}",
-        evidence={
-            "certain": certain,
-            "possible": possible,
-            "rowids": context.examples(table, condition),
-        },
+        command=command,
+        evidence={"certain": certain, "possible": possible, **evidence},
     )
 
 
-def _listed(marks: tuple[str, ...]) -> str:
-    return ", ".join("'" + mark + "'" for mark in marks)
+def _condition(column: Column, marks: tuple[str, ...] = CERTAIN + POSSIBLE) -> str:
+    # Both engines read a backslash in a literal as it stands.
+    listed = ", ".join("'" + mark + "'" for mark in marks)
+    return f"{quoted(column.name)} IN ({listed})"
 
 
 CHECK = Check(
     name="missing-as-text",
     looks_for="The texts nan, NaN, NULL, null, undefined and \\N in text columns.",
     why="An import turned a missing value into a word: IS NULL does not find it, "
-    "counts "
-    "and searches do, and people read it.",
+    "counts and searches do, and people read it.",
     sqlite=examine,
+    postgresql=examine_postgresql,
 )

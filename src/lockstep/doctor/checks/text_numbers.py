@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from lockstep.doctor.catalog import Column, Table
 from lockstep.doctor.check import Check, Findings
+from lockstep.doctor.findings import Finding
 from lockstep.doctor.names import says_quantity
+from lockstep.doctor.postgresql.context import PostgresqlContext
 from lockstep.doctor.sqlite.bites import Progress, aggregates
 from lockstep.doctor.sqlite.context import SqliteContext
 from lockstep.schema.names import quote_identifier as quoted
 
 _MOST = 0.9
+_PATTERN = "^ *-?([0-9]+[.]?[0-9]*|[.][0-9]+) *$"
 _IS_NUMBER = (
     "{0} GLOB '*[0-9]*' AND {0} NOT GLOB '*[^0-9.-]*' AND {0} NOT GLOB '?*-*'"
     " AND length({0}) - length(replace({0}, '.', '')) < 2"
@@ -18,11 +22,7 @@ _IS_NUMBER = (
 def examine(context: SqliteContext) -> Findings:
     """Find text columns that are counted or measured and hold numbers only."""
     for table in context.tables:
-        columns = [
-            column
-            for column in table.columns
-            if column.family == "text" and says_quantity(column.name)
-        ]
+        columns = _candidates(table)
         if not columns:
             continue
         progress = Progress()
@@ -38,15 +38,48 @@ def examine(context: SqliteContext) -> Findings:
                 total[1] += values[2 * position + 1] or 0
         for column, (values, numbers) in zip(columns, totals, strict=True):
             if values and numbers >= _MOST * values:
-                yield CHECK.finding(
-                    "warning",
-                    f"{table.name}.{column.name}",
-                    f"{numbers:,} of {values:,} texts are numbers{progress.told()}",
-                    mend="declare the column INTEGER, REAL or (money) an exact "
-                    "decimal, "
-                    "and convert the values once",
-                    evidence={"values": values, "numbers": numbers},
-                )
+                yield _finding(table, column, values, numbers, progress.told())
+
+
+def examine_postgresql(context: PostgresqlContext) -> Findings:
+    """Find the same in text and varchar columns."""
+    for table in context.readable_tables:
+        columns = _candidates(table)
+        conditions = [
+            condition
+            for column in columns
+            for condition in (
+                f"{quoted(column.name)} <> ''",
+                f"{quoted(column.name)} ~ '{_PATTERN}'",
+            )
+        ]
+        if not conditions:
+            continue
+        counts = iter(context.counts(table, conditions))
+        for column, values, numbers in zip(columns, counts, counts, strict=True):
+            if values and numbers >= _MOST * values:
+                yield _finding(table, column, values, numbers, context.told(table))
+
+
+def _candidates(table: Table) -> list[Column]:
+    return [
+        column
+        for column in table.columns
+        if column.family == "text" and says_quantity(column.name)
+    ]
+
+
+def _finding(
+    table: Table, column: Column, values: int, numbers: int, told: str
+) -> Finding:
+    return CHECK.finding(
+        "warning",
+        f"{table.name}.{column.name}",
+        f"{numbers:,} of {values:,} texts are numbers{told}",
+        mend="declare the column an integer, a double or (money) an exact decimal, "
+        "and convert the values once",
+        evidence={"values": values, "numbers": numbers},
+    )
 
 
 CHECK = Check(
@@ -55,4 +88,5 @@ CHECK = Check(
     why="Texts sort letter by letter: '10' comes before '9', max() finds '99' above "
     "'100', and a comparison with a number is always one-sided.",
     sqlite=examine,
+    postgresql=examine_postgresql,
 )

@@ -119,6 +119,18 @@ class PostgresqlContext:
         text = sql.format(t=table.quoted, c=self.name(column), n=self.limits.rows_max)
         return self.rows(text)[0]
 
+    def counts(self, table: Table, conditions: Sequence[str]) -> list[int]:
+        """Return how many of the rows that are looked at meet each condition."""
+        counted = ", ".join(f"count(*) FILTER (WHERE {sql})" for sql in conditions)
+        source = f"SELECT * FROM {table.quoted} LIMIT {self.limits.rows_max}"
+        return list(self.rows(f"SELECT {counted} FROM ({source}) AS s")[0])
+
+    def told(self, table: Table) -> str:
+        """Return what a finding adds when not all rows were looked at."""
+        rows_max = self.limits.rows_max
+        partial = (table.rows_estimate or 0) > rows_max
+        return f" (the first {rows_max:,} rows looked at)" if partial else ""
+
     def setting(self, name: str) -> str:
         """Return a setting of the server."""
         return str(self.value("SELECT current_setting(%s)", (name,)))

@@ -45,6 +45,4 @@ def read_moments(context: PostgresqlContext, table: Table, column: Column) -> Mo
         f" (SELECT {name} FROM {table.quoted} LIMIT {rows_max}) AS s) AS u"
         " WHERE unit IS NOT NULL GROUP BY 1 ORDER BY 2 DESC"
     )
-    partial = (table.rows_estimate or 0) > rows_max
-    told = f" (the first {rows_max:,} rows looked at)" if partial else ""
-    return Moments(dict(found), told)
+    return Moments(dict(found), context.told(table))
