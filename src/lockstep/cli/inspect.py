@@ -51,7 +51,7 @@ def inspect(run: Run, *, database: str, html_file: Path | None) -> None:
     """Show what really lies in a database: types as stored, counts, dirt.
 
     Every value is looked at, none is sampled, and nothing is changed. DB is any
-    SQLite file, whoever designed it, or a PostgreSQL URL.
+    SQLite file, whoever designed it, or the URL of a libSQL server or PostgreSQL.
     """
     from lockstep.mover import inspect_database
 

@@ -46,6 +46,7 @@ _FILE = plain_click.Path(path_type=Path, dir_okay=False)
     examples={
         "lockstep move old.db postgresql:///new": "SQLite to PostgreSQL, verified",
         "lockstep move postgresql:///shop shop.db": "and back to a file",
+        "lockstep move local.db libsql://shop.example.io": "a file to a libSQL server",
         "lockstep move local.db postgresql:///shop --models": "an application of ours",
         "lockstep move old.db postgresql:///new --rekey uuid7 --keep-as display_id": "",
         "lockstep move old.db postgresql:///new --dry-run": "what would be lost?",
@@ -116,7 +117,8 @@ def move(
 ) -> None:
     """Move a database to another engine, and compare every cell.
 
-    SOURCE and TARGET are SQLite files or PostgreSQL URLs, one of each. The source is
+    SOURCE and TARGET are SQLite files, or URLs of libSQL servers or PostgreSQL, of
+    two kinds. Between SQLite and libSQL everything stays word for word. The source is
     only read. The target is empty, or was left by a move that did not finish: the
     same command goes on where that one stopped, whatever stopped it.
 

@@ -58,20 +58,8 @@ class LibsqlBackend:
     read_options: dict[str, Any] = {ACCESS_OPTION: READ}  # noqa: RUF012
 
     def __init__(self, url: DatabaseUrl, settings: Settings) -> None:
-        if importlib.util.find_spec("httpx2") is None:
-            raise MissingExtraError("libSQL", extra="libsql")
         self._url = url
-        given = settings.libsql
-        token = url.auth_token
-        if token is None and given.auth_token is not None:
-            token = given.auth_token.get_secret_value()
-        server = Server(
-            url.http_url,
-            auth_token=token,
-            connect_timeout_s=given.connect_timeout_s,
-            call_timeout_s=given.statement_timeout_s,
-            turn_timeout_s=given.busy_timeout_s,
-        )
+        server = server_of(url, settings)
         self._transport = Transport(server, turns_of_server(url.http_url))
         self._facts = ServerFacts()
 
@@ -151,6 +139,27 @@ class LibsqlBackend:
         """Say whether SQLite itself rolled back when this error came."""
         code = primary_code(error)
         return code is not None and code in ROLLING_BACK
+
+
+def server_of(url: DatabaseUrl, settings: Settings) -> Server:
+    """Return where a libSQL server is, with the token of the URL or the settings.
+
+    Raises:
+        MissingExtraError: The library that speaks HTTP is not installed.
+    """
+    if importlib.util.find_spec("httpx2") is None:
+        raise MissingExtraError("libSQL", extra="libsql")
+    given = settings.libsql
+    token = url.auth_token
+    if token is None and given.auth_token is not None:
+        token = given.auth_token.get_secret_value()
+    return Server(
+        url.http_url,
+        auth_token=token,
+        connect_timeout_s=given.connect_timeout_s,
+        call_timeout_s=given.statement_timeout_s,
+        turn_timeout_s=given.busy_timeout_s,
+    )
 
 
 class HranaPipeline:

@@ -565,6 +565,10 @@ def codec_of(name: str) -> Codec:
         ValueError: There is none of this name.
     """
     word, _, rest = name.partition(":")
+    if word == "stored":
+        from lockstep.mover.stored_codec import Stored
+
+        return Stored(rest)
     if word in _WITH_WORD:
         return _WITH_WORD[word](rest)
     if word in _OF_MODELS:

@@ -1,6 +1,7 @@
 """From a URL to a source or a target of a move.
 
-Owns the one place that knows which class serves which engine.
+Owns the one place that knows which class serves which engine, and which pairs of
+engines have another, better way than a move.
 """
 
 from __future__ import annotations
@@ -12,27 +13,28 @@ from lockstep.errors import ConfigError, UnsupportedCapability
 
 if TYPE_CHECKING:
     from lockstep.mover.sides import MoveSource, MoveTarget
+    from lockstep.mover.sqlite.source import SqliteSource
 
 
 def open_move_source(
-    url: DatabaseUrl, target_dialect: str, *, clean: bool = False
+    url: DatabaseUrl, target: DatabaseUrl, *, clean: bool = False
 ) -> MoveSource:
-    """Open a database to read it, in one snapshot."""
-    _refuse_libsql(url)
-    if url.dialect_name == "sqlite":
-        if url.path is None:
-            raise ConfigError("a database in memory cannot be moved: name a file")
-        if target_dialect != "postgresql":
-            raise UnsupportedCapability(
-                "a SQLite file moves to PostgreSQL; a copy of the file is a copy",
-                hint="VACUUM INTO, or the backup API, copies a live file",
-            )
-        from lockstep.mover.sqlite.source import SqliteSource
+    """Open a database to read it, in one snapshot.
 
-        return SqliteSource(url.path, clean=clean)
-    if target_dialect != "sqlite":
+    Raises:
+        UnsupportedCapability: Something else copies between these two engines.
+    """
+    if url.engine_name == target.engine_name == "sqlite":
         raise UnsupportedCapability(
-            "PostgreSQL moves to a SQLite file here",
+            "a SQLite file moves to PostgreSQL or to a libSQL server; a copy of the "
+            "file is a copy",
+            hint="VACUUM INTO, or the backup API, copies a live file",
+        )
+    if url.dialect_name == "sqlite":
+        return open_sqlite_source(url, target, clean=clean)
+    if target.dialect_name != "sqlite":
+        raise UnsupportedCapability(
+            "PostgreSQL moves to a SQLite file or a libSQL server here",
             hint="pg_dump and pg_restore copy a database between two servers",
         )
     from lockstep.mover.postgresql.source import PostgresqlSource
@@ -40,24 +42,44 @@ def open_move_source(
     return PostgresqlSource(url)
 
 
+def open_sqlite_source(
+    url: DatabaseUrl, target: DatabaseUrl | None = None, *, clean: bool = False
+) -> SqliteSource:
+    """Open a file or a libSQL server's database to read it.
+
+    Args:
+        url: Which one.
+        target: Where it is to go; None plans as for PostgreSQL.
+        clean: Turn integers that are moments into ``timestamptz``.
+    """
+    from lockstep.mover.sqlite.opening import open_source
+    from lockstep.mover.sqlite.source import SqliteSource
+
+    to = None if target is None or target.engine_name == "postgresql" else target
+    copies_to = None if to is None else to.engine_name
+    assert copies_to != "postgresql", "that is no copy"
+    if url.engine_name == "libsql":
+        from lockstep.mover.sqlite.served import open_served
+
+        return SqliteSource(open_served(url), clean=clean, copies_to=copies_to)
+    if url.path is None:
+        raise ConfigError("a database in memory cannot be read: name a file")
+    return SqliteSource(open_source(url.path), clean=clean, copies_to=copies_to)
+
+
 def open_move_target(url: DatabaseUrl) -> MoveTarget:
     """Open a database to fill it."""
-    _refuse_libsql(url)
     if url.dialect_name == "postgresql":
         from lockstep.mover.postgresql.session import connect
         from lockstep.mover.postgresql.target import PostgresqlTarget
 
         return PostgresqlTarget(connect(url))
+    if url.engine_name == "libsql":
+        from lockstep.mover.sqlite.served_target import ServedTarget
+
+        return ServedTarget(url)
     if url.path is None:
         raise ConfigError("a database in memory would be gone at the end: name a file")
-    from lockstep.mover.sqlite.target import SqliteTarget
+    from lockstep.mover.sqlite.target import SqliteTarget, open_target_file
 
-    return SqliteTarget(url.path)
-
-
-def _refuse_libsql(url: DatabaseUrl) -> None:
-    if url.engine_name == "libsql":
-        raise UnsupportedCapability(
-            "a libSQL server's database cannot be moved yet",
-            hint="a local libSQL file is a SQLite file, and moves as one",
-        )
+    return SqliteTarget(open_target_file(url.path), str(url.path))

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lockstep.engine.urls import DatabaseUrl
-from lockstep.errors import ConfigError
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.connecting import open_sqlite_source
 from lockstep.mover.plan.from_postgresql import source_name
 from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.plan.times import unit_of
 from lockstep.mover.results import Finding, Inspection
+from lockstep.mover.sqlite.opening import rows_of
 from lockstep.mover.sqlite.profile import ColumnProfile, TableProfile, is_time_type
+from lockstep.mover.sqlite.rows import decoding
 from lockstep.mover.sqlite.schema import Column, Table
 from lockstep.mover.values import shown, text_of
 
@@ -30,7 +32,7 @@ def inspect_database(url: str | Path) -> Inspection:
     """Look at every value of a database; nothing of it is changed.
 
     Args:
-        url: A SQLite file or a PostgreSQL URL.
+        url: A SQLite file, or the URL of a libSQL server or of PostgreSQL.
 
     Raises:
         LockstepError: It cannot be read.
@@ -38,11 +40,7 @@ def inspect_database(url: str | Path) -> Inspection:
     parsed = DatabaseUrl.parse(url)
     if parsed.dialect_name == "postgresql":
         return _inspect_postgresql(parsed)
-    if parsed.path is None:
-        raise ConfigError("a database in memory has nothing to inspect: name a file")
-    from lockstep.mover.sqlite.source import SqliteSource
-
-    source = SqliteSource(parsed.path)
+    source = open_sqlite_source(parsed)
     try:
         plan = source.make_plan(_ignore)
         return _Report(source, plan).inspection(str(parsed))
@@ -109,7 +107,7 @@ def _losses(plan: Plan) -> list[Finding]:
 
 
 class _Report:
-    """Collects what is known about one SQLite file."""
+    """Collects what is known about one SQLite database."""
 
     def __init__(self, source: SqliteSource, plan: Plan) -> None:
         self._source = source
@@ -124,17 +122,17 @@ class _Report:
             for kind, name, sql in schema.objects
             if kind != "table"
         ]
-        wal = Path(f"{self._source.path}-wal")
+        path = self._source.path
         return Inspection(
             url,
-            "sqlite",
+            "libsql" if path is None else "sqlite",
             tables,
             self._findings + _losses(self._plan),
             objects,
             list(self._plan.notices),
             {
                 "encoding": schema.encoding,
-                "has_wal": wal.exists(),
+                "has_wal": path is not None and Path(f"{path}-wal").exists(),
                 "missing_collations": list(self._source.missing_collations),
                 **self._plan.pragmas,
             },
@@ -230,15 +228,19 @@ class _Report:
         name = quote(column.name)
         rowid = quote(table.rowid_name) if table.rowid_name else "'?'"
         connection = self._source.connection
-        before, connection.text_factory = connection.text_factory, text_of
-        try:
-            rows = connection.execute(
-                f"SELECT {rowid}, {name} FROM {quote(table.name)} "
-                f"WHERE {condition.replace('{}', name)} LIMIT {EXAMPLES_MAX}"
-            ).fetchall()
-        finally:
-            connection.text_factory = before
-        return [f"row {row[0]}: {shown(row[1])}" for row in rows]
+        # As bytes, because a text may be no text; its class says which it was.
+        with decoding(connection, is_clean=False):
+            rows = rows_of(
+                connection,
+                f"SELECT {rowid}, CASE typeof({name}) WHEN 'text' THEN "
+                f"CAST({name} AS BLOB) ELSE {name} END, typeof({name}) = 'text' "
+                f"FROM {quote(table.name)} "
+                f"WHERE {condition.replace('{}', name)} LIMIT {EXAMPLES_MAX}",
+            )
+        return [
+            f"row {key}: {shown(text_of(value) if is_text else value)}"
+            for key, value, is_text in rows
+        ]
 
     def _add(
         self,

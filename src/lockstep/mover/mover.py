@@ -61,8 +61,9 @@ class Mover:
     """Moves one database into another, empty one.
 
     Args:
-        source: A SQLite file or a PostgreSQL URL; it is only read.
-        target: The other engine; empty, or filled by an unfinished move.
+        source: A SQLite file, or the URL of a libSQL server or of PostgreSQL; it is
+            only read.
+        target: Another engine; empty, or filled by an unfinished move.
         plan: What goes where: a plan, or the text of a mapping file; None makes
             one from the inspection.
         clean: Turn integers that are moments into ``timestamptz``, where every
@@ -94,6 +95,11 @@ class Mover:
     ) -> None:
         self.source_url = DatabaseUrl.parse(source)
         self.target_url = DatabaseUrl.parse(target)
+        if self._is_copy and (clean or rekey is not None or metadata is not None):
+            raise InvalidPlan(
+                "between SQLite and libSQL everything stays as it is: there is "
+                "nothing to clean, rekey or take from models"
+            )
         self._given = plan
         self._clean = clean
         self._rekey = rekey
@@ -103,6 +109,10 @@ class Mover:
         self._migrations = None if migrations is None else Path(migrations)
         self._quarantine = Path(quarantine)
         self._on_progress = on_progress
+
+    @property
+    def _is_copy(self) -> bool:
+        return self.source_url.dialect_name == self.target_url.dialect_name == "sqlite"
 
     def plan(self) -> Plan:
         """Inspect the source and return the plan; the target gets nothing.
@@ -116,9 +126,7 @@ class Mover:
             return self._plan(source, target)
 
     def _open_source(self, stack: ExitStack) -> MoveSource:
-        source = open_move_source(
-            self.source_url, self.target_url.dialect_name, clean=self._clean
-        )
+        source = open_move_source(self.source_url, self.target_url, clean=self._clean)
         stack.callback(source.close)
         return source
 
@@ -222,7 +230,7 @@ class Mover:
         accept(plan)
         _check_plan(plan, source, self.target_url)
         taken = target.taken(plan)
-        if taken and plan.is_way_back and len(taken) == len(list(plan.carried())):
+        if plan.leaves_no_trace and taken and target.is_made(plan):
             return plan, FINISHED
         if taken and plan.creates_tables:
             raise TargetInUse(

@@ -37,7 +37,7 @@ class Inspection:
 
     Attributes:
         url: Masked.
-        dialect: ``sqlite`` or ``postgresql``.
+        dialect: ``sqlite``, ``libsql`` or ``postgresql``.
         tables: A JSON-safe description of each table and its columns.
         findings: Dirt, and what another engine lacks.
         objects: Views, triggers, indexes, virtual and shadow tables: kind, name, text.

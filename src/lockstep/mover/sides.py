@@ -117,6 +117,10 @@ class MoveTarget(Protocol):
         """Return the planned tables that are there already."""
         ...
 
+    def is_made(self, plan: Plan) -> bool:
+        """Return whether the planned tables are there, by the plan's statements."""
+        ...
+
     def create(self, plan: Plan, source: str, fingerprint: str, request: str) -> None:
         """Make the journal and all tables, in one transaction."""
         ...

@@ -505,7 +505,9 @@ class Conversation:
             failure = json_codec.decode_failure(reply.body)
             text = failure.message if failure else reply.body.decode(errors="replace")
             code = failure.code if failure else None
-            raise self._lose(from_status(reply.status, text, code))
+            had_stream = call.baton is not None
+            error = from_status(reply.status, text, code, had_stream=had_stream)
+            raise self._lose(error)
         self._facts.is_confirmed = True
         try:
             answer = codec.decode_pipeline(reply.body)

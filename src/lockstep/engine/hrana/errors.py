@@ -209,8 +209,14 @@ def from_server(message: str, code: str | None) -> Error:
     return OperationalError(text, server_code=code)
 
 
-def from_status(status: int, text: str, code: str | None) -> Error:
-    """Return what an HTTP status other than 2xx means; the stream is over."""
+def from_status(
+    status: int, text: str, code: str | None, *, had_stream: bool = False
+) -> Error:
+    """Return what an HTTP status other than 2xx means; the stream is over.
+
+    ``had_stream`` says that the call named an open stream: a server that was
+    started again, or another one behind the same name, knows none of its streams.
+    """
     said = f": {text.strip()[:500]}" if text.strip() else ""
     if status in (401, 403, 407):
         return AccessDenied(f"the server refuses the token{said}", server_code=code)
@@ -224,6 +230,8 @@ def from_status(status: int, text: str, code: str | None) -> Error:
         error = from_server(text, code)
         error.disconnected = True
         return error
+    if status == 400 and had_stream:
+        return TransactionLost(f"the server does not know the stream{said}")
     if status in (429, 502, 503, 504):
         return ConnectionFailed(f"the server cannot be reached (HTTP {status}){said}")
     kind = InternalError if status >= 500 else OperationalError

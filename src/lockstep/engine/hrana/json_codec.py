@@ -192,12 +192,14 @@ def _result_set(result: dict[str, Any]) -> m.ResultSet:
     rows = [tuple([decode_value(value) for value in row]) for row in result["rows"]]
     lost = any(value is _LOST for row in rows for value in row)
     last: Any = result.get("last_insert_rowid")
+    index: Any = result.get("replication_index")  # libsql-server's own addition
     return m.ResultSet(
         columns=tuple(_column(column) for column in result["cols"]),
         rows=cast("list[m.Row]", rows),
         affected_row_count=int(result.get("affected_row_count") or 0),
         last_insert_rowid=None if last is None else int(last),
         holds_lost_numbers=lost,
+        replication_index=None if index is None else int(index),
     )
 
 

@@ -143,6 +143,8 @@ class ResultSet:
     Attributes:
         holds_lost_numbers: The encoding could not carry a float of it (infinity
             in JSON); such a value stands as None, and the rows must not be used.
+        replication_index: How many pages the server had ever committed when it
+            answered; None where it does not say.
     """
 
     columns: tuple[Column, ...] = ()
@@ -150,6 +152,7 @@ class ResultSet:
     affected_row_count: int = 0
     last_insert_rowid: int | None = None
     holds_lost_numbers: bool = False
+    replication_index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ class TablePlan:
         sequence: The last number given, for the identity column.
         rows: In the source when it was inspected.
         references: Columns that alone refer to a table's key: ``{column: table}``.
+        row_bytes_max: Of the texts and blobs of the longest row; 0 when not known.
     """
 
     source: str
@@ -96,6 +97,7 @@ class TablePlan:
     rows: int = 0
     comment: str = ""
     references: dict[str, str] = field(default_factory=dict[str, str])
+    row_bytes_max: int = 0
 
     def column(self, source: str) -> ColumnPlan:
         """Return the plan of a column of the source.
@@ -138,7 +140,8 @@ class Plan:
         way_back: Statements that make the source's own schema again.
         before: Statements of the target before the tables (types, extensions).
         pragmas: What a SQLite source says of itself: encoding, user_version, …
-        is_way_back: Whether it undoes an earlier move; the target keeps no trace.
+        is_way_back: Whether it undoes an earlier move.
+        is_copy: Whether both sides speak one dialect, and everything stays as it is.
     """
 
     source: Dialect
@@ -151,6 +154,12 @@ class Plan:
     creates_tables: bool = True
     pragmas: dict[str, str] = field(default_factory=dict[str, str])
     is_way_back: bool = False
+    is_copy: bool = False
+
+    @property
+    def leaves_no_trace(self) -> bool:
+        """Whether a verified target keeps no journal: it is what the source is."""
+        return self.is_way_back or self.is_copy
 
     @property
     def is_rekeyed(self) -> bool:

@@ -71,6 +71,10 @@ class PostgresqlTarget:
     def _run(self, sql: str, values: tuple[Any, ...] | None = None) -> Any:
         return self._connection.execute(sql.encode(), values)
 
+    def is_made(self, plan: Plan) -> bool:
+        """Return False: a move to PostgreSQL always leaves its journal."""
+        return False
+
     def taken(self, plan: Plan) -> list[str]:
         """Return the planned tables that are there already."""
         names = [table.target for table in plan.carried()]

@@ -1,15 +1,14 @@
-"""The state of a move whose target is a SQLite file.
+"""The state of a move whose target is a SQLite database.
 
-Owns the tables ``lockstep_move_…`` in that file; they mean what the tables of
+Owns the tables ``lockstep_move_…`` in that database; they mean what the tables of
 ``postgresql/journal.py`` mean, and are written in the transactions of the rows.
-A move that undoes an earlier one takes them away when it is verified, so that the
-file has nothing which the original had not.
+A copy, and a move that undoes an earlier one, take them away when they are verified,
+so that the target has nothing which the original had not.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Any
 
 from lockstep.migrations.sqlite.tokens import quote
@@ -35,9 +34,9 @@ CREATE TABLE {PREFIX}rejected (table_name TEXT NOT NULL, row_key TEXT NOT NULL,
 
 
 class SqliteJournal:
-    """The journal of one target file."""
+    """The journal of one target."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Any) -> None:
         self._connection = connection
 
     def _rows(self, sql: str, *values: Any) -> list[Any]:
@@ -65,9 +64,9 @@ class SqliteJournal:
         )
 
     def set_status(self, status: Status) -> None:
-        """Say how far the move is; a verified way back leaves no journal."""
+        """Say how far the move is; a target that leaves no trace loses its journal."""
         state = self.state()
-        if status == "verified" and state is not None and state.plan.is_way_back:
+        if status == "verified" and state is not None and state.plan.leaves_no_trace:
             self._connection.execute("BEGIN IMMEDIATE")
             self._drop_tables()
             self._connection.execute("COMMIT")
@@ -176,6 +175,10 @@ class SqliteJournal:
             self._connection.execute(f"DROP {kind} {quote(name)}")
         for table in plan.carried():
             self._connection.execute(f"DROP TABLE IF EXISTS {quote(table.target)}")
+            for statement in table.statements:
+                if statement.sql.lstrip().upper().startswith("CREATE VIRTUAL"):
+                    name = quote(statement.name)
+                    self._connection.execute(f"DROP TABLE IF EXISTS {name}")
         self._drop_tables()
         self._connection.execute("COMMIT")
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
-from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock, TableEncoder
 from lockstep.mover.plan.model import ColumnPlan, TablePlan
-from lockstep.mover.sqlite.rows import block_rows, decoding, read_blocks
+from lockstep.mover.sqlite.rows import read_blocks, read_sorted
 from lockstep.mover.sqlite.schema import Schema, Table
 
 
@@ -66,18 +65,14 @@ class SqliteLines:
     def in_key_order(self, plan: TablePlan) -> Generator[LineBlock]:
         """Yield all blocks, sorted by ``order_key``; texts by their bytes."""
         table, encoder = self._prepared(plan)
-        names = ", ".join(quote(self._name(column)) for column in plan.columns)
-        key = [self._name(plan.column(name)) for name in plan.order_key]
-        order = ", ".join(f"{quote(name)} COLLATE BINARY" for name in key)
-        if key == [table.rowid_alias]:
-            order = quote(key[0])
-        sql = f"SELECT {names} FROM {quote(table.name)} ORDER BY {order}"
-        with decoding(self._connection, table.name in self._clean):
-            cursor = self._connection.cursor()
-            cursor.execute(sql)
-            while rows := cursor.fetchmany(block_rows(table)):
-                yield encoder.block(None, rows)
-            cursor.close()
+        for rows in read_sorted(
+            self._connection,
+            table,
+            [self._name(column) for column in plan.columns],
+            [self._name(plan.column(name)) for name in plan.order_key],
+            is_clean=table.name in self._clean,
+        ):
+            yield encoder.block(None, rows)
 
     def _prepared(self, plan: TablePlan) -> tuple[Table, TableEncoder]:
         table = self._schema.table(self._table(plan))

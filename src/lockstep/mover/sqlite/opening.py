@@ -177,13 +177,14 @@ def stand_in_for_collations(
     connection: sqlite3.Connection, statements: list[str]
 ) -> list[str]:
     """Let bytes be compared for every collation that statements name and we lack."""
-    missing = _collations_in(statements)
+    missing = collations_in(statements)
     for name in missing:
         connection.create_collation(name, _compare_bytes)
     return missing
 
 
-def _collations_in(statements: list[str]) -> list[str]:
+def collations_in(statements: list[str]) -> list[str]:
+    """Return the collations that statements name and SQLite does not bring."""
     found: dict[str, str] = {}
     for sql in statements:
         parts = meaningful(tokens(sql))

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.sqlite.pages import Pages
 from lockstep.mover.sqlite.schema import Table
+from lockstep.mover.sqlite.served import ServedConnection
 from lockstep.mover.values import Value, text_of
 
 BLOCK_ROWS_MAX = 2_000
@@ -48,6 +50,9 @@ def read_blocks(
     """
     names = [c.name for c in table.columns] if columns is None else columns
     by_rowid = table.rowid_name is not None and table.kind != "virtual"
+    if isinstance(connection, ServedConnection):
+        yield from _pages(connection, table, after, names, is_clean, by_rowid)
+        return
     shown = ", ".join(quote(name) for name in names) or "NULL"
     sql = f"SELECT {shown} FROM {quote(table.name)}"
     skip = 0
@@ -62,6 +67,55 @@ def read_blocks(
         skip = after
     with decoding(connection, is_clean):
         yield from _blocks(connection, sql, block_rows(table), skip, by_rowid)
+
+
+def read_sorted(
+    connection: Any,
+    table: Table,
+    columns: Sequence[str],
+    key: Sequence[str],
+    *,
+    is_clean: bool = False,
+) -> Generator[Sequence[tuple[Value, ...]]]:
+    """Yield blocks of all rows sorted by ``key``; texts by their bytes."""
+    order = [f"{quote(name)} COLLATE BINARY" for name in key]
+    if list(key) in ([table.rowid_alias], [table.rowid_name]):
+        order = [quote(key[0])]
+    size = block_rows(table)
+    if isinstance(connection, ServedConnection):
+        pages = Pages(connection, table, columns, order, size, is_clean)
+        yield from (rows for _, rows in pages)
+        return
+    names = ", ".join(map(quote, columns))
+    sql = f"SELECT {names} FROM {quote(table.name)} ORDER BY {', '.join(order)}"
+    with decoding(connection, is_clean):
+        cursor = connection.cursor()
+        cursor.execute(sql)
+        while rows := cursor.fetchmany(size):
+            yield rows
+        cursor.close()
+
+
+def _pages(
+    connection: ServedConnection,
+    table: Table,
+    after: int | None,
+    names: Sequence[str],
+    is_clean: bool,
+    by_rowid: bool,
+) -> Generator[Block]:
+    key = [quote(table.rowid_name or "")] if by_rowid else []
+    if table.without_rowid:
+        key = [quote(name) for name in table.key]
+    pages = Pages(connection, table, names, key, block_rows(table), is_clean)
+    done = after or 0
+    if not by_rowid:
+        pages.skip = done
+    elif after is not None:
+        pages.last = (after,)
+    for last, rows in pages:
+        done = cast("int", last[0]) if by_rowid else done + len(rows)
+        yield done, rows
 
 
 def _blocks(

@@ -1,6 +1,6 @@
-"""A SQLite file as the source of a move.
+"""A SQLite database as the source of a move: a file, or a libSQL server's.
 
-Owns one open file and what was found out about it. Everything is read in one
+Owns one open database and what was found out about it. Everything is read in one
 transaction, so that plan, copy and comparison see the same state.
 """
 
@@ -10,41 +10,53 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock
+from lockstep.mover.plan.copies import CopyTarget, plan_copy
 from lockstep.mover.plan.from_sqlite import owns_nothing, plan_from_sqlite
 from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.plan.way_back import restore_types
 from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
-from lockstep.mover.sqlite.opening import Source, open_source
+from lockstep.mover.sqlite.opening import Source
 from lockstep.mover.sqlite.profile import TableProfile, profile_table
 from lockstep.mover.sqlite.schema import Schema, Table, read_schema
+from lockstep.mover.sqlite.served import ServedSource
 
 
 class SqliteSource:
-    """A file that is read.
+    """A database that is read.
 
     Args:
-        path: The file.
+        source: The database, opened; it is closed with this.
         clean: Turn integers that are moments into ``timestamptz``.
+        copies_to: Plan a copy to SQLite's own dialect, everything word for word,
+            for this engine; empty plans a move to PostgreSQL.
     """
 
     dialect = "sqlite"
 
-    def __init__(self, path: Path, *, clean: bool = False) -> None:
+    def __init__(
+        self,
+        source: Source | ServedSource,
+        *,
+        clean: bool = False,
+        copies_to: CopyTarget | None = None,
+    ) -> None:
         self._clean = clean
-        self._source: Source = open_source(path)
+        self._copies_to: CopyTarget | None = copies_to
+        self._source = source
         self.notices = self._source.notices
         self._profiles: dict[str, TableProfile] = {}
         self._codecs: Mapping[str, Sequence[Codec]] = {}
 
     @property
-    def path(self) -> Path:
-        """The file as it was named."""
-        return self._source.path
+    def path(self) -> Path | None:
+        """The file as it was named; None for a server's database."""
+        return self._source.path if isinstance(self._source, Source) else None
 
     @property
     def missing_collations(self) -> tuple[str, ...]:
@@ -52,7 +64,7 @@ class SqliteSource:
         return self._source.missing_collations
 
     @property
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> Any:
         """The connection, in its read transaction."""
         return self._source.connection
 
@@ -101,8 +113,12 @@ class SqliteSource:
         return True
 
     def make_plan(self, on_table: Callable[[str, int], None]) -> Plan:
-        """Inspect everything and return the plan for PostgreSQL."""
+        """Inspect everything and return the plan."""
         profiles = self.profiles(on_table)
+        if self._copies_to is not None:
+            plan = plan_copy(self.connection, self.schema, profiles, to=self._copies_to)
+            plan.notices[:0] = self.notices
+            return plan
         plan = plan_from_sqlite(
             self.connection, self.schema, profiles, clean=self._clean
         )

@@ -1,4 +1,4 @@
-"""A SQLite file as the target of a move: create, fill, build, mark.
+"""A SQLite database as the target of a move: create, fill, build, mark.
 
 Owns the one connection that writes it. Tables come with their keys and checks,
 because SQLite cannot add them later; foreign keys are off while rows arrive, and
@@ -35,6 +35,7 @@ from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import stand_in_for_collations
 from lockstep.mover.sqlite.schema import Schema, read_schema
+from lockstep.mover.stored_codec import Stored
 from lockstep.mover.values import RawText, Value, shown
 from lockstep.mover.verify.compare import normalized
 
@@ -43,27 +44,39 @@ CACHE_KIB = 16_384
 LOCK_WAIT_S = 5
 
 
+def open_target_file(path: Path) -> sqlite3.Connection:
+    """Open a file to fill it; it is made when it is not there.
+
+    Raises:
+        LockstepError: Its folder is not one where a database may lie.
+    """
+    check_folder(path, read_only=False)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=LOCK_WAIT_S)
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    # The source had its checks; a row it held against one of them comes along.
+    connection.execute("PRAGMA ignore_check_constraints = ON")
+    return connection
+
+
 class SqliteTarget:
-    """One file that is being filled.
+    """One database that is being filled.
 
     Args:
-        path: The file; made when it is not there.
+        connection: The only one that writes it; closed with this.
+        name: For messages.
     """
 
     dialect = "sqlite"
+    chunk_bytes: int | None = None
+    """Of lines in one transaction; None for ``CHUNK_BYTES``."""
 
-    def __init__(self, path: Path) -> None:
-        check_folder(path, read_only=False)
-        self._path = path
+    def __init__(self, connection: Any, name: str) -> None:
+        self._name = name
         self._codecs: Mapping[str, Sequence[Codec]] = {}
-        self._connection = sqlite3.connect(
-            path, isolation_level=None, timeout=LOCK_WAIT_S
-        )
-        self._connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        self._connection = connection
+        self._known_schema: Schema | None = None
         self._connection.execute("PRAGMA foreign_keys = OFF")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        # The source had its checks; a row it held against one of them comes along.
-        self._connection.execute("PRAGMA ignore_check_constraints = ON")
         self.journal = SqliteJournal(self._connection)
 
     def lock(self) -> None:
@@ -77,14 +90,22 @@ class SqliteTarget:
             self._connection.execute("ROLLBACK")
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-                raise TargetInUse(f"{self._path} is written to by somebody") from error
-            raise StorageFailed(f"{self._path}: {error}") from error
+                raise TargetInUse(f"{self._name} is written to by somebody") from error
+            raise StorageFailed(f"{self._name}: {error}") from error
 
     def taken(self, plan: Plan) -> list[str]:
         """Return the planned tables that are there already."""
         names = {table.target.lower() for table in plan.carried()}
         rows = self._connection.execute("SELECT name FROM sqlite_master").fetchall()
         return sorted(row[0] for row in rows if row[0].lower() in names)
+
+    def is_made(self, plan: Plan) -> bool:
+        """Return whether the planned tables are there, by the plan's statements."""
+        rows = self._connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
+        ).fetchall()
+        there = dict(rows)
+        return all(there.get(t.target) == t.create for t in plan.carried())
 
     def adopt(self, plan: Plan) -> None:
         """Plan how rows get into tables that a history made.
@@ -103,12 +124,10 @@ class SqliteTarget:
 
     def create(self, plan: Plan, source: str, fingerprint: str, request: str) -> None:
         """Make the journal and all tables, empty, in one transaction."""
-        stand_in_for_collations(self._connection, texts_of(plan))
+        self._known_schema = None
+        self.stand_in_for_collations(texts_of(plan))
         if plan.creates_tables:
-            for name in ("encoding", "auto_vacuum"):
-                if name in plan.pragmas:
-                    value = plan.pragmas[name]
-                    self._connection.execute(f"PRAGMA {name} = '{value}'")
+            self.set_pragmas(plan, ("encoding", "auto_vacuum"))
         self._connection.execute("BEGIN IMMEDIATE")
         self.journal.create(plan, source, fingerprint, request)
         for statement in plan.before:
@@ -116,14 +135,23 @@ class SqliteTarget:
         for table in plan.carried():
             if plan.creates_tables:
                 self._connection.execute(table.create)
-        for name in ("user_version", "application_id"):
-            if name in plan.pragmas:
-                self._connection.execute(f"PRAGMA {name} = {int(plan.pragmas[name])}")
+        self.set_pragmas(plan, ("user_version", "application_id"))
         self._connection.execute("COMMIT")
+
+    def set_pragmas(self, plan: Plan, names: Sequence[str]) -> None:
+        """Set what the plan says of these."""
+        for name in names:
+            if name in plan.pragmas:
+                value = plan.pragmas[name]
+                self._connection.execute(f"PRAGMA {name} = '{value}'")
+
+    def stand_in_for_collations(self, statements: list[str]) -> None:
+        """Let bytes be compared where only an application has the collation."""
+        stand_in_for_collations(self._connection, statements)
 
     def empty(self, table: TablePlan) -> None:
         """Take a table's rows away, and what the journal says of them."""
-        stand_in_for_collations(self._connection, [table.create])
+        self.stand_in_for_collations([table.create])
         self._connection.execute("BEGIN IMMEDIATE")
         self._connection.execute(f"DELETE FROM {quote(table.target)}")
         self.journal.forget(table.source)
@@ -159,7 +187,7 @@ class SqliteTarget:
         Raises:
             Unmappable: SQLite refuses a row.
         """
-        stand_in_for_collations(self._connection, [table.create])
+        self.stand_in_for_collations([table.create])
         progress = self.journal.progress(table.source)
         if progress.is_done:
             return progress
@@ -193,7 +221,7 @@ class SqliteTarget:
             block.text = ""
             written.append(block)
             # Without a position a copy cannot go on, so the table is one chunk.
-            if size >= CHUNK_BYTES and block.position is not None:
+            if size >= (self.chunk_bytes or CHUNK_BYTES) and block.position is not None:
                 return written, False
         return written, True
 
@@ -201,7 +229,7 @@ class SqliteTarget:
         self, plan: Plan, on_progress: Callable[[str], None]
     ) -> list[tuple[Statement, str]]:
         """Build indexes, triggers and views; return those that were refused."""
-        stand_in_for_collations(self._connection, texts_of(plan))
+        self.stand_in_for_collations(texts_of(plan))
         done = self.journal.steps()
         refused: list[tuple[Statement, str]] = []
         statements = [s for table in plan.carried() for s in table.statements]
@@ -254,7 +282,9 @@ class SqliteTarget:
 
     def schema(self) -> Schema:
         """Describe the tables that are there."""
-        return read_schema(self._connection)
+        if self._known_schema is None:
+            self._known_schema = read_schema(self._connection)
+        return self._known_schema
 
     def use_codecs(self, codecs: Mapping[str, Sequence[Codec]]) -> None:
         """Read lines with other codecs than the plan's words."""
@@ -262,9 +292,7 @@ class SqliteTarget:
 
     def _lines(self) -> SqliteLines:
         schema = self.schema()
-        stand_in_for_collations(
-            self._connection, [text for _, _, text in schema.objects]
-        )
+        self.stand_in_for_collations([text for _, _, text in schema.objects])
         return SqliteLines(
             self._connection, schema, is_target=True, codecs=self._codecs
         )
@@ -278,7 +306,7 @@ class SqliteTarget:
         return self._lines().in_own_order(table, None)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the connection."""
         self._connection.close()
 
 
@@ -304,7 +332,7 @@ class _Writer:
         if not kept:
             self.sql = f"INSERT INTO {quote(table.target)} DEFAULT VALUES"
 
-    def write(self, connection: sqlite3.Connection, block: LineBlock) -> None:
+    def write(self, connection: Any, block: LineBlock) -> None:
         """Insert a block's rows; those that SQLite refuses go by the plan.
 
         Raises:
@@ -390,7 +418,9 @@ class _Writer:
 
 
 def _may_be_raw(codec: Codec) -> bool:
-    return isinstance(codec, TextBytes)
+    return isinstance(codec, TextBytes) or (
+        isinstance(codec, Stored) and codec.may_be_raw
+    )
 
 
 def _mark(codec: Codec) -> str:

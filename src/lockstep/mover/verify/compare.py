@@ -32,6 +32,7 @@ _EXACT_TEXT = frozenset(
     {
         *("integer", "boolean", "text", "mixed_text"),
         *("bytes", "text_bytes", "mixed_bytes", "scaled", "uuid7", "uuid7_by"),
+        "stored",
     }
 )
 

@@ -31,7 +31,10 @@ def verify_foreign(
         on_progress(Progress("inspect", table, rows, rows))
 
     plan = source.make_plan(told)
-    if isinstance(source, SqliteSource):
+    if plan.is_copy:
+        codecs = None
+        _find_copies(cast(SqliteTarget, target), plan, report)
+    elif isinstance(source, SqliteSource):
         assert isinstance(target, PostgresqlTarget), "one of each engine"
         pair = ForeignPair(target.schema(), report)
         plan = pair.adapt(plan, source.bounds())
@@ -41,6 +44,33 @@ def verify_foreign(
         assert isinstance(source, PostgresqlSource), "one of each engine"
         codecs = _from_postgresql(source, cast(SqliteTarget, target), plan, report)
     return verify_tables(plan, source, target, on_progress, report, codecs)
+
+
+def _find_copies(target: SqliteTarget, plan: Plan, report: VerifyReport) -> None:
+    """Leave out, and report, what a database of the same dialect does not have."""
+    schema = target.schema()
+    for table in plan.carried():
+        theirs = schema.table(table.target)
+        if theirs is None:
+            table.carry = False
+            missing = Difference("missing table", table.source)
+            report.add(missing, keep_max=DIFFERENCES_KEPT_MAX)
+            continue
+        kept = [
+            column
+            for column in table.columns
+            if theirs.column(column.target) is not None
+            or column.target == theirs.rowid_name
+        ]
+        for column in table.columns:
+            if column not in kept:
+                missing = Difference(
+                    "missing column", table.source, column=column.source
+                )
+                report.add(missing, keep_max=DIFFERENCES_KEPT_MAX)
+        table.columns = kept
+        if not {column.source for column in kept}.issuperset(table.order_key):
+            table.order_key = []
 
 
 def _from_postgresql(
