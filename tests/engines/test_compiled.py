@@ -124,7 +124,7 @@ def test_only_the_columns_of_a_record_are_read(shop: Database) -> None:
         raw: Any = session.connection().connection.driver_connection
         parts = CompiledRepository(Part, session, into=TupleRow)
         (row,) = parts.list(limit=1)
-        statement = parts._reader.lookup._by_key(True, False)
+        statement = parts._reader.lookup._by_key(with_deleted=True, lock=False)
         assert [column.name for column in statement.selected_columns] == [
             "name",
             "price",

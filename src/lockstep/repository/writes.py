@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import sqlalchemy as sa
@@ -175,15 +176,10 @@ def _given(items: Iterable[object]) -> Iterable[object]:
     return items if isinstance(items, list | tuple) else ()
 
 
-def batches(items: Iterable[M]) -> Iterator[list[M]]:
-    """Yield the items in lists of at most ``BATCH_ROWS``, holding only one."""
-    batch: list[M] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == BATCH_ROWS:
-            yield batch
-            batch = []
-    if batch:
+def batches(items: Iterable[M], rows_max: int = BATCH_ROWS) -> Iterator[list[M]]:
+    """Yield the items in lists of at most ``rows_max``, holding only one."""
+    rest = iter(items)
+    while batch := list(islice(rest, rows_max)):
         yield batch
 
 

@@ -3,6 +3,7 @@
 Owns ``CompiledRepository``. Written to be read in this order:
 
     statement   one SQLAlchemy statement as a text and processors
+    generated   the function that runs one and fetches one row
     plan        what is worked out once per model and dialect, and what cannot be
     place       the transaction: of a Session, or of a Unit
     questions   equality and order, split into text and values

@@ -12,7 +12,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from lockstep.repository.compiled.entries import journal_of
 from lockstep.repository.compiled.inserts import Declined, Recipe, Row, recipe_of
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
     from lockstep.repository.keys import Identity
 
 R = TypeVar("R")
+
+#: Rows stored within one savepoint, which costs as much for one row as for many.
+#: Bounds memory, as ``BATCH_ROWS`` does, of rows that are no instances.
+COMPILED_BATCH_ROWS: Final = 5_000
+
+
+def are_mappings(items: Iterable[Any]) -> bool:
+    """Return whether all items are mappings."""
+    return all(issubclass(kind, Mapping) for kind in kinds_of(items))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +75,7 @@ class Adder(Generic[R]):
         """
         added: list[Sequence[Any] | R] = []
         with self.place.atomic():
-            for batch in batches(items):
+            for batch in batches(items, COMPILED_BATCH_ROWS):
                 found = self._store(batch, is_read=True)
                 added += ordinary(batch) if found is None else map(_Read, found)
         return [
@@ -80,7 +89,7 @@ class Adder(Generic[R]):
         """Store rows, all or none, one batch in memory; return how many."""
         count = 0
         with self.place.atomic():
-            for batch in batches(items):
+            for batch in batches(items, COMPILED_BATCH_ROWS):
                 if self._store(batch, is_read=False) is None:
                     ordinary(batch)
                 count += len(batch)
@@ -149,7 +158,7 @@ class Adder(Generic[R]):
 
         None if one of them is for ``Repository`` to store.
         """
-        if not all(isinstance(item, Mapping) for item in items):
+        if not are_mappings(items):
             return None
         given = cast("Sequence[Row]", items)
         kinds = kinds_of(chain.from_iterable(map(_values, given)))

@@ -10,6 +10,7 @@ A recipe belongs to the names that were given, so rows given alike share one tex
 
 from __future__ import annotations
 
+import operator
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -253,7 +254,8 @@ def _fill(
 
 
 def _given(name: str) -> Fill:
-    return lambda rows, stamp: [row[name] for row in rows]
+    get = operator.itemgetter(name)
+    return lambda rows, stamp: list(map(get, rows))
 
 
 def _default(default: Any) -> Fill:

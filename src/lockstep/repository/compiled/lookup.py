@@ -34,9 +34,10 @@ class Lookup:
         plan: The model's.
         kind: Tells what is looked up apart from the plan's other lookups.
         columns: What is read of a row, in this order.
+
     """
 
-    __slots__ = ("_usual", "columns", "kind", "plan")
+    __slots__ = ("_shown", "columns", "kind", "plan")
 
     def __init__(
         self, plan: Plan[Any], kind: Any, columns: Sequence[sa.ColumnElement[Any]]
@@ -44,33 +45,32 @@ class Lookup:
         self.plan = plan
         self.kind = kind
         self.columns = columns
-        self._usual: Statement | None = None
+        self._shown: Statement | None = None
+
+    def find(self, driver: Any, identity: Identity) -> Sequence[Any] | None:
+        """Return the values of the row with this key, if it is not soft-deleted."""
+        # By far the most asked for: not even a dictionary is asked on the way.
+        statement = self._shown
+        if statement is None:
+            statement = self._shown = Statement(
+                self._by_key(with_deleted=False, lock=False), self.plan.dialect
+            )
+        return statement.row(driver, identity)
 
     def one(
-        self,
-        driver: Any,
-        identity: Identity,
-        *,
-        with_deleted: bool = True,
-        lock: bool = False,
-    ) -> list[Any] | None:
-        """Return the values of the row with this key, or None.
+        self, driver: Any, identity: Identity, *, lock: bool = False
+    ) -> Sequence[Any] | None:
+        """Return the values of the row with this key, soft-deleted or not, or None.
 
         Args:
             driver: The driver's connection.
             identity: The checked key.
-            with_deleted: Whether to find soft-deleted rows too.
             lock: Lock the row on PostgreSQL against other changes. SQLite's write
                 transaction holds the only write lock anyway.
         """
-        statement = None if lock or with_deleted else self._usual
-        if statement is None:
-            statement = self.plan.statement(
-                ("key", self.kind, with_deleted, lock),
-                lambda: self._by_key(with_deleted, lock),
-            )
-            if not (lock or with_deleted):
-                self._usual = statement
+        statement = self.plan.statement(
+            ("key", self.kind, lock), lambda: self._by_key(with_deleted=True, lock=lock)
+        )
         return statement.row(driver, identity)
 
     def many(
@@ -81,8 +81,9 @@ class Lookup:
         distinct = list(dict.fromkeys(identities))
         found: dict[Identity, Sequence[Any]] = {}
         if len(distinct) == 1 or (plan.dialect.name == "sqlite" and len(plan.keys) > 1):
+            find = self.one if with_deleted else self.find
             for identity in distinct:
-                row = self.one(driver, identity, with_deleted=with_deleted)
+                row = find(driver, identity)
                 if row is not None:
                     found[identity] = row
         elif distinct:
@@ -117,7 +118,7 @@ class Lookup:
                 values,
             )
 
-    def _by_key(self, with_deleted: bool, lock: bool) -> sa.Select[Any]:
+    def _by_key(self, *, with_deleted: bool, lock: bool) -> sa.Select[Any]:
         plan = self.plan
         slots = [cast("Any", Slot(number)) for number, _ in enumerate(plan.keys)]
         found = sa.select(*self.columns).where(

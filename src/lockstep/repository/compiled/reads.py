@@ -53,9 +53,10 @@ class Reader(Generic[R]):
 
     def by_key(self, identity: Identity, *, with_deleted: bool) -> R | None:
         """Return the row with this key, or None."""
+        find = self.lookup.one if with_deleted else self.lookup.find
         driver = self.place.reading()
         try:
-            found = self.lookup.one(driver, identity, with_deleted=with_deleted)
+            found = find(driver, identity)
         except Exception as exc:
             raise_translated(exc)
         return None if found is None else self.target.one(found)

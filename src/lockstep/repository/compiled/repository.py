@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
 from lockstep.repository.audit.trail import refuse_change
-from lockstep.repository.compiled.additions import Adder
+from lockstep.repository.compiled.additions import Adder, are_mappings
 from lockstep.repository.compiled.place import place_of
 from lockstep.repository.compiled.plan import plan_of
 from lockstep.repository.compiled.questions import order_of, question_of
@@ -294,9 +294,7 @@ class CompiledRepository(Generic[R]):
     ) -> builtins.list[R] | int:
         """Store new rows, all of them or none. See ``Repository.add_many``."""
         # Instances may bring others along, some of them linked to stored rows.
-        is_mixed = isinstance(items, list | tuple) and not all(
-            isinstance(item, Mapping) for item in items
-        )
+        is_mixed = isinstance(items, list | tuple) and not are_mappings(items)
         if self._writes("insert") and not is_mixed:
             if returning:
                 return self._adder.add_all(items, self._add_batch)

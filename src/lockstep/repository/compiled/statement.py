@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import sqlalchemy as sa
 
+from lockstep.repository.compiled.generated import RowFunction, row_function
+from lockstep.schema.types.columns import converted
+
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
@@ -64,9 +67,12 @@ class Statement:
         sql: What the driver is given, always the same text.
         converters: Which columns of a result are converted, and how; known once a
             result was seen, because some types ask what the driver returns.
+        row: Executes with values; returns the first row converted, or None. Written
+            for this statement when the first row was seen.
     """
 
-    __slots__ = ("_dialect", "_names", "_parameters", "_types", "converters", "sql")
+    __slots__ = ("_dialect", "_names", "_parameters", "_types", "converters", "row",
+                 "sql")  # fmt: skip
 
     def __init__(self, statement: Any, dialect: Dialect) -> None:
         compiled: Any = statement.compile(dialect=dialect)
@@ -78,6 +84,7 @@ class Statement:
         self._parameters = tuple(_parameters(compiled))
         self._types = tuple(entry.type for entry in compiled._result_columns)
         self.converters: tuple[tuple[int, Callable[[Any], Any]], ...] | None = None
+        self.row: RowFunction = self._first_row
 
     def bound(self, values: Sequence[Any]) -> Any:
         """Return the driver's parameters for these values."""
@@ -119,16 +126,19 @@ class Statement:
             )
         return found
 
-    def row(self, driver: Any, values: Sequence[Any]) -> list[Any] | None:
-        """Execute; return the first row with its values converted, or None."""
+    def _first_row(self, driver: Any, values: Sequence[Any]) -> Any:
         cursor = driver.execute(self.sql, self.bound(values))
         found = cursor.fetchone()
         if found is None:
             return None
-        row = list(found)
-        for number, process in self.converters or self.conversion(cursor):
-            row[number] = process(row[number])
-        return row
+        self.row = row_function(
+            self.sql,
+            self._parameters,
+            self._names,
+            dict(self.conversion(cursor)),
+            len(found),
+        )
+        return next(iter(self.converted(cursor, [found])))
 
     def rows(self, driver: Any, values: Sequence[Any]) -> Iterator[Sequence[Any]]:
         """Execute; return all rows with their values converted."""
@@ -145,7 +155,7 @@ class Statement:
         # Column by column: one loop in C per column instead of one call per row.
         columns: list[Any] = list(zip(*rows, strict=True))
         for number, process in converters:
-            columns[number] = map(process, columns[number])
+            columns[number] = converted(process, columns[number])
         return zip(*columns, strict=True)
 
 
@@ -155,7 +165,7 @@ def _column(
     if isinstance(values, Same):
         value = values.value
         return repeat(value if process is None else process(value), count)
-    return values if process is None else map(process, values)
+    return values if process is None else converted(process, values)
 
 
 def _parameters(compiled: Any) -> Iterator[tuple[int, Processor]]:

@@ -11,13 +11,15 @@ Invariant: nothing is ever rounded (docs/decisions/0002).
 from __future__ import annotations
 
 import decimal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any, ClassVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.sql import operators
 from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
+from lockstep.schema.types.columns import are_all, with_short_way
 from lockstep.schema.types.portable import PortableType
 
 SCALED_DIGITS_MAX = 18
@@ -162,7 +164,16 @@ class Decimal(PortableType[decimal.Decimal]):
                     return whole
             return ordinary(value)
 
-        return write
+        def write_column(values: Sequence[Any]) -> Sequence[int] | None:
+            if not are_all(decimal.Decimal, values):
+                return None
+            units = list(map(scaled, values, repeat(factor)))
+            if not (-limit < min(units) and max(units) < limit):
+                return None
+            whole = list(map(int, units))
+            return whole if whole == units else None
+
+        return with_short_way(write, write_column)
 
     def reader(
         self, dialect_name: str
@@ -180,9 +191,14 @@ class Decimal(PortableType[decimal.Decimal]):
                 return stored
             return ordinary(stored)
 
+        def read_column(stored: Sequence[Any]) -> Sequence[decimal.Decimal] | None:
+            if not are_all(int, stored):
+                return None
+            return list(map(times, stored, repeat(unit)))
+
         if dialect_name == "postgresql":
             return read_numeric
-        return read if self._is_plain() else ordinary
+        return with_short_way(read, read_column) if self._is_plain() else ordinary
 
     def _is_plain(self) -> bool:
         return self.is_scaled and not isinstance(self, Comparand)

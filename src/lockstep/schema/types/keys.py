@@ -6,16 +6,24 @@ whose byte order is the UUID's own order.
 
 from __future__ import annotations
 
+import struct
 import uuid
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
+from lockstep.schema.types.columns import are_all, with_short_way
 from lockstep.schema.types.portable import PortableType
 
 _DIGITS = 32
+_WIDTH = 36
+_HYPHENS = (8, 13, 18, 23)
+_UNKNOWN = uuid.SafeUUID.unknown
 # A UUID refuses assignment; these are the slots that its constructor fills.
 _set_int: Any = vars(uuid.UUID)["int"].__set__
 _set_is_safe: Any = vars(uuid.UUID)["is_safe"].__set__
@@ -56,9 +64,15 @@ class Uuid(PortableType[uuid.UUID]):
             return ordinary
 
         def write(value: Any) -> Any:
-            return str(value) if type(value) is uuid.UUID else ordinary(value)
+            if type(value) is not uuid.UUID:
+                return ordinary(value)
+            digits = f"{value.int:032x}"  # what ``str`` does, without its calls
+            return (
+                f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}"
+                f"-{digits[16:20]}-{digits[20:]}"
+            )
 
-        return write
+        return with_short_way(write, _texts_of)
 
     def reader(self, dialect_name: str) -> Callable[[Any], uuid.UUID | None] | None:
         """Read canonical text without the constructor, which takes twice as long."""
@@ -76,10 +90,10 @@ class Uuid(PortableType[uuid.UUID]):
                 return ordinary(stored)
             value = object.__new__(uuid.UUID)
             _set_int(value, number)
-            _set_is_safe(value, uuid.SafeUUID.unknown)
+            _set_is_safe(value, _UNKNOWN)
             return value
 
-        return read
+        return with_short_way(read, _uuids_of)
 
     def to_sqlite(self, value: uuid.UUID) -> str:
         """Return the canonical text."""
@@ -91,3 +105,35 @@ class Uuid(PortableType[uuid.UUID]):
             return uuid.UUID(stored)
         except (ValueError, AttributeError, TypeError):
             self.refuse(stored, "the database holds no UUID here")
+
+
+def _texts_of(values: Sequence[Any]) -> Sequence[str] | None:
+    """Return the canonical texts of UUIDs."""
+    if not are_all(uuid.UUID, values):
+        return None
+    numbers = map(int.to_bytes, map(attrgetter("int"), values), repeat(16))
+    digits = b"".join(numbers).hex().encode()
+    texts = bytearray(b"-") * (_WIDTH * len(values))
+    places = (place for place in range(_WIDTH) if place not in _HYPHENS)
+    for number, place in enumerate(places):
+        texts[place::_WIDTH] = digits[number::_DIGITS]
+    joined = texts.decode()
+    return [joined[at : at + _WIDTH] for at in range(0, len(joined), _WIDTH)]
+
+
+def _uuids_of(texts: Sequence[Any]) -> Sequence[uuid.UUID] | None:
+    """Return the UUIDs of canonical texts."""
+    if not are_all(str, texts) or set(map(len, texts)) != {_WIDTH}:
+        return None
+    count, joined = len(texts), "".join(texts)
+    if any(joined[place::_WIDTH] != "-" * count for place in _HYPHENS):
+        return None
+    digits = bytes.fromhex(joined.replace("-", ""))
+    if len(digits) * 2 != _DIGITS * count:
+        return None  # a hyphen or a space stands where a digit should
+    numbers = struct.unpack("16s" * count, digits)
+    found: list[uuid.UUID] = list(map(object.__new__, repeat(uuid.UUID, count)))
+    integers: Iterable[int] = map(int.from_bytes, numbers)
+    for fill, values in ((_set_int, integers), (_set_is_safe, repeat(_UNKNOWN))):
+        deque[None](map(fill, found, values), maxlen=0)
+    return found

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import decimal
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.sql import operators
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from lockstep.schema.types.columns import are_all, with_same, with_short_way
 from lockstep.schema.types.decimals import (
     SCALED_DIGITS_MAX,
     Decimal,
@@ -91,7 +92,7 @@ class BigInteger(PortableType[int]):
                 return value
             return ordinary(value)
 
-        return write
+        return with_short_way(write, _fitting)
 
     def reader(self, dialect_name: str) -> Callable[[Any], int | None] | None:
         """Read an int at once: an integer column gives none that does not fit."""
@@ -101,7 +102,7 @@ class BigInteger(PortableType[int]):
         def read(stored: Any) -> int | None:
             return stored if type(stored) is int else ordinary(stored)
 
-        return read
+        return with_same(read, int)
 
     def from_text(self, text: str) -> int:
         """Return the integer a default's text means."""
@@ -128,6 +129,14 @@ class BigInteger(PortableType[int]):
         if not INTEGER_MIN <= stored <= INTEGER_MAX:
             self.refuse(stored, "the result needs more than 64 bits")
         return stored
+
+
+def _fitting(values: Sequence[Any]) -> Sequence[int] | None:
+    """Return integers of 64 bits as they are."""
+    if not are_all(int, values):
+        return None
+    is_fitting = min(values) >= INTEGER_MIN and max(values) <= INTEGER_MAX
+    return values if is_fitting else None
 
 
 class Float(PortableType[float]):

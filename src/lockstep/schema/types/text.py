@@ -9,11 +9,13 @@ Invariant: what PostgreSQL cannot hold (NUL, lone surrogates) is refused.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
+from lockstep.schema.types.columns import are_all, with_short_way
 from lockstep.schema.types.portable import PortableType
 
 BYTE_ORDER = "C"
@@ -78,6 +80,24 @@ class Text(PortableType[str]):
         if self.length is not None and len(value) > self.length:
             self.refuse(value, f"{len(value)} characters, at most {self.length}")
         return str(value)
+
+    def writer(self, dialect_name: str) -> Callable[[Any], Any]:
+        """Check all texts of a column as if they were one."""
+        write = super().writer(dialect_name)
+        if type(self).checked is not Text.checked:
+            return write  # a subclass knows more about its texts
+        length = self.length
+
+        def write_column(values: Sequence[Any]) -> Sequence[str] | None:
+            if not are_all(str, values):
+                return None
+            joined = "".join(values)
+            if (not joined.isascii() or "\x00" in joined) and text_fault(joined):
+                return None
+            is_fitting = length is None or max(map(len, values)) <= length
+            return values if is_fitting else None
+
+        return with_short_way(write, write_column)
 
     def check_sql(self, column: str, dialect_name: str) -> str | None:
         """Check the length on SQLite, where ``varchar(n)`` means nothing."""

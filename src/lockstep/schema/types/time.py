@@ -8,19 +8,21 @@ time. Owns also ``utc_now()``, the database's own clock written in that form.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
+from lockstep.schema.types.columns import are_all, with_short_way
 from lockstep.schema.types.portable import PortableType
 
 _STORED_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
-_FORM = "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ"
+_TWO = tuple(f"{number:02d}" for number in range(60))
 _WIDTH = len("2026-11-20T22:14:00.000000Z")
+_MARKS = ((4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":"), (19, "."), (26, "Z"))
 
 
 class UtcDateTime(PortableType[datetime]):
@@ -64,9 +66,10 @@ class UtcDateTime(PortableType[datetime]):
             if is_postgresql:
                 return value
             # ``isoformat`` asks the zone for its offset, which takes longer.
-            return _FORM % (
-                *(value.year, value.month, value.day),
-                *(value.hour, value.minute, value.second, value.microsecond),
+            return (
+                f"{value.year:04d}-{_TWO[value.month]}-{_TWO[value.day]}"
+                f"T{_TWO[value.hour]}:{_TWO[value.minute]}:{_TWO[value.second]}"
+                f".{value.microsecond:06d}Z"
             )
 
         return write
@@ -92,7 +95,7 @@ class UtcDateTime(PortableType[datetime]):
                     pass  # no day of the calendar: refused below
             return ordinary(stored)
 
-        return read
+        return with_short_way(read, _moments_of)
 
     def to_sqlite(self, value: datetime) -> str:
         """Return the text of fixed width."""
@@ -154,3 +157,13 @@ class Date(PortableType[date]):
             return date.fromisoformat(stored)
         except (ValueError, TypeError):
             self.refuse(stored, "the database holds no ISO date here")
+
+
+def _moments_of(texts: Sequence[Any]) -> Sequence[datetime] | None:
+    """Return the moments of texts of fixed width."""
+    if not are_all(str, texts) or set(map(len, texts)) != {_WIDTH}:
+        return None
+    count, joined = len(texts), "".join(texts)
+    if any(joined[place::_WIDTH] != mark * count for place, mark in _MARKS):
+        return None
+    return list(map(datetime.fromisoformat, texts))

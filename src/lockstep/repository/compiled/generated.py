@@ -1,0 +1,86 @@
+"""A function written for one statement: run it, fetch one row, convert its values.
+
+Owns the source text of that function. A row by its key takes SQLite three
+microseconds; loops over parameters and converters would take as long again. So the
+loops are unrolled once, into what a person would write for this very statement:
+
+    def row(driver, values):
+        found = driver.execute(sql, (write_0(values[0]),)).fetchone()
+        if found is None:
+            return None
+        c0, c1, c2, = found
+        return (read_0(c0), c1, c2 if type(c2) is kind_2 else read_2(c2),)
+
+The source is made of numbers and these few words; nothing that a program or a user
+has named ever stands in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from lockstep.schema.types.columns import same_kind
+
+if TYPE_CHECKING:
+    from lockstep.repository.compiled.statement import Processor
+
+RowFunction: TypeAlias = "Callable[[Any, Sequence[Any]], tuple[Any, ...] | None]"
+
+
+def row_function(
+    sql: str,
+    parameters: Sequence[tuple[int, Processor]],
+    names: Sequence[str] | None,
+    readers: Mapping[int, Callable[[Any], Any]],
+    width: int,
+) -> RowFunction:
+    """Return the function of a statement.
+
+    Args:
+        sql: The text.
+        parameters: Which value each parameter takes, and what converts it.
+        names: The parameters' names, if the driver wants them by name.
+        readers: What converts the row's values, by place; others stay as they are.
+        width: How many values a row has.
+    """
+    known: dict[str, Any] = {"sql": sql, "names": names}
+    taken = "".join(
+        f"{_written(number, place, process, known)}, "
+        for number, (place, process) in enumerate(parameters)
+    )
+    bound = f"({taken})" if names is None else f"dict(zip(names, ({taken})))"
+    shown = [_read(place, readers.get(place), known) for place in range(width)]
+    columns = [f"c{place}" for place in range(width)]
+    source = "\n".join(
+        (
+            "def row(driver, values):",
+            f"    found = driver.execute(sql, {bound}).fetchone()",
+            "    if found is None:",
+            "        return None",
+            f"    {', '.join(columns)}, = found",
+            f"    return ({', '.join(shown)},)",
+        )
+    )
+    exec(source, known)  # noqa: S102 - numbers and fixed words, see above
+    return known["row"]
+
+
+def _written(number: int, place: int, process: Processor, known: dict[str, Any]) -> str:
+    value = f"values[{place}]"
+    if process is None:
+        return value
+    known[f"write_{number}"] = process
+    return f"write_{number}({value})"
+
+
+def _read(place: int, read: Processor, known: dict[str, Any]) -> str:
+    if read is None:
+        return f"c{place}"
+    known[f"read_{place}"] = read
+    call = f"read_{place}(c{place})"
+    kind = same_kind(read)
+    if kind is None:
+        return call
+    known[f"kind_{place}"] = kind
+    return f"c{place} if type(c{place}) is kind_{place} else {call}"
