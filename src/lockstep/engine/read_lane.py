@@ -1,24 +1,33 @@
-"""Reads for event loops: one hop to a thread for a whole unit of work.
+"""Reads: one snapshot for one function, or for those that wait at the same moment.
 
-Owns how functions of a lane share a snapshot. Those that wait at the same moment
-read in one transaction, one after another; each is answered when it has returned.
-A snapshot is taken after its functions were asked for, so nobody reads the past.
+Owns how functions share a snapshot. In an event loop there is one hop to a thread for
+a whole unit of work; functions that wait there read in one transaction, one after
+another, and each is answered when it has returned. A snapshot is taken after its
+functions were asked for, so nobody reads the past.
+
+    a file        the driver of a pooled connection; SQLAlchemy's part is made when
+                  a function asks for it
+    a server      SQLAlchemy's connection, in a transaction
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
 
 from lockstep.engine.sessions import MAY_HAVE_WRITTEN
+from lockstep.engine.sqlite import SqliteBackend
 from lockstep.engine.unit import Unit, named
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
+    from sqlalchemy.pool import PoolProxiedConnection
 
     from lockstep.engine.database import Database
+    from lockstep.engine.group_commit import TransactionFacts
     from lockstep.engine.lane import Job, Lane
 
 SHARING_MAX = 100
@@ -26,20 +35,106 @@ SHARING_S_MAX = 0.005
 """After this long a new function gets a snapshot of its own."""
 
 
+class FileUnit(Unit):
+    """A unit that reads a file, on the driver of a connection from the pool."""
+
+    __slots__ = ("_snapshot",)
+
+    def __init__(self, snapshot: FileSnapshot) -> None:
+        super().__init__(
+            None, snapshot.database, driver=snapshot.driver, read_only=True
+        )
+        self._snapshot = snapshot
+
+    @property
+    def connection(self) -> sa.Connection:
+        """SQLAlchemy's connection, inside the transaction."""
+        return self._snapshot.connection()
+
+    @property
+    def dialect(self) -> sa.Dialect:
+        """The dialect of the connection."""
+        return self._snapshot.reader.dialect
+
+
+class FileSnapshot:
+    """A read transaction of a file. Used as a context manager, in one thread."""
+
+    __slots__ = ("_connection", "_pooled", "database", "driver", "reader")
+
+    def __init__(self, database: Database, pooled: PoolProxiedConnection) -> None:
+        self.database = database
+        self.reader = database.reader
+        self.driver = pooled.dbapi_connection
+        self._pooled = pooled
+        self._connection: sa.Connection | None = None
+
+    def unit(self) -> Unit:
+        """Return a unit in this snapshot."""
+        return FileUnit(self)
+
+    def connection(self) -> sa.Connection:
+        """Return SQLAlchemy's connection, made at first use."""
+        if self._connection is None:
+            self._connection = sa.Connection(self.reader, self._pooled)
+            self._connection.begin()
+        return self._connection
+
+    def __enter__(self) -> FileSnapshot:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Both roll back: there is nothing that could be kept.
+        (self._connection or self._pooled).close()
+
+
+class ServerSnapshot:
+    """A read transaction of SQLAlchemy's connection."""
+
+    __slots__ = ("_connection", "_database", "_driver")
+
+    def __init__(self, database: Database, connection: sa.Connection) -> None:
+        self._database = database
+        self._connection = connection
+        self._driver = connection.connection.dbapi_connection
+
+    def unit(self) -> Unit:
+        """Return a unit in this snapshot."""
+        return Unit(
+            self._connection, self._database, driver=self._driver, read_only=True
+        )
+
+
 @contextmanager
-def reading(database: Database) -> Generator[sa.Connection]:
+def _reading_server(database: Database) -> Generator[ServerSnapshot]:
     """Open a snapshot; whatever was done in it beside reading is taken back."""
     with database.reader.connect() as connection, connection.begin() as transaction:
-        yield connection
+        yield ServerSnapshot(database, connection)
         if connection.info.get(MAY_HAVE_WRITTEN):
             transaction.rollback()
+
+
+class Snapshots:
+    """Takes the snapshots of one database. Thread safe."""
+
+    def __init__(self, database: Database, backend: TransactionFacts) -> None:
+        self._database = database
+        self._file = backend if isinstance(backend, SqliteBackend) else None
+
+    def take(self) -> FileSnapshot | AbstractContextManager[ServerSnapshot]:
+        """Return a new snapshot, to be used as a context manager."""
+        if self._file is None:
+            return _reading_server(self._database)
+        return FileSnapshot(
+            self._database, self._file.take_snapshot(self._database.reader)
+        )
 
 
 class ReadWork:
     """The work of a ``Lane`` whose functions only read."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, snapshots: Snapshots) -> None:
+        self._snapshots = snapshots
 
     def __call__(self, lane: Lane) -> None:
         """Run what waits in the lane, in one snapshot."""
@@ -48,8 +143,8 @@ class ReadWork:
             return
         ended: list[Job] = []
         try:
-            with reading(self._database) as connection:
-                self._share(job, connection, lane, ended)
+            with self._snapshots.take() as snapshot:
+                self._share(job, snapshot, lane, ended)
         except BaseException as error:
             if job not in ended:  # nothing of it has run
                 job.error = named(error)
@@ -57,15 +152,17 @@ class ReadWork:
         lane.answer(ended)
 
     def _share(
-        self, job: Job | None, connection: sa.Connection, lane: Lane, ended: list[Job]
+        self,
+        job: Job | None,
+        snapshot: FileSnapshot | ServerSnapshot,
+        lane: Lane,
+        ended: list[Job],
     ) -> None:
-        driver: Any = connection.connection.dbapi_connection
         until = time.monotonic() + SHARING_S_MAX
         while job is not None:
             ended.append(job)
-            unit = Unit(connection, self._database, driver=driver, read_only=True)
             try:
-                job.value = unit.run(job.function)
+                job.value = snapshot.unit().run(job.function)
             except BaseException as error:
                 job.error = named(error)
                 return  # PostgreSQL ends the transaction with the error

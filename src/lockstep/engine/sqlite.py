@@ -26,7 +26,6 @@ from sqlalchemy import event
 
 from lockstep.engine.capabilities import Capabilities
 from lockstep.engine.fence import Fence, SavepointFence
-from lockstep.engine.reading_pragmas import only_reads
 from lockstep.engine.sqlite_errors import primary_code
 from lockstep.engine.sqlite_files import (
     check_filesystem,
@@ -35,10 +34,19 @@ from lockstep.engine.sqlite_files import (
     note_closed,
     note_opening,
 )
+from lockstep.engine.sqlite_reading import (
+    READING,
+    allow_writing,
+    allow_writing_unless_expected,
+    expecting_reader,
+    forbid_writing,
+)
 from lockstep.engine.write_turns import WriteTurns, turns_of
 from lockstep.errors import UnsupportedCapability
 
 if TYPE_CHECKING:
+    from sqlalchemy.pool import PoolProxiedConnection
+
     from lockstep.config import Settings
     from lockstep.engine.urls import DatabaseUrl
 
@@ -56,7 +64,6 @@ JOURNAL_SIZE_BYTES_MAX = 64 * 1024 * 1024
 
 SYNCHRONOUS_LEVELS = ("off", "normal", "full", "extra")
 
-_READING = "lockstep.reading"
 _TURN = "lockstep.turn"
 _COUNTED = "lockstep.counted"
 _RETRY_S = 0.005
@@ -66,21 +73,6 @@ ROLLING_BACK = {
     *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM),
     *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_CORRUPT),
     sqlite3.SQLITE_CONSTRAINT,  # RAISE(ROLLBACK), INSERT OR ROLLBACK
-}
-
-_ROW_ACTIONS = {
-    *(sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE),
-}
-_SHADOW_ENDINGS = (
-    *("_data", "_idx", "_content", "_docsize", "_config"),  # FTS5
-    *("_segments", "_segdir", "_stat"),  # FTS3 and FTS4
-    *("_node", "_rowid", "_parent"),  # R-tree
-)
-"""What the tables end with in which SQLite's own modules keep what is theirs."""
-
-_READ_ACTIONS = {
-    *(sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION),
-    *(sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT),
 }
 
 
@@ -118,6 +110,7 @@ class SqliteBackend:
         event.listen(engine, "begin", self._begin)
         self._end_turns_after(engine.dialect)
         event.listen(engine, "reset", self._reset)
+        event.listen(engine, "checkout", allow_writing_unless_expected)
         for ending in ("close", "close_detached", "invalidate"):
             event.listen(engine, ending, self._closed)
 
@@ -127,6 +120,28 @@ class SqliteBackend:
         if self._anchor is not None:
             self._anchor.close()
             self._anchor = None
+
+    def take_snapshot(self, reader: sa.Engine) -> PoolProxiedConnection:
+        """Take a connection from the pool and begin to read on its driver.
+
+        For who closes it soon. SQLAlchemy's part in a transaction takes ten times as
+        long as SQLite's; so it has none until somebody asks for a ``Connection``.
+        """
+        with expecting_reader():
+            pooled = reader.pool.connect()
+        try:
+            if self._url.path is not None:
+                check_second_library(self._url.path, self._settings)
+            raw: Any = pooled.dbapi_connection
+            raw.isolation_level = None  # see ``_begin``
+            if not pooled.info.get(READING):
+                pooled.info[READING] = True
+                forbid_writing(raw)
+            raw.execute("BEGIN")
+        except BaseException:
+            pooled.close()
+            raise
+        return pooled
 
     def capabilities(self, connection: sa.Connection) -> Capabilities:
         """Return what this SQLite library can do; the limit is the connection's."""
@@ -249,13 +264,14 @@ class SqliteBackend:
             # AUTOCOMMIT connection; ours begin below.
             dbapi.isolation_level = None
         if options.get(ACCESS_OPTION) == READ:
-            if not connection.info.get(_READING):  # else it is forbidden already
-                connection.info[_READING] = True
-                on_driver(dbapi, _forbid_writing)
-            connection.exec_driver_sql("BEGIN")
+            if not connection.info.get(READING):  # else it is forbidden already
+                connection.info[READING] = True
+                on_driver(dbapi, forbid_writing)
+            if not (isinstance(dbapi, sqlite3.Connection) and dbapi.in_transaction):
+                connection.exec_driver_sql("BEGIN")  # else ``take_snapshot`` did it
             return
-        if connection.info.pop(_READING, False):
-            on_driver(dbapi, _allow_writing)
+        if connection.info.pop(READING, False):
+            on_driver(dbapi, allow_writing)
         self._begin_writing(connection, dbapi)
 
     def _begin_writing(self, connection: sa.Connection, dbapi: Any) -> None:
@@ -333,8 +349,12 @@ class SqliteBackend:
             state.asyncio_safe or isinstance(dbapi_connection, sqlite3.Connection)
         ):
             return  # it is closed instead
-        if record.info.pop(_READING, False):
-            on_driver(dbapi_connection, _allow_writing)
+        if not isinstance(dbapi_connection, sqlite3.Connection) and record.info.pop(
+            READING, False
+        ):
+            # A guard costs this driver two hops to its thread; who takes a connection
+            # out of the pool cannot make them, who brings it back can.
+            on_driver(dbapi_connection, allow_writing)
 
     def _closed(self, dbapi_connection: Any, record: Any = None, *_: Any) -> None:
         if record is not None:
@@ -379,35 +399,6 @@ def use_wal(raw: sqlite3.Connection, timeout_s: float) -> None:
             time.sleep(_RETRY_S)
         else:
             return
-
-
-def _forbid_writing(raw: sqlite3.Connection) -> None:
-    # query_only alone can be switched off by the SQL it guards, and does not
-    # stop ATTACH from making a file; the authorizer is asked at every prepare,
-    # and setting it discards statements that were prepared without it.
-    raw.execute("PRAGMA query_only = ON")
-    raw.set_authorizer(_authorize_reading)
-
-
-def _allow_writing(raw: sqlite3.Connection) -> None:
-    raw.set_authorizer(None)
-    raw.execute("PRAGMA query_only = OFF")
-
-
-def _authorize_reading(
-    action: int, first: str | None, second: str | None, *_: str | None
-) -> int:
-    if action in _READ_ACTIONS:
-        return sqlite3.SQLITE_OK
-    if action == sqlite3.SQLITE_PRAGMA and only_reads(
-        first or "", has_argument=second is not None
-    ):
-        return sqlite3.SQLITE_OK
-    # A full-text or R-tree table asks for these when it is opened; query_only stops
-    # whoever goes on to write, and the schema is not writable in any session.
-    opens_module = action in _ROW_ACTIONS and (first or "").endswith(_SHADOW_ENDINGS)
-    declares = action == sqlite3.SQLITE_UPDATE and first == "sqlite_master"
-    return sqlite3.SQLITE_OK if opens_module or declares else sqlite3.SQLITE_DENY
 
 
 def _set_busy_timeout(dbapi_connection: Any, seconds: float) -> None:

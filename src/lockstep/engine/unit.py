@@ -74,15 +74,15 @@ class Unit:
 
     def __init__(
         self,
-        connection: sa.Connection,
+        connection: sa.Connection | None,
         database: Database,
         *,
         actor: str | None = None,
         driver: Any = None,
         read_only: bool = False,
     ) -> None:
-        self._connection = connection
-        self._driver: Any = driver or connection.connection.dbapi_connection
+        self._connection: Any = connection
+        self._driver: Any = driver or self._connection.connection.dbapi_connection
         self.database = database
         self.actor = actor
         self._read_only = read_only
@@ -154,13 +154,13 @@ class Unit:
         """
         if self._session is not None:
             self._session.flush()
-        style = self._connection.dialect.paramstyle
+        style = self.dialect.paramstyle
         text = _translated(sql, style, bool(parameters))
         driver = self.driver
         cursor = (
             driver.execute(text, parameters) if parameters else driver.execute(text)
         )
-        if self._read_only:
+        if self._read_only and self._connection is not None:
             note_statement(self._connection, cursor)
         return cursor
 

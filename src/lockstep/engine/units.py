@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lockstep.engine.group_commit import GroupCommit, TransactionFacts
 from lockstep.engine.lane import Job, Lane
-from lockstep.engine.read_lane import ReadWork, reading
+from lockstep.engine.read_lane import ReadWork, Snapshots
 from lockstep.engine.unit import Unit
 from lockstep.errors import InvalidValue
 
@@ -51,15 +51,15 @@ class Units:
     def __init__(
         self, database: Database, backend: TransactionFacts, settings: WriteSettings
     ) -> None:
-        self._database = database
         self._settings = settings
         self._commits = GroupCommit(database, backend, settings)
         self._writing = Lane(
             "lockstep-write", self._commits, threads_max=1, queue_max=settings.queue_max
         )
+        self._snapshots = Snapshots(database, backend)
         self._reading = Lane(
             "lockstep-read",
-            ReadWork(database),
+            ReadWork(self._snapshots),
             threads_max=READ_THREADS_MAX,
             queue_max=settings.queue_max,
         )
@@ -92,8 +92,8 @@ class Units:
     def read(self, function: Callable[[Unit], R]) -> R:
         """Run ``function`` in one snapshot, in this thread."""
         _refuse_coroutines(function)
-        with reading(self._database) as connection:
-            return Unit(connection, self._database, read_only=True).run(function)
+        with self._snapshots.take() as snapshot:
+            return snapshot.unit().run(function)
 
     async def read_async(
         self, function: Callable[[Unit], R], timeout_s: float | None
