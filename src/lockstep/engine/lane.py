@@ -8,9 +8,13 @@ loops alike. What is done with the functions is its ``work``'s business
        │          └── withdrawn by a deadline or a cancellation: never claimed
        └── waits: a lock (threads) · a future (event loops, woken once per answer)
 
+Threads that are answered together wake one another in turn. A hundred that wake at
+once would all fight for the interpreter, which takes longer than their writes.
+
 Invariants: a job is claimed or withdrawn, never both; a claimed job is answered
-exactly once; a thread that has nothing to do for ``IDLE_S`` ends, so a lane that
-nobody uses holds no thread and no connection.
+exactly once; a thread that leaves without its answer breaks no turn; a thread that
+has nothing to do for ``IDLE_S`` ends, so a lane that nobody uses holds no thread and
+no connection.
 """
 
 from __future__ import annotations
@@ -20,8 +24,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from enum import Enum, auto
-from typing import Any
+from typing import Any, NamedTuple
 
 from lockstep.engine.unit import Unit
 from lockstep.errors import Busy, EngineError
@@ -46,12 +51,16 @@ class Job:
         function: Called with a ``Unit`` in one of the lane's threads.
         actor: Who does it.
         key: The idempotency key, or None.
+        loop: Whose task waits for it; None: a thread does.
+        timeout_s: How long it may wait for its turn.
+        deadline_s: The same by the loop's clock; later it does not begin.
         value: What the function returned, once it is answered.
         error: What it raised instead.
     """
 
-    __slots__ = ("_lock", "_loop", "actor", "error", "function", "future", "key",
-                 "state", "value")  # fmt: skip
+    __slots__ = ("_is_left", "_is_told", "_lock", "_next", "actor", "deadline_s",
+                 "error", "function", "future", "key", "loop", "state",
+                 "timeout_s", "value")  # fmt: skip
 
     def __init__(
         self,
@@ -67,15 +76,28 @@ class Job:
         self.state = State.QUEUED
         self.value: Any = None
         self.error: BaseException | None = None
-        self._loop = loop
+        self.loop = loop
+        self.timeout_s = self.deadline_s = 0.0
         self.future = None if loop is None else loop.create_future()
+        self._next: Job | None = None
+        self._is_told = self._is_left = False
         self._lock = threading.Lock()
         if loop is None:
             self._lock.acquire()
 
     def wait(self, timeout_s: float | None) -> bool:
         """Wait, in a thread, until it is answered; say whether it was."""
-        return self._lock.acquire(timeout=-1 if timeout_s is None else timeout_s)
+        if not self._lock.acquire(timeout=-1 if timeout_s is None else timeout_s):
+            return False
+        if self._next is not None:
+            self._next.tell()
+        return True
+
+    def leave(self) -> None:
+        """Wait no longer, although it may be answered yet."""
+        self._is_left = True
+        if self._is_told and self._next is not None:
+            self._next.tell()
 
     def result(self) -> Any:
         """Return the value, or raise the error."""
@@ -83,11 +105,33 @@ class Job:
             raise self.error
         return self.value
 
-    def tell(self) -> asyncio.AbstractEventLoop | None:
-        """Wake a waiting thread; return the loop that has to be told instead."""
-        if self._loop is None:
-            self._lock.release()
-        return self._loop
+    def follow(self, job: Job) -> None:
+        """Be told by the thread that waits for ``job``, when that one was told."""
+        job._next = self
+
+    def tell(self) -> None:
+        """Wake the thread that waits for it, and with it those that follow.
+
+        Told twice is told once: an interrupt may have come between.
+        """
+        job: Job | None = self
+        while job is not None:
+            job._is_told = True
+            try:  # noqa: SIM105 - "suppress" would take longer than the waking
+                job._lock.release()
+            except RuntimeError:  # told before, and not woken yet
+                pass
+            # Here it is told first and asked second whether it has left; ``leave``
+            # does it the other way round. So at least one of the two sees the
+            # other, and the next is told.
+            job = job._next if job._is_left else None
+
+
+class _Alarm(NamedTuple):
+    """When the deadlines of a loop's jobs are looked at next."""
+
+    at_s: float
+    timer: asyncio.TimerHandle
 
 
 class Lane:
@@ -116,6 +160,7 @@ class Lane:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._threads: set[threading.Thread] = set()
+        self._alarms: dict[asyncio.AbstractEventLoop, _Alarm] = {}
         self._idle = 0
         self._closing = False
 
@@ -131,8 +176,9 @@ class Lane:
             in_time = job.wait(timeout_s)
             if not in_time and not self._withdraw(job):
                 in_time = job.wait(None)  # it has begun: its end decides
-        except BaseException:
-            self._withdraw(job)  # Ctrl-C while it waits in the queue
+        except BaseException:  # Ctrl-C
+            if not self._withdraw(job):
+                job.leave()
             raise
         if not in_time:
             raise self._too_late(timeout_s)
@@ -144,18 +190,19 @@ class Lane:
         Cancelled while it waits in the queue, the job never runs; later, it runs to
         its end unheard.
         """
+        loop, future = job.loop, job.future
+        assert loop is not None, "the job was made for a loop"
+        assert future is not None, "and so has a future"
+        job.timeout_s, job.deadline_s = timeout_s, loop.time() + timeout_s
         self._submit(job)
-        future = job.future
-        assert future is not None, "the job was made for a loop"
-        loop = future.get_loop()
-        alarm = loop.call_later(timeout_s, self._expire, job, timeout_s)
+        alarm = self._alarms.get(loop)
+        if alarm is None or alarm.at_s > job.deadline_s:
+            self._set_alarm(loop, job.deadline_s)
         try:
             return await future
         except asyncio.CancelledError:
             self._withdraw(job)
             raise
-        finally:
-            alarm.cancel()
 
     def claim(self) -> Job | None:
         """Return the next job for good, or None when nobody waits."""
@@ -184,16 +231,23 @@ class Lane:
     def answer(self, jobs: Iterable[Job]) -> None:
         """Wake everybody whose job has its value or error now."""
         by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}
+        first: Job | None = None
+        last: Job | None = None
         for job in jobs:
             job.state = State.ANSWERED
-            loop = job.tell()
-            if loop is not None:
-                by_loop.setdefault(loop, []).append(job)
-        for loop, answered in by_loop.items():
-            try:
-                loop.call_soon_threadsafe(_deliver, answered)
-            except RuntimeError:  # the loop is closed, and its tasks with it
+            if job.loop is not None:
+                by_loop.setdefault(job.loop, []).append(job)
                 continue
+            if last is None:
+                first = job
+            else:
+                job.follow(last)
+            last = job
+        for loop, answered in by_loop.items():
+            with suppress(RuntimeError):  # the loop is closed, and its tasks with it
+                loop.call_soon_threadsafe(_deliver, answered)
+        if first is not None:
+            first.tell()
 
     def fail_all(self, error: BaseException) -> None:
         """Answer everybody who waits with ``error``."""
@@ -267,11 +321,39 @@ class Lane:
             job.state = State.WITHDRAWN
             return True
 
-    def _expire(self, job: Job, timeout_s: float) -> None:
-        future = job.future
-        assert future is not None, "the alarm is set for jobs of a loop"
-        if self._withdraw(job) and not future.done():
-            future.set_exception(self._too_late(timeout_s))
+    def _set_alarm(self, loop: asyncio.AbstractEventLoop, at_s: float) -> None:
+        """Look at the deadlines of this loop's jobs at this time, and not later.
+
+        One timer for all: one for each job would cost more than its turn.
+        """
+        for known in list(self._alarms):
+            if known.is_closed():
+                self._alarms.pop(known, None)
+        alarm = self._alarms.pop(loop, None)
+        if alarm is not None:
+            alarm.timer.cancel()
+        timer = loop.call_at(at_s, self._expire, loop)
+        self._alarms[loop] = _Alarm(at_s, timer)
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Withdraw the loop's jobs whose deadline has come."""
+        self._alarms.pop(loop, None)
+        now_s = loop.time()
+        with self._lock:
+            waiting = [
+                job
+                for job in self._queue
+                if job.loop is loop and job.state is State.QUEUED
+            ]
+            late = [job for job in waiting if job.deadline_s <= now_s]
+            for job in late:
+                job.state = State.WITHDRAWN
+        rest = [job.deadline_s for job in waiting if job.deadline_s > now_s]
+        if rest:
+            self._set_alarm(loop, min(rest))
+        for job in late:
+            if job.future is not None and not job.future.done():
+                job.future.set_exception(self._too_late(job.timeout_s))
 
     def _too_late(self, timeout_s: float) -> Busy:
         return Busy(

@@ -15,6 +15,7 @@ import inspect
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lockstep.engine.group_commit import GroupCommit, TransactionFacts
@@ -121,7 +122,12 @@ class Units:
 
 
 def _refuse_coroutines(function: Callable[..., Any]) -> None:
-    if inspect.iscoroutinefunction(function):
+    if type(function) is FunctionType and not vars(function):
+        # As it nearly always is: nothing wraps it, and nothing marks it.
+        is_coroutine = bool(function.__code__.co_flags & inspect.CO_COROUTINE)
+    else:
+        is_coroutine = inspect.iscoroutinefunction(function)
+    if is_coroutine:
         raise InvalidValue(
             "a unit of work is an ordinary function, not a coroutine",
             hint="await before or after it; inside, everything is at hand",

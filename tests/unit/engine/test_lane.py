@@ -1,0 +1,128 @@
+"""The lane: threads that wake one another, and deadlines that share a timer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from lockstep.engine.lane import Job, Lane
+from lockstep.errors import Busy
+
+SOON_S = 10.0
+
+
+def job() -> Job:
+    return Job(lambda unit: None)
+
+
+def nobody_submits(lane: Lane) -> None:
+    raise AssertionError("there is nothing to work on")
+
+
+def lane_of(work: Callable[[Lane], None] = nobody_submits) -> Lane:
+    return Lane("test", work, threads_max=1, queue_max=10)
+
+
+def is_told(waiting: Job) -> bool:
+    return waiting.wait(0)
+
+
+def test_those_who_are_answered_together_wake_one_another() -> None:
+    first, second, third = job(), job(), job()
+    lane_of().answer([first, second, third])
+    assert not is_told(second)
+    assert is_told(first)
+    assert not is_told(third)
+    assert is_told(second)
+    assert is_told(third)
+
+
+def test_one_who_left_before_the_answer_breaks_no_turn() -> None:
+    first, second, third = job(), job(), job()
+    second.leave()
+    lane_of().answer([first, second, third])
+    assert is_told(first)
+    assert is_told(third)
+
+
+def test_one_who_leaves_after_it_was_told_tells_the_next() -> None:
+    first, second = job(), job()
+    lane_of().answer([first, second])
+    first.leave()
+    assert is_told(second)
+
+
+def test_one_who_was_interrupted_while_it_told_tells_again() -> None:
+    first, second = job(), job()
+    lane_of().answer([first, second])
+    assert is_told(first)
+    first.leave()  # has told already, and does not know
+    assert is_told(second)
+
+
+def test_an_interrupted_caller_leaves_the_others_their_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both, claimed, left = threading.Event(), threading.Event(), threading.Event()
+
+    def work(lane: Lane) -> None:
+        assert both.wait(SOON_S)
+        jobs = [lane.claim(), lane.claim()]
+        claimed.set()
+        assert left.wait(SOON_S)
+        lane.answer([each for each in jobs if each is not None])
+
+    lane = lane_of(work)
+    interrupted, other = job(), job()
+    ordinary = Job.wait
+
+    def wait(self: Job, timeout_s: float | None) -> bool:
+        if self is not interrupted:
+            return ordinary(self, timeout_s)
+        lane._submit(other)
+        both.set()
+        assert claimed.wait(SOON_S)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Job, "wait", wait)
+    with pytest.raises(KeyboardInterrupt):
+        lane.run(interrupted, SOON_S)
+    left.set()
+    assert other.wait(SOON_S)
+    lane.close()
+
+
+def test_deadlines_of_one_loop_come_in_their_own_order() -> None:
+    busy, done = threading.Event(), threading.Event()
+
+    def work(lane: Lane) -> None:
+        found = lane.claim()
+        busy.set()
+        assert done.wait(SOON_S)
+        lane.answer([] if found is None else [found])
+
+    lane = lane_of(work)
+    late: list[float] = []
+
+    async def call(timeout_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await lane.run_async(Job(lambda unit: None, loop=loop), timeout_s)
+        except Busy as error:
+            late.append(error.detail["timeout_s"])
+
+    async def main() -> None:
+        begun = asyncio.create_task(call(0.001))
+        await asyncio.to_thread(busy.wait, SOON_S)
+        waiting = [asyncio.create_task(call(each)) for each in (0.03, 0.01, 0.02)]
+        patient = asyncio.create_task(call(SOON_S))
+        await asyncio.gather(*waiting)
+        done.set()
+        await asyncio.gather(begun, patient)
+
+    asyncio.run(main())
+    lane.close()
+    assert late == [0.01, 0.02, 0.03]
