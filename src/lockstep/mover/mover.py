@@ -341,6 +341,11 @@ class Mover:
 def leave_out(plan: Plan, refusals: dict[str, str]) -> None:
     """Turn statements that the target refuses into losses of the plan."""
     for table in plan.carried():
+        for column in table.columns:
+            where = f"{table.source}.{column.source}"
+            if column.computed and where in refusals:
+                column.computed = ""
+                plan.losses.append(Loss("generated column", where, refusals[where]))
         for statement in list(table.statements):
             reason = refusals.get(statement.name)
             if reason is None:

@@ -10,11 +10,24 @@ Invariant: a constraint of the source has a statement or a loss.
 from __future__ import annotations
 
 from lockstep.migrations.sqlite.tokens import meaningful, quote, split_top, tokens
-from lockstep.mover.plan.model import Loss, Plan, Statement, TablePlan
+from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
 from lockstep.mover.plan.names import Names
 from lockstep.mover.sqlite.profile import TableProfile
-from lockstep.mover.sqlite.schema import ForeignKey, Index, IndexPart, Schema, Table
-from lockstep.mover.translate.expressions import Untranslatable, translate
+from lockstep.mover.sqlite.schema import (
+    Column,
+    ForeignKey,
+    Index,
+    IndexPart,
+    Schema,
+    Table,
+)
+from lockstep.mover.translate.expressions import (
+    Meaning,
+    Untranslatable,
+    condition,
+    value,
+)
+from lockstep.mover.translate.pieces import Piece, as_double, folded
 from lockstep.schema.names import constraint_name
 
 INDEXED_BYTES_MAX = 2_600
@@ -50,6 +63,27 @@ class Constraints:
                 self._index(table, made, index)
         for name, expression in table.checks:
             self._check(table, made, name, expression)
+        for column in table.columns:
+            if column.generated:
+                self._compute(table, made, column)
+
+    def _compute(self, table: Table, made: TablePlan, column: Column) -> None:
+        planned = made.column(column.name)
+        # PostgreSQL computes no column from another computed one.
+        computed = {c.name.lower() for c in table.columns if c.generated}
+        known = meanings(table, made).items()
+        columns = {name: found for name, found in known if name not in computed}
+        where = f"{table.name}.{column.name}"
+        try:
+            planned.computed = _stored_as(
+                value(column.expression, columns), column, planned
+            )
+        except Untranslatable as reason:
+            why = f"its values are carried, AS ({column.expression}) not: {reason}"
+            self._lose("generated column", where, why)
+            return
+        if column.generated == "virtual":
+            self._plan.notices.append(f"{where} is computed when a row is written")
 
     def _primary_key(self, table: Table, made: TablePlan) -> None:
         if not table.key:
@@ -155,7 +189,7 @@ class Constraints:
             if part.column is None:
                 if position >= len(texts):
                     raise Untranslatable("an expression that could not be read")
-                inner = translate(texts[position], types_of(made))
+                inner = _expression_part(texts[position], meanings(table, made))
                 parts.append(f"({inner}){' DESC' if part.descending else ''}")
                 continue
             parts.append(self._column_part(table, made, part))
@@ -178,7 +212,7 @@ class Constraints:
         for position, part in enumerate(parts):
             if part.is_word("WHERE"):
                 text = "".join(item.text for item in parts[position + 1 :])
-                return f" WHERE {translate(text, types_of(made))}"
+                return f" WHERE {condition(text, meanings(table, made))}"
         raise Untranslatable("a condition that could not be read")
 
     def _check(
@@ -188,7 +222,7 @@ class Constraints:
         about = [c.name for c in table.columns if c.name.lower() in words]
         wanted = name or constraint_name("ck", table.name, *about[:2])
         try:
-            text = translate(expression, types_of(made))
+            text = condition(expression, meanings(table, made))
         except Untranslatable as reason:
             self._lose("check", table.name, f"CHECK ({expression}): {reason}")
             return
@@ -281,9 +315,48 @@ def _actions(key: ForeignKey) -> str:
     return f"{text} DEFERRABLE INITIALLY DEFERRED" if key.deferred else text
 
 
-def types_of(made: TablePlan) -> dict[str, tuple[str, str]]:
-    """Return ``{source name in lower case: (target's name, target's type)}``."""
-    return {c.source.lower(): (c.target, c.type) for c in made.columns}
+def meanings(table: Table, made: TablePlan) -> dict[str, Meaning]:
+    """Return what the names of a table's columns mean in an expression."""
+    found: dict[str, Meaning] = {}
+    for column in table.columns:
+        planned = made.column(column.name)
+        found[column.name.lower()] = Meaning(
+            quote(planned.target),
+            planned.type,
+            planned.codec,
+            column.affinity,
+            column.collation,
+        )
+    return found
+
+
+def _stored_as(piece: Piece, column: Column, planned: ColumnPlan) -> str:
+    """Return what PostgreSQL stores of an expression, where SQLite gives the same."""
+    if piece.is_stable:
+        raise Untranslatable("it uses a function that PostgreSQL does not store")
+    kind = (planned.type, planned.codec)
+    if kind == ("double precision", "real") and column.affinity == "real":
+        piece = as_double(piece)
+    wanted: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
+        ("bigint", "integer"): ("integer", ("integer", "numeric", "blob")),
+        ("double precision", "real"): ("real", ("real", "blob")),
+        ("text", "text"): ("text", ("text", "blob")),
+        ("bytea", "bytes"): ("blob", ("blob", "text", "numeric", "integer", "real")),
+    }
+    result, affinities = wanted.get(kind, ("", ()))
+    if piece.kind != result or column.affinity not in affinities:
+        raise Untranslatable(f"it gives {piece.kind}, the column is {planned.type}")
+    return piece.sql
+
+
+def _expression_part(text: str, columns: dict[str, Meaning]) -> str:
+    piece = value(text, columns)
+    if piece.is_stable:
+        raise Untranslatable("a function that PostgreSQL does not index")
+    if piece.collation not in ("", "BINARY", "NOCASE"):
+        raise Untranslatable(f"the collation {piece.collation}")
+    is_folded = piece.collation == "NOCASE" and piece.kind == "text"
+    return folded(piece) if is_folded else piece.sql
 
 
 def made_type(made: TablePlan, target: str) -> str:

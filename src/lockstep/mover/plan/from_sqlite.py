@@ -174,10 +174,7 @@ def _column(
         plan.losses.append(Loss("not null", where, why))
     made.identity = is_alias and made.codec == "integer"
     made.generated = column.generated
-    if column.generated:
-        why = f"its values are carried, GENERATED ALWAYS AS ({column.expression}) not"
-        plan.losses.append(Loss("generated column", where, why))
-    elif column.default is not None and not made.identity:
+    if column.default is not None and not column.generated and not made.identity:
         _default(plan, where, column, made)
     if column.collation == "RTRIM":
         why = "PostgreSQL compares the blanks at the end of a text"

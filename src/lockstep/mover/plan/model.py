@@ -36,6 +36,7 @@ class ColumnPlan:
         generated: The source computes it (``virtual``, ``stored``); its way back
             writes no value.
         source_type: The type it had on PostgreSQL, for the way back.
+        computed: The target computes it so; no value is sent.
     """
 
     source: str
@@ -49,6 +50,7 @@ class ColumnPlan:
     note: str = ""
     generated: str = ""
     source_type: str = ""
+    computed: str = ""
 
 
 @dataclass

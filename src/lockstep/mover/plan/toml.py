@@ -36,11 +36,15 @@ CODEC_HELP = (
     "integer, boolean, real, number, numeric, text, mixed_text, bytes,\n"
     "#           text_bytes, mixed_bytes:CLASS, epoch:s|ms|us, julian, utc, uuid_bytes"
 )
-_COLUMN_KEYS = ("target", "type", "codec", "not_null", "default", "identity", "on_dirt")
+_COLUMN_KEYS = (
+    *("target", "type", "codec", "not_null", "default", "identity", "computed"),
+    "on_dirt",
+)
 _DEFAULTS: dict[str, Any] = {
     "not_null": False,
     "default": None,
     "identity": False,
+    "computed": "",
     "on_dirt": "fail",
 }
 

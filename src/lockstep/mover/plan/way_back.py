@@ -57,7 +57,13 @@ def _differs(origin: TablePlan | None, table: TablePlan) -> str:
 
 def _undone(origin: TablePlan, table: TablePlan, create: str) -> TablePlan:
     columns = [
-        replace(column, source=column.target, target=column.source, default=None)
+        replace(
+            column,
+            source=column.target,
+            target=column.source,
+            default=None,
+            computed="",
+        )
         for column in origin.columns
     ]
     names = {column.source: column.target for column in origin.columns}

@@ -1,0 +1,65 @@
+"""Checks, computed columns, views and comments go on working on the other side."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.mover import checker
+
+from lockstep.engine import Database
+from lockstep.mover import Mover
+
+MakeDatabase = Callable[..., Database]
+
+
+def made(path: Path, script: str) -> Path:
+    connection = sqlite3.connect(path)
+    try:
+        connection.executescript(script)
+    finally:
+        connection.close()
+    return path
+
+
+COMPUTED = """
+CREATE TABLE lines (id INTEGER PRIMARY KEY, qty INTEGER NOT NULL, cents INTEGER,
+  name TEXT NOT NULL,
+  total INTEGER GENERATED ALWAYS AS (qty * cents) STORED,
+  folded TEXT AS (lower(trim(name))) VIRTUAL,
+  half REAL AS (qty / 2.0),
+  share INTEGER AS (cents / qty),
+  twice INTEGER AS (total * 2),
+  day TEXT AS (date(cents, 'unixepoch')));
+CREATE UNIQUE INDEX by_folded ON lines (folded);
+INSERT INTO lines (qty, cents, name) VALUES (3, 250, ' Ä Bolt '), (0, 7, 'NUT'),
+  (-7, NULL, 'x'), (2, 9007199254740993, 'big');
+"""
+
+
+def test_a_computed_column_is_computed_on_postgresql_too(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = made(tmp_path / "a.db", COMPUTED)
+    url = make_database("postgresql").url.unmasked()
+    result = Mover(path, url).move()
+    assert result.is_exact
+    assert [loss.name for loss in result.plan.losses] == ["lines.twice", "lines.day"]
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute(
+            "INSERT INTO lines (qty, cents, name, twice, day) "
+            "VALUES (9, 100, ' Ö', 1800, '1970-01-01') RETURNING total, folded, half, share"
+        ).fetchone()
+        assert row == (900, "Ö", 4.5, 11)
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute("INSERT INTO lines (qty, name) VALUES (1, 'nut ')")
+    back = tmp_path / "back.db"
+    assert Mover(url, back).move().is_exact
+    with sqlite3.connect(back) as connection:
+        rows = connection.execute("SELECT total, folded, half, share, twice FROM lines")
+        assert rows.fetchall()[-1] == (900, "Ö", 4.5, 11, 1800)
+    connection.close()
+    assert len(checker.sqlite_rows(back, "lines")) == 5
