@@ -26,10 +26,10 @@ import os, signal, sys
 from lockstep.mover import Mover, encoding
 from lockstep.mover.postgresql import journal as pg, lines, source as of_pg
 from lockstep.mover.postgresql import target as to_pg
-from lockstep.mover.sqlite import journal as lite, rows, target as to_lite
+from lockstep.mover.sqlite import journal as lite, packed, rows, target as to_lite
 to_pg.CHUNK_BYTES = to_lite.CHUNK_BYTES = 6_000
 rows.BLOCK_ROWS_MAX = 60
-lines.BLOCK_BYTES = 3_000
+lines.BLOCK_BYTES = packed.BLOCK_BYTES = 3_000
 of_pg.PAGES_AT_ONCE = 2
 source, target, point, number = sys.argv[1:]
 left = int(number)
@@ -46,6 +46,7 @@ def dying(function):
 
 if point == "block":
     encoding.TableEncoder.block = dying(encoding.TableEncoder.block)
+    packed.lines_of = dying(packed.lines_of)
     to_lite._Writer.rows = dying(to_lite._Writer.rows)
 if point == "journal":  # the rows and their progress are written, not committed
     pg.PostgresqlJournal.advance = dying(pg.PostgresqlJournal.advance)

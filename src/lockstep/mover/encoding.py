@@ -53,47 +53,30 @@ class LineBlock:
 
     Attributes:
         position: Where to go on after them.
-        text: The lines, each with its newline.
+        data: The lines in UTF-8, each with its newline.
         count: How many lines.
         read: How many rows were read for them.
     """
 
     position: int | str | None
-    text: str
+    data: bytes
     count: int
     read: int
     odd: list[OddRow] = field(default_factory=list[OddRow])
     rejected: list[Rejected] = field(default_factory=list[Rejected])
 
+    @property
+    def text(self) -> str:
+        """The lines, decoded for whoever takes them apart."""
+        return self.data.decode("utf-8")
+
+    @text.setter
+    def text(self, lines: str) -> None:
+        self.data = lines.encode("utf-8")
+
 
 Blocks = Callable[[int | str | None], Iterator[LineBlock]]
 """Gives a table's blocks after a position."""
-
-
-class Reading:
-    """One table's blocks, read once from a position on, over any number of chunks.
-
-    Opening a read again for each chunk would skip what was read already, which in
-    a table without rowids means reading it again.
-    """
-
-    def __init__(self, blocks: Blocks, position: int | str | None) -> None:
-        self._blocks = blocks
-        self._stream = blocks(position)
-
-    def __iter__(self) -> Iterator[LineBlock]:
-        return self._stream
-
-    def restart(self, position: int | str | None) -> None:
-        """Read again from a position: the chunk behind it was taken back."""
-        self.close()
-        self._stream = self._blocks(position)
-
-    def close(self) -> None:
-        """Let go of the source."""
-        close = getattr(self._stream, "close", None)
-        if close is not None:
-            close()
 
 
 def line_digest(line: str) -> bytes:
@@ -156,7 +139,9 @@ class TableEncoder:
                 continue
             break
         text = join(fields, len(kept))
-        block = LineBlock(position, text, len(kept), read, rejected=rejected)
+        block = LineBlock(
+            position, text.encode("utf-8"), len(kept), read, rejected=rejected
+        )
         if self._may_be_odd:
             block.odd = self._odd(columns, text)
         return block

@@ -42,6 +42,7 @@ def inspect_database(url: str | Path) -> Inspection:
         return _inspect_postgresql(parsed)
     source = open_sqlite_source(parsed)
     try:
+        source.profiles()  # more than a plan must know
         plan = source.make_plan(_ignore)
         return _Report(source, plan).inspection(str(parsed))
     finally:

@@ -23,14 +23,19 @@ _NAME = re.compile(
 )
 
 
+def may_be_moment(column: Column) -> bool:
+    """Whether a column is declared or called as people do with moments."""
+    if column.key_position:
+        return False
+    return is_time_type(column.declared) or _NAME.search(column.name) is not None
+
+
 def unit_of(column: Column, profile: ColumnProfile) -> str:
     """Return ``s``, ``ms`` or ``us`` where every value is a moment in it, else ``""``.
 
     Zero counts as a moment in any unit.
     """
-    if profile.classes != {"integer"} or column.key_position:
-        return ""
-    if not (is_time_type(column.declared) or _NAME.search(column.name)):
+    if profile.classes != {"integer"} or not may_be_moment(column):
         return ""
     low, high = profile.integer_positive_min, profile.integer_max
     if low is None or high is None or (profile.integer_min or 0) < 0:

@@ -7,6 +7,7 @@ calls has begun a REPEATABLE READ transaction.
 
 from __future__ import annotations
 
+import selectors
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -55,11 +56,18 @@ class PostgresqlLines:
         pgconn = self._connection.pgconn
         _check(pgconn.exec_(statement.encode()), "COPY_OUT")
         is_drained = False
+        # Waiting inside libpq would hold the interpreter's lock.
+        waiting = selectors.DefaultSelector()
+        waiting.register(pgconn.socket, selectors.EVENT_READ)
         try:
             parts: list[bytes] = []
             size = 0
             while True:
-                count, data = pgconn.get_copy_data(0)
+                count, data = pgconn.get_copy_data(1)
+                if count == 0:
+                    waiting.select()
+                    pgconn.consume_input()
+                    continue
                 if count < 0:
                     break
                 part = bytes(data)
@@ -73,6 +81,7 @@ class PostgresqlLines:
             if parts:
                 yield _block(parts)
         finally:
+            waiting.close()
             if not is_drained:
                 # The reader stopped early; what is left must not answer the next.
                 self._connection.cancel()
@@ -96,9 +105,8 @@ def _finish(pgconn: Any) -> None:
 
 
 def _block(parts: list[bytes]) -> LineBlock:
-    text = b"".join(parts).decode("utf-8")
-    count = text.count("\n")
-    return LineBlock(None, text, count, count)
+    # A row arrives alone, with its newline.
+    return LineBlock(None, b"".join(parts), len(parts), len(parts))
 
 
 def order_of(columns: list[ColumnPlan], side: str) -> str:

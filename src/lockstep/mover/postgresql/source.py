@@ -236,7 +236,8 @@ class PostgresqlSource:
 
 
 def _position(table: TablePlan, block: LineBlock) -> str:
-    fields = block.text[block.text.rfind("\n", 0, -1) + 1 : -1].split("\t")
+    last = block.data[block.data.rfind(b"\n", 0, -1) + 1 : -1].decode("utf-8")
+    fields = last.split("\t")
     names = [column.source for column in table.columns]
     return json.dumps([unescape(fields[names.index(n)]) for n in table.order_key])
 

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from lockstep.errors import TargetInUse, Unmappable
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.encoding import Blocks, LineBlock, Reading, Rejected
+from lockstep.mover.ahead import Reading
+from lockstep.mover.encoding import Blocks, LineBlock, Rejected
 from lockstep.mover.journal import TableProgress
 from lockstep.mover.plan.model import ColumnPlan, Plan, Statement, TablePlan
 from lockstep.mover.postgresql.journal import PostgresqlJournal
@@ -246,11 +247,10 @@ class PostgresqlTarget:
                     _leave_out(block, first, refused)
                 if len(sent) < len(table.columns):
                     block.text = _only(block.text, sent)
-                data = block.text.encode("utf-8")
-                copy.write(data)
-                size += len(data)
+                copy.write(block.data)
+                size += len(block.data)
                 first += block.read
-                block.text = ""
+                block.data = b""
                 written.append(block)
                 if size >= CHUNK_BYTES:
                     return written, False

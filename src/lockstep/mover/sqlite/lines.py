@@ -6,14 +6,19 @@ on after a kill) or in the order of its key (to compare).
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
+from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock, TableEncoder
 from lockstep.mover.plan.model import ColumnPlan, TablePlan
-from lockstep.mover.sqlite.rows import read_blocks, read_sorted
+from lockstep.mover.sqlite.packed import Packing, packed_blocks, packing_of
+from lockstep.mover.sqlite.profile import TableProfile
+from lockstep.mover.sqlite.rows import read_blocks, read_sorted, sorting
 from lockstep.mover.sqlite.schema import Schema, Table
+from lockstep.mover.sqlite.survey import can_survey, survey_table
 
 
 class SqliteLines:
@@ -22,7 +27,7 @@ class SqliteLines:
     Args:
         connection: A DB-API connection to it, in a read transaction.
         schema: What it says about itself.
-        clean: Tables whose texts are all known to be UTF-8.
+        profiles: What lies in its tables; those that are missing are added.
         is_target: Whether it is the plan's target, and so has those names.
         codecs: By the plan's source table, instead of the plan's words.
     """
@@ -31,14 +36,14 @@ class SqliteLines:
         self,
         connection: Any,
         schema: Schema,
-        clean: frozenset[str] = frozenset(),
+        profiles: dict[str, TableProfile],
         *,
         is_target: bool = False,
         codecs: Mapping[str, Sequence[Codec]] | None = None,
     ) -> None:
         self._connection = connection
         self._schema = schema
-        self._clean = clean
+        self._profiles = profiles
         self._is_target = is_target
         self._codecs = codecs or {}
 
@@ -53,26 +58,77 @@ class SqliteLines:
     ) -> Generator[LineBlock]:
         """Yield the blocks after a position."""
         table, encoder = self._prepared(plan)
+        packing = self._packing(plan, table) if table.rowid_name else None
+        if packing is not None:
+            rowid = quote(table.rowid_name or "")
+            rest = f"FROM {quote(table.name)}"
+            if after is not None:
+                rest += f" WHERE {rowid} > {int(after)}"
+            rest += f" ORDER BY {rowid}"
+            try:
+                for block in packed_blocks(self._connection, packing, rowid, rest):
+                    yield block
+                    after = block.position
+            except sqlite3.Error:
+                pass  # the exact way goes on behind the last block, and says why
+            else:
+                return
         for position, rows in read_blocks(
             self._connection,
             table,
             after=None if after is None else int(after),
             columns=[self._name(column) for column in plan.columns],
-            is_clean=self._table(plan) in self._clean,
+            is_clean=self._is_clean(table),
         ):
             yield encoder.block(position, rows)
 
     def in_key_order(self, plan: TablePlan) -> Generator[LineBlock]:
         """Yield all blocks, sorted by ``order_key``; texts by their bytes."""
         table, encoder = self._prepared(plan)
+        names = [self._name(column) for column in plan.columns]
+        key = [self._name(plan.column(name)) for name in plan.order_key]
+        packing, done = self._packing(plan, table), 0
+        if packing is not None:
+            order = ", ".join(sorting(table, key))
+            rest = f"FROM {quote(table.name)} ORDER BY {order}"
+            try:
+                for block in packed_blocks(self._connection, packing, "NULL", rest):
+                    yield block
+                    done += block.count
+            except sqlite3.Error:
+                pass  # the exact way goes on behind these rows
+            else:
+                return
         for rows in read_sorted(
-            self._connection,
-            table,
-            [self._name(column) for column in plan.columns],
-            [self._name(plan.column(name)) for name in plan.order_key],
-            is_clean=table.name in self._clean,
+            self._connection, table, names, key, is_clean=self._is_clean(table)
         ):
-            yield encoder.block(None, rows)
+            skipped = min(done, len(rows))
+            done -= skipped
+            if skipped < len(rows):
+                yield encoder.block(None, rows[skipped:])
+
+    def _profile(self, table: Table) -> TableProfile | None:
+        """Return what lies in a table; None where nothing can be said quickly."""
+        known = self._profiles.get(table.name)
+        if known is None and can_survey(self._connection, self._schema, table):
+            known = survey_table(self._connection, table)
+            self._profiles[table.name] = known
+        return known
+
+    def _is_clean(self, table: Table) -> bool:
+        profile = self._profile(table)
+        return profile is not None and profile.is_clean
+
+    def _packing(self, plan: TablePlan, table: Table) -> Packing | None:
+        """Return how rows can be packed; None where the slower way is the exact one."""
+        if plan.source in self._codecs:
+            return None
+        profile = self._profile(table)
+        is_usual = can_survey(self._connection, self._schema, table)
+        if profile is None or not is_usual:
+            return None
+        columns = [self._name(column) for column in plan.columns]
+        return packing_of(plan, columns, table, profile)
 
     def _prepared(self, plan: TablePlan) -> tuple[Table, TableEncoder]:
         table = self._schema.table(self._table(plan))

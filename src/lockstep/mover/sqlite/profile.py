@@ -19,7 +19,7 @@ from datetime import date
 from typing import Any, Final
 
 from lockstep.mover.sqlite.rows import read_blocks
-from lockstep.mover.sqlite.schema import Table
+from lockstep.mover.sqlite.schema import Column, Table
 from lockstep.mover.values import (
     EXACT_IN_DOUBLE,
     RawText,
@@ -36,6 +36,10 @@ _FORMS: Final = {
         re.ASCII,
     ),
     "time": re.compile(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{0,5}[1-9])?", re.ASCII),
+}
+_FORMS_OF_LINES: Final = {
+    name: re.compile(rf"(?:{form.pattern}\n)*", re.ASCII)
+    for name, form in _FORMS.items()
 }
 _CLASS_OF_TYPE: Final = {
     type(None): "null",
@@ -178,9 +182,11 @@ class ColumnProfile:
             self._add_forms(values)
 
     def _add_forms(self, values: Sequence[str]) -> None:
+        lines = "".join(f"{value}\n" for value in values)
+        if lines.count("\n") != len(values):
+            self.forms.clear()
         for name in tuple(self.forms):
-            match = _FORMS[name].fullmatch
-            if not all(map(match, values)):
+            if _FORMS_OF_LINES[name].fullmatch(lines) is None:
                 self.forms.discard(name)
         if self.forms & {"date", "timestamp"}:
             try:
@@ -210,12 +216,13 @@ class TableProfile:
 
     Attributes:
         rows: How many there are.
-        examples: (column, key, value) of cells worth a look, a few of each.
+        row_bytes_max: What the texts and blobs of one row have at most.
     """
 
     name: str
     rows: int
     columns: list[ColumnProfile]
+    row_bytes_max: int
 
     @property
     def is_clean(self) -> bool:
@@ -240,18 +247,34 @@ def profile_table(connection: Any, table: Table) -> TableProfile:
 
 
 def _profile(connection: Any, table: Table, *, is_clean: bool) -> TableProfile:
-    profiles = [ColumnProfile(column.name) for column in table.columns]
-    for column, profile in zip(table.columns, profiles, strict=True):
+    rows, profiles = profile_columns(
+        connection, table, table.columns, is_clean=is_clean
+    )
+    widest = sum(profile.text_bytes_max for profile in profiles)
+    return TableProfile(table.name, rows, profiles, widest)
+
+
+def profile_columns(
+    connection: Any, table: Table, columns: Sequence[Column], *, is_clean: bool
+) -> tuple[int, list[ColumnProfile]]:
+    """Look at every value of some columns; return how many rows there are, too.
+
+    Raises:
+        sqlite3.OperationalError: ``is_clean`` was said, and a text is no UTF-8.
+    """
+    profiles = [ColumnProfile(column.name) for column in columns]
+    for column, profile in zip(columns, profiles, strict=True):
         profile._watches_forms = is_time_type(column.declared)  # pyright: ignore[reportPrivateUsage]
         # A text column turns numbers into text; elsewhere they may stand side
         # by side, and then a text like '42' must be told from the number.
         profile._watches_numbers = column.affinity == "blob"  # pyright: ignore[reportPrivateUsage]
+    names = [column.name for column in columns]
     rows = 0
-    for _, block in read_blocks(connection, table, is_clean=is_clean):
+    for _, block in read_blocks(connection, table, columns=names, is_clean=is_clean):
         rows += len(block)
         for profile, values in zip(profiles, zip(*block, strict=True), strict=False):
             profile.add(values)
-    return TableProfile(table.name, rows, profiles)
+    return rows, profiles
 
 
 def has_form(form: str, text: str) -> bool:

@@ -69,6 +69,13 @@ def read_blocks(
         yield from _blocks(connection, sql, block_rows(table), skip, by_rowid)
 
 
+def sorting(table: Table, key: Sequence[str]) -> list[str]:
+    """Return the terms of an ORDER BY that sorts by a key; texts by their bytes."""
+    if list(key) in ([table.rowid_alias], [table.rowid_name]):
+        return [quote(key[0])]
+    return [f"{quote(name)} COLLATE BINARY" for name in key]
+
+
 def read_sorted(
     connection: Any,
     table: Table,
@@ -78,9 +85,7 @@ def read_sorted(
     is_clean: bool = False,
 ) -> Generator[Sequence[tuple[Value, ...]]]:
     """Yield blocks of all rows sorted by ``key``; texts by their bytes."""
-    order = [f"{quote(name)} COLLATE BINARY" for name in key]
-    if list(key) in ([table.rowid_alias], [table.rowid_name]):
-        order = [quote(key[0])]
+    order = sorting(table, key)
     size = block_rows(table)
     if isinstance(connection, ServedConnection):
         pages = Pages(connection, table, columns, order, size, is_clean)

@@ -19,15 +19,9 @@ from typing import Any
 from lockstep.engine.sqlite_files import check_folder
 from lockstep.errors import StorageFailed, TargetInUse, Unmappable
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.ahead import Reading
 from lockstep.mover.codecs import Codec, TextBytes, class_from_bytes, codec_of
-from lockstep.mover.encoding import (
-    Blocks,
-    LineBlock,
-    OddRow,
-    Reading,
-    Rejected,
-    line_digest,
-)
+from lockstep.mover.encoding import Blocks, LineBlock, OddRow, Rejected, line_digest
 from lockstep.mover.journal import TableProgress
 from lockstep.mover.lines import unescape
 from lockstep.mover.plan.model import Plan, Statement, TablePlan
@@ -216,9 +210,9 @@ class SqliteTarget:
         written: list[LineBlock] = []
         size = 0
         for block in stream:
-            size += len(block.text)
+            size += len(block.data)
             writer.write(self._connection, block)
-            block.text = ""
+            block.data = b""
             written.append(block)
             # Without a position a copy cannot go on, so the table is one chunk.
             if size >= (self.chunk_bytes or CHUNK_BYTES) and block.position is not None:
@@ -294,7 +288,7 @@ class SqliteTarget:
         schema = self.schema()
         self.stand_in_for_collations([text for _, _, text in schema.objects])
         return SqliteLines(
-            self._connection, schema, is_target=True, codecs=self._codecs
+            self._connection, schema, {}, is_target=True, codecs=self._codecs
         )
 
     def key_order(self, table: TablePlan) -> Iterator[LineBlock]:

@@ -30,6 +30,8 @@ def verify_foreign(
     def told(table: str, rows: int) -> None:
         on_progress(Progress("inspect", table, rows, rows))
 
+    if isinstance(source, SqliteSource):
+        source.profiles(told)  # more than a plan of our own must know
     plan = source.make_plan(told)
     if plan.is_copy:
         codecs = None

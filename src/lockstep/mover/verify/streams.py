@@ -1,4 +1,4 @@
-"""Two streams of lines as one stream of equal-sized pieces.
+"""Two streams of lines, passed over together while they are the same bytes.
 
 Owns the alignment of blocks that come in different sizes. It knows no table.
 """
@@ -9,31 +9,80 @@ from collections.abc import Generator, Iterable, Iterator
 
 
 class LineReader:
-    """Lines from blocks, taken in any number."""
+    """Lines from blocks: as bytes to compare, or as texts to look at.
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._texts: Iterator[str] = iter(texts)
-        self._lines: list[str] = []
+    Invariant: what is left begins at the beginning of a line.
+    """
+
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self._blocks: Iterator[bytes] = iter(blocks)
+        self._data: bytes = b""
         self._at = 0
+        self._lines: list[str] = []
+        self._next = 0
+
+    def piece(self, size: int = 1) -> bytes:
+        """Return what is left, whole lines; at least ``size`` bytes but at the end."""
+        if self._lines:
+            left = self._lines[self._next :]
+            text = "".join(f"{line}\n" for line in left)
+            self._data = text.encode("utf-8") + self._data[self._at :]
+            self._at, self._lines, self._next = 0, [], 0
+        if self._at:
+            self._data, self._at = self._data[self._at :], 0
+        while len(self._data) < size:
+            block = next(self._blocks, None)
+            if block is None:
+                break
+            self._data = self._data + block if self._data else block
+        return self._data
+
+    def skip(self, size: int) -> None:
+        """Pass over the first bytes of ``piece``; they end a line."""
+        self._at += size
 
     def take(self, count: int) -> list[str]:
         """Return the next ``count`` lines, or fewer at the end."""
-        while len(self._lines) - self._at < count:
-            text = next(self._texts, None)
-            if text is None:
+        while len(self._lines) - self._next < count:
+            data = self._data[self._at :] or next(self._blocks, None)
+            if data is None:
                 break
-            fresh = text.split("\n")
+            self._data, self._at = b"", 0
+            fresh = data.decode("utf-8").split("\n")
             fresh.pop()
-            self._lines = self._lines[self._at :] + fresh
-            self._at = 0
-        found = self._lines[self._at : self._at + count]
-        self._at += len(found)
+            self._lines = self._lines[self._next :] + fresh
+            self._next = 0
+        found = self._lines[self._next : self._next + count]
+        self._next += len(found)
         return found
 
     def give_back(self, lines: list[str]) -> None:
         """Put lines back, to be taken again."""
-        self._lines = lines + self._lines[self._at :]
-        self._at = 0
+        self._lines = lines + self._lines[self._next :]
+        self._next = 0
+
+
+def pass_equal(ours: LineReader, theirs: LineReader) -> int:
+    """Pass over the lines that both begin with alike; return how many.
+
+    It may stop before a difference, never behind one.
+    """
+    lines = wanted = 0
+    while True:
+        one, two = ours.piece(wanted or 1), theirs.piece(wanted or 1)
+        common = min(len(one), len(two))
+        if common < wanted or not common:
+            return lines
+        end = one.rfind(b"\n", 0, common) + 1
+        if not end:
+            wanted = common + 1  # a line longer than what is left of a block
+            continue
+        if one[:end] != two[:end]:
+            return lines
+        lines += one.count(b"\n", 0, end)
+        wanted = 0
+        ours.skip(end)
+        theirs.skip(end)
 
 
 def in_pieces(reader: LineReader, size: int) -> Generator[list[str]]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 
+from lockstep.mover.ahead import Ahead
 from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock, OddRow
 from lockstep.mover.plan.model import Plan, TablePlan
@@ -90,25 +92,24 @@ def _compare(
     ours, theirs = OddSum(), OddSum()
     done = 0
 
-    def mine(blocks: Iterable[LineBlock], *, counts: bool = True) -> Iterator[str]:
+    def mine(blocks: Iterable[LineBlock], *, counts: bool = True) -> Iterator[bytes]:
         nonlocal done
         for block in blocks:
             if counts:
                 ours.add(block.odd)
                 done += block.count
                 on_progress(Progress("verify", table.source, done, table.rows))
-            yield block.text
+            yield block.data
 
-    def other(blocks: Iterable[LineBlock], *, counts: bool = True) -> Iterator[str]:
+    def other(blocks: Iterable[LineBlock], *, counts: bool = True) -> Iterator[bytes]:
         for block in blocks:
             if counts:
                 theirs.add(block.odd)
-            yield block.text
+            yield block.data
 
     if table.order_key:
-        rows = comparison.ordered(
-            mine(source.key_order(table)), other(target.key_order(table))
-        )
+        with closing(Ahead(source.key_order(table))) as blocks:
+            rows = comparison.ordered(mine(blocks), other(target.key_order(table)))
     else:
         first, second = _first_only(), _first_only()
         rows = comparison.as_sets(

@@ -1,0 +1,116 @@
+"""Read a table's blocks ahead: one thread reads while another one writes.
+
+Owns the one thread that stands between a source and whoever takes its blocks.
+SQLite and PostgreSQL work outside the interpreter's lock, so reading the next
+block and writing the last one happen at the same time.
+
+    source ──► thread ──► a few blocks ──► the caller ──► target
+
+Invariants: only the thread touches the source until ``close`` has returned; an
+error of the source is raised where its block would have come; no more than
+``BLOCKS_AHEAD`` blocks wait, so memory stays bounded.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from lockstep.mover.encoding import Blocks, LineBlock
+
+BLOCKS_AHEAD: Final = 4
+_LOOK_UP_S: Final = 0.1
+"""How often a thread that waits for room looks whether it is still wanted."""
+
+
+class _End:
+    """What comes behind the last block: nothing, or why there is no other."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+class Ahead(Iterator[LineBlock]):
+    """The blocks of an iterator that a thread of its own reads.
+
+    Args:
+        blocks: Read in the thread, from the first ``next`` on, and closed there.
+    """
+
+    def __init__(self, blocks: Iterable[LineBlock]) -> None:
+        self._blocks = blocks
+        self._waiting: queue.Queue[LineBlock | _End] = queue.Queue(BLOCKS_AHEAD)
+        self._is_unwanted = threading.Event()
+        self._end: _End | None = None
+        self._thread: threading.Thread | None = None
+
+    def __next__(self) -> LineBlock:
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._read, name="lockstep-read-ahead", daemon=True
+            )
+            self._thread.start()
+        found = self._end or self._waiting.get()
+        if isinstance(found, LineBlock):
+            return found
+        self._end = found
+        if found.error is not None:
+            raise found.error
+        raise StopIteration
+
+    def _read(self) -> None:
+        end = _End()
+        try:
+            for block in self._blocks:
+                if not self._offer(block):
+                    break
+        except BaseException as error:
+            # Raised again in the thread that asks for the block.
+            end = _End(error)
+        finally:
+            close = getattr(self._blocks, "close", None)
+            if close is not None:
+                close()
+        self._offer(end)
+
+    def _offer(self, item: LineBlock | _End) -> bool:
+        while not self._is_unwanted.is_set():
+            try:
+                self._waiting.put(item, timeout=_LOOK_UP_S)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def close(self) -> None:
+        """Stop reading, and wait until the source is let go of."""
+        self._is_unwanted.set()
+        self._end = self._end or _End()
+        if self._thread is not None:
+            self._thread.join()
+
+
+class Reading:
+    """One table's blocks, read once from a position on, over any number of chunks.
+
+    Opening a read again for each chunk would skip what was read already, which in
+    a table without rowids means reading it again.
+    """
+
+    def __init__(self, blocks: Blocks, position: int | str | None) -> None:
+        self._blocks = blocks
+        self._stream = Ahead(blocks(position))
+
+    def __iter__(self) -> Iterator[LineBlock]:
+        return self._stream
+
+    def restart(self, position: int | str | None) -> None:
+        """Read again from a position: the chunk behind it was taken back."""
+        self.close()
+        self._stream = Ahead(self._blocks(position))
+
+    def close(self) -> None:
+        """Let go of the source."""
+        self._stream.close()

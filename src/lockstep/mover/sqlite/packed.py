@@ -1,0 +1,219 @@
+r"""Rows of SQLite as lines that SQLite itself builds: one value for each row.
+
+Owns the SELECT that packs a row, and what makes lines of a block of packed rows.
+Bytes that no UTF-8 text contains stand between the cells and for NULL, so a whole
+block is escaped at once, and then gets its tabs, newlines and ``\N``.
+
+    printf('%s<FE>%s…', a, ifnull(b, <FF>))  ──►  rows joined with <FD>
+      ──►  backslashes and control characters escaped  ──►  <FE> \t  <FD> \n  <FF> \N
+
+Invariant: only tables whose every value was looked at in this snapshot are packed
+(``TableProfile``): ``printf`` ends a text at NUL, and bytes that are no UTF-8 could
+be the marks. The lines are byte for byte those of ``TableEncoder``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.codecs import Codec, codec_of
+from lockstep.mover.encoding import LineBlock
+from lockstep.mover.plan.model import TablePlan
+from lockstep.mover.sqlite.profile import ColumnProfile, TableProfile
+from lockstep.mover.sqlite.schema import Table
+from lockstep.mover.values import is_same, real_text
+
+BLOCK_BYTES = 256 * 1024
+_CELL_END: Final = b"\xfe"
+_ROW_END: Final = b"\xfd"
+_NULL: Final = "CAST(x'ff' AS TEXT)"
+_MARKS: Final = bytes.maketrans(_CELL_END + _ROW_END, b"\t\n")
+_ESCAPES: Final = (
+    *((b"\\", b"\\\\"), (b"\n", b"\\n"), (b"\t", b"\\t"), (b"\r", b"\\r")),
+    *((b"\v", b"\\v"), (b"\f", b"\\f"), (b"\b", b"\\b")),
+)
+_CELLS_OF_A_CALL: Final = 100
+"""A function of SQLite takes 127 arguments in most builds."""
+
+_ROWS_AT_ONCE_MAX: Final = 1_000
+_NUMBER_BYTES_MAX: Final = 30
+
+# ``repr`` is PostgreSQL's own text but for integral and for very large numbers.
+_REAL: Final = (
+    "CASE WHEN abs({0}) < 1e15 AND {0} <> CAST({0} AS INTEGER) "
+    "THEN lockstep_repr({0}) ELSE lockstep_real({0}) END"
+)
+_BY_FUNCTION: Final = frozenset(
+    {
+        *("number", "numeric", "julian", "utc", "zoned"),
+        *("uuid_bytes", "epoch", "scaled", "uuid7"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How a table's rows are packed.
+
+    Attributes:
+        expression: Gives a row as one text.
+        functions: What it calls, by name.
+        rows_at_once: How many packed rows surely fit a block, at least one.
+    """
+
+    expression: str
+    functions: dict[str, Callable[[Any], str]]
+    rows_at_once: int
+
+
+def packing_of(
+    plan: TablePlan, columns: Sequence[str], table: Table, profile: TableProfile
+) -> Packing | None:
+    """Return how the rows can be packed; None where that would not be exact.
+
+    Args:
+        plan: What each cell becomes.
+        columns: The names in SQLite of the plan's columns.
+        table: The table that has them.
+        profile: What lies in it, in the snapshot that is read.
+    """
+    cells: list[tuple[str, str]] = []
+    functions: dict[str, Callable[[Any], str]] = {}
+    for planned, name in zip(plan.columns, columns, strict=True):
+        column = table.column(name)
+        if column is None:
+            return None
+        stored = profile.column(column.name)
+        cell = _cell(planned.codec, quote(name), stored, functions)
+        if cell is None:
+            return None
+        cells.append(cell)
+    if not cells:
+        return None
+    # A blob takes two digits for each byte.
+    widest = 2 * profile.row_bytes_max + _NUMBER_BYTES_MAX * len(cells)
+    at_once = max(1, min(_ROWS_AT_ONCE_MAX, BLOCK_BYTES // widest))
+    return Packing(_row(cells), functions, at_once)
+
+
+def _cell(
+    word: str,
+    name: str,
+    stored: ColumnProfile,
+    functions: dict[str, Callable[[Any], str]],
+) -> tuple[str, str] | None:
+    """Return what stands in the format for a cell, and the argument for it."""
+    classes = stored.classes
+    has_null = bool(stored.counts["null"])
+    if "text" in classes and not stored.is_clean_text:
+        return None
+    if word == "integer" and classes <= {"integer"}:
+        return "%s", _or_null(name, has_null)
+    if word == "text" and classes <= {"text"}:
+        return "%s", _or_null(name, has_null)
+    if word == "boolean" and (stored.is_zero_or_one or not classes):
+        return "%s", _unless_null(name, f"iif({name}, 't', 'f')", has_null)
+    if word == "bytes" and classes <= {"blob"}:
+        if has_null:
+            return "%s", _unless_null(name, f"'\\x' || lower(hex({name}))", has_null)
+        return "\\x%s", f"lower(hex({name}))"
+    if word == "real" and classes <= {"real"}:
+        functions |= {"lockstep_repr": repr, "lockstep_real": real_text}
+        return "%s", _unless_null(name, _REAL.format(name), has_null)
+    if word.partition(":")[0] in _BY_FUNCTION:
+        function = f"lockstep_{word}"
+        functions[function] = _exact(codec_of(word))
+        return "%s", _unless_null(name, f"{quote(function)}({name})", has_null)
+    return None
+
+
+def _or_null(name: str, has_null: bool) -> str:
+    return f"ifnull({name}, {_NULL})" if has_null else name
+
+
+def _unless_null(name: str, expression: str, has_null: bool) -> str:
+    return f"iif({name} IS NULL, {_NULL}, {expression})" if has_null else expression
+
+
+def _exact(codec: Codec) -> Callable[[Any], str]:
+    """Return a conversion that fails where the cell alone would not come back."""
+
+    def encode(value: Any) -> str:
+        text = codec.encode(value)
+        if codec.may_be_odd and not is_same(codec.decode(text), value):
+            raise ValueError("the storage class would have to be noted")
+        return text
+
+    return encode
+
+
+def _row(cells: Sequence[tuple[str, str]]) -> str:
+    calls: list[str] = []
+    for first in range(0, len(cells), _CELLS_OF_A_CALL):
+        some = cells[first : first + _CELLS_OF_A_CALL]
+        form = _CELL_END.join(mark.encode() for mark, _ in some)
+        if first:
+            form = _CELL_END + form
+        arguments = ", ".join(argument for _, argument in some)
+        calls.append(f"printf(CAST(x'{form.hex()}' AS TEXT), {arguments})")
+    return " || ".join(calls)
+
+
+def packed_blocks(
+    connection: sqlite3.Connection, packing: Packing, position: str, rest: str
+) -> Generator[LineBlock]:
+    """Yield the blocks of a SELECT.
+
+    Args:
+        connection: In the snapshot that was profiled.
+        packing: How rows are packed.
+        position: Behind which a read can go on: an expression over a row.
+        rest: FROM, and what stands behind it.
+
+    Raises:
+        sqlite3.Error: A row is too long for one value, or a cell does not fit;
+            the blocks before it are right.
+    """
+    for name, function in packing.functions.items():
+        connection.create_function(name, 1, function, deterministic=True)
+    before, connection.text_factory = connection.text_factory, bytes
+    cursor = connection.cursor()
+    try:
+        cursor.execute(f"SELECT {packing.expression}, {position} {rest}")
+        while texts := _fetched(cursor, packing.rows_at_once):
+            yield texts
+    finally:
+        cursor.close()
+        connection.text_factory = before
+
+
+def _fetched(cursor: sqlite3.Cursor, at_once: int) -> LineBlock | None:
+    texts: list[bytes] = []
+    size, position = 0, None
+    while size < BLOCK_BYTES:
+        rows: list[tuple[bytes, Any]] = cursor.fetchmany(at_once)
+        if not rows:
+            break
+        position = rows[-1][1]
+        texts += [row[0] for row in rows]
+        size += sum(map(len, texts[-len(rows) :]))
+    if not texts:
+        return None
+    return LineBlock(position, lines_of(texts), len(texts), len(texts))
+
+
+def lines_of(packed: Sequence[bytes]) -> bytes:
+    r"""Return packed rows as lines.
+
+    Example:
+        >>> lines_of([b"1\xfea\tb", b"2\xfe\xff"])
+        b'1\ta\\tb\n2\t\\N\n'
+    """
+    data = _ROW_END.join(packed) + _ROW_END
+    for plain, escaped in _ESCAPES:
+        data = data.replace(plain, escaped)
+    return data.translate(_MARKS).replace(b"\xff", b"\\N")

@@ -1,0 +1,210 @@
+"""Rows that SQLite packs are the lines the encoder writes, and a survey sees as much."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from tests.mover.test_schemas import tables
+
+from lockstep.mover.ahead import Ahead
+from lockstep.mover.encoding import LineBlock
+from lockstep.mover.plan.from_sqlite import plan_from_sqlite
+from lockstep.mover.plan.model import Plan
+from lockstep.mover.sqlite import packed
+from lockstep.mover.sqlite.lines import SqliteLines
+from lockstep.mover.sqlite.profile import TableProfile, profile_table
+from lockstep.mover.sqlite.schema import Schema, read_schema
+from lockstep.mover.sqlite.survey import survey_table
+from lockstep.mover.verify.streams import LineReader, pass_equal
+
+REALS = [0.1, 89.99, 1.0, -0.0, 1e15, 1e15 + 0.5, 1e16, 5e-324, 2.0**53, -1e-5]
+EVERYTHING = (
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, flag BOOLEAN, r REAL, s TEXT, "
+    "b BLOB, price DECIMAL(9,2), at DATETIME)",
+    [f'"{name}"' for name in ("id", "n", "flag", "r", "s", "b", "price", "at")],
+    [
+        [
+            place,
+            None if place % 3 else place,
+            place % 2,
+            real,
+            ["a\tb\\\n\x1f\x1e\r\v\f\b", "\\N", "", "ä\U0001f600", "\x7f"][place % 5],
+            None if place % 4 == 1 else bytes([0, 92, place]),
+            [3, 2.5, None][place % 3],
+            "2024-02-29 10:00:00",
+        ]
+        for place, real in enumerate(REALS, start=1)
+    ],
+)
+
+
+def opened(table: tuple[str, list[str], list[list[Any]]]) -> sqlite3.Connection:
+    create, quoted, rows = table
+    connection = sqlite3.connect(
+        ":memory:", isolation_level=None, check_same_thread=False
+    )
+    connection.execute(create)
+    marks = ", ".join("?" * len(quoted))
+    for row in rows:
+        try:
+            connection.execute(f"INSERT OR IGNORE INTO t VALUES ({marks})", row)
+        except sqlite3.IntegrityError:
+            continue  # a text for a rowid
+    return connection
+
+
+def plan_of(
+    connection: sqlite3.Connection, schema: Schema, found: TableProfile
+) -> Plan:
+    return plan_from_sqlite(connection, schema, {"t": found}, clean=False)
+
+
+def lines_of(blocks: Any) -> bytes:
+    return b"".join(block.data for block in blocks)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(table=tables())
+@example(table=EVERYTHING)
+@example(table=("CREATE TABLE t (a TEXT)", ['"a"'], [["a\0b"], ["\x1f"], [None]]))
+@example(table=("CREATE TABLE t (a DATE)", ['"a"'], [["2024-01-01\n2024-01-02"]]))
+def test_packed_rows_are_the_encoders_lines(
+    table: tuple[str, list[str], list[list[Any]]],
+) -> None:
+    connection = opened(table)
+    try:
+        schema = read_schema(connection)
+        survey = survey_table(connection, schema.tables[0])
+        plan = plan_of(connection, schema, profile_table(connection, schema.tables[0]))
+        assert plan_of(connection, schema, survey) == plan
+        (made,) = plan.tables
+        quick = SqliteLines(connection, schema, {"t": survey})
+        exact = SqliteLines(connection, schema, {}, codecs={})
+        exact._packing = lambda *_: None  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]
+        assert lines_of(quick.in_own_order(made, None)) == lines_of(
+            exact.in_own_order(made, None)
+        )
+        if made.order_key:
+            assert lines_of(quick.in_key_order(made)) == lines_of(
+                exact.in_key_order(made)
+            )
+    finally:
+        connection.close()
+
+
+def test_the_usual_types_are_packed_and_go_on_anywhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(packed, "BLOCK_BYTES", 200)
+    connection = opened(EVERYTHING)
+    schema = read_schema(connection)
+    survey = survey_table(connection, schema.tables[0])
+    (made,) = plan_of(connection, schema, survey).tables
+    lines = SqliteLines(connection, schema, {"t": survey})
+    columns = [column.source for column in made.columns]
+    assert packed.packing_of(made, columns, schema.tables[0], survey) is not None
+    blocks = list(lines.in_own_order(made, None))
+    assert len(blocks) > 2
+    for block in blocks:
+        rest = lines_of(lines.in_own_order(made, block.position))
+        assert lines_of(blocks).endswith(rest)
+        assert rest.count(b"\n") == len(REALS) - int(str(block.position))
+    connection.close()
+
+
+def test_a_row_that_cannot_be_packed_goes_the_exact_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """SQLite refuses a value that is too long; the rows before it came already."""
+    monkeypatch.setattr(packed, "BLOCK_BYTES", 100)
+    connection = sqlite3.connect(":memory:")
+    connection.executescript("CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT, b BLOB)")
+    rows = [(i, "x" * 30, b"\0" * (9 if i < 8 else 900)) for i in range(12)]
+    connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
+    schema = read_schema(connection)
+    survey = survey_table(connection, schema.tables[0])
+    (made,) = plan_of(connection, schema, survey).tables
+    lines = SqliteLines(connection, schema, {"t": survey})
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1_500)
+    expected = "".join(f"{i}\t{s}\t\\\\x{b.hex()}\n" for i, s, b in rows).encode()
+    assert lines_of(lines.in_own_order(made, None)) == expected
+    assert lines_of(lines.in_key_order(made)) == expected
+    connection.close()
+
+
+def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
+    """Cut into blocks of whole lines."""
+    lines, found = data.splitlines(keepends=True), list[bytes]()
+    while lines:
+        size = cuts[len(found) % len(cuts)]
+        found.append(b"".join(lines[:size]))
+        del lines[:size]
+    return found
+
+
+CUTS = st.lists(st.integers(1, 7), min_size=1, max_size=4)
+
+
+@given(
+    lines=st.lists(st.binary(max_size=5).map(lambda b: b.hex()), max_size=40),
+    one=CUTS,
+    two=CUTS,
+    change=st.none() | st.integers(0, 39),
+)
+def test_alike_lines_are_passed_and_no_difference(
+    lines: list[str], one: list[int], two: list[int], change: int | None
+) -> None:
+    other = list(lines)
+    if change is not None and change < len(other):
+        other[change] += "!"
+    mine = LineReader(pieces("".join(f"{x}\n" for x in lines).encode(), one))
+    theirs = LineReader(pieces("".join(f"{x}\n" for x in other).encode(), two))
+    passed = pass_equal(mine, theirs)
+    assert passed == len(lines) if lines == other else passed <= (change or 0)
+    left, right = mine.take(2), theirs.take(2)
+    assert left == lines[passed : passed + 2]
+    assert right == other[passed : passed + 2]
+    mine.give_back(left[1:])
+    assert mine.piece().decode().split("\n")[:-1][:1] == lines[passed + 1 :][:1]
+
+
+def test_an_error_of_the_source_comes_where_its_block_would() -> None:
+    closed: list[bool] = []
+
+    def blocks() -> Any:
+        try:
+            yield LineBlock(1, b"a\n", 1, 1)
+            raise OSError("gone")
+        finally:
+            closed.append(True)
+
+    ahead = Ahead(blocks())
+    assert next(ahead).position == 1
+    with pytest.raises(OSError, match="gone"):
+        next(ahead)
+    with pytest.raises(OSError, match="gone"):
+        next(ahead)
+    ahead.close()
+    assert closed == [True]
+
+
+def test_a_source_is_let_go_of_when_nobody_wants_its_blocks(tmp_path: Path) -> None:
+    closed: list[bool] = []
+
+    def endless() -> Any:
+        try:
+            while True:
+                yield LineBlock(None, b"a\n", 1, 1)
+        finally:
+            closed.append(True)
+
+    ahead = Ahead(endless())
+    next(ahead)
+    ahead.close()
+    assert closed == [True]
+    assert list(ahead) == []
