@@ -63,3 +63,46 @@ def test_a_computed_column_is_computed_on_postgresql_too(
         assert rows.fetchall()[-1] == (900, "Ö", 4.5, 11, 1800)
     connection.close()
     assert len(checker.sqlite_rows(back, "lines")) == 5
+
+
+COMMENTED = """
+CREATE TABLE parts (  -- what lies in the store
+  id INTEGER PRIMARY KEY,  -- it's given by the scanner
+  /* shelf,
+   * row */
+  bin TEXT DEFAULT '-- none',
+  qty INTEGER /* never negative */ CHECK (qty >= 0),
+  -- no column
+  UNIQUE (bin)
+);
+INSERT INTO parts VALUES (1, 'A-1', 5);
+"""
+COMMENTS = [
+    (0, "what lies in the store"),
+    (1, "it's given by the scanner"),
+    (2, "shelf,\nrow"),
+    (3, "never negative"),
+]
+
+
+def comments(url: str) -> list[tuple[int, str]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(
+            b"SELECT objsubid, description FROM pg_description "
+            b"WHERE objoid = 'parts'::regclass ORDER BY objsubid"
+        ).fetchall()
+
+
+def test_comments_arrive_and_are_written_into_the_statement_on_the_way_back(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = made(tmp_path / "a.db", COMMENTED)
+    url = make_database("postgresql").url.unmasked()
+    Mover(path, url).move()
+    assert comments(url) == COMMENTS
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(b"DROP SCHEMA lockstep_move CASCADE")
+    Mover(url, tmp_path / "b.db").move()
+    again = make_database("postgresql").url.unmasked()
+    assert Mover(tmp_path / "b.db", again).move().is_exact
+    assert comments(again) == COMMENTS

@@ -20,6 +20,7 @@ from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
 from lockstep.mover.plan.names import Names
 from lockstep.mover.postgresql.schema import PgColumn, PgIndex, PgKey, PgSchema, PgTable
+from lockstep.mover.sqlite.comments import Comments, commented
 from lockstep.mover.translate.expressions import Untranslatable
 from lockstep.mover.translate.to_sqlite import default_to_sqlite, expression_to_sqlite
 from lockstep.schema.names import constraint_name
@@ -103,6 +104,7 @@ def column_plan(column: PgColumn) -> ColumnPlan:
     note = "" if kind != "TEXT" or column.type == "text" else f"was {column.full_type}"
     made = ColumnPlan(column.name, column.name, kind, codec, note=note)
     made.not_null, made.source_type = column.not_null, column.full_type
+    made.comment = column.comment or ""
     return made
 
 
@@ -110,7 +112,7 @@ def _table(table: PgTable, target: str) -> TablePlan:
     made = TablePlan(source_name(table), target, [], rows=table.rows_estimated)
     made.columns = [column_plan(column) for column in table.columns]
     made.primary_key = list(table.primary_key)
-    made.sequence = table.sequence
+    made.sequence, made.comment = table.sequence, table.comment or ""
     if made.primary_key and all(
         _is_ordered(table, made, name) for name in made.primary_key
     ):
@@ -126,15 +128,18 @@ def _is_ordered(table: PgTable, made: TablePlan, name: str) -> bool:
 def _constraints(plan: Plan, table: PgTable, made: TablePlan, names: Names) -> None:
     """Write CREATE TABLE with all that SQLite can hold, and plan the indexes."""
     alias = _alias(table, made)
-    clauses = [_column_clause(plan, table, c, alias) for c in made.columns]
+    clauses = [
+        (c.target, _column_clause(plan, table, c, alias)) for c in made.columns
+    ]
     for key in table.keys:
         text = _key_clause(plan, table, made, key, alias)
-        if text and not _is_accepted(made, [*clauses, text]):
+        if text and not _is_accepted(made, [*clauses, ("", text)]):
             _lose(plan, table, key, "SQLite refuses it")
             text = ""
         if text:
-            clauses.append(text)
-    made.create = _create(made.target, clauses)
+            clauses.append(("", text))
+    named = {c.target.lower(): c.comment for c in made.columns if c.comment}
+    made.create = commented(made.target, Comments(made.comment, named), clauses)
     for index in table.indexes:
         _index(plan, made, index, names)
     for column in table.columns:
@@ -212,15 +217,10 @@ def _lose(plan: Plan, table: PgTable, key: PgKey, why: str) -> None:
     plan.losses.append(Loss(kinds.get(key.kind, "key"), name, why))
 
 
-def _create(name: str, clauses: list[str]) -> str:
-    body = ",\n  ".join(clauses)
-    return f"CREATE TABLE {quote(name)} (\n  {body}\n)"
-
-
-def _is_accepted(made: TablePlan, clauses: list[str]) -> bool:
+def _is_accepted(made: TablePlan, clauses: list[tuple[str, str]]) -> bool:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as scratch:
         try:
-            scratch.execute(_create(made.target, clauses))
+            scratch.execute(commented(made.target, Comments(), clauses))
         except sqlite3.Error:
             return False
     return True

@@ -19,6 +19,7 @@ from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, TablePlan
 from lockstep.mover.plan.names import Names, column_names
 from lockstep.mover.plan.times import unit_of
 from lockstep.mover.plan.types import Chosen, choose
+from lockstep.mover.sqlite.comments import comments_of
 from lockstep.mover.sqlite.opening import rows_of
 from lockstep.mover.sqlite.profile import TableProfile
 from lockstep.mover.sqlite.schema import Column, Schema, Table
@@ -144,6 +145,10 @@ def _table(
     for column, name in zip(table.columns, names, strict=True):
         made.columns.append(_column(plan, table, column, name, profile, clean=clean))
     made.order_key = _order_key(table, made)
+    written = comments_of(table.sql)
+    made.comment = written.table
+    for column in made.columns:
+        column.comment = written.columns.get(column.source.lower(), "")
     return made
 
 

@@ -37,6 +37,7 @@ class ColumnPlan:
             writes no value.
         source_type: The type it had on PostgreSQL, for the way back.
         computed: The target computes it so; no value is sent.
+        comment: What people wrote beside it.
     """
 
     source: str
@@ -51,6 +52,7 @@ class ColumnPlan:
     generated: str = ""
     source_type: str = ""
     computed: str = ""
+    comment: str = ""
 
 
 @dataclass

@@ -125,8 +125,15 @@ class PostgresqlTarget:
             for table in plan.carried():
                 if plan.creates_tables:
                     self._run(table.create or create_table(table))
-                if table.comment:
-                    self._comment(f"TABLE {quote(table.target)}", table.comment)
+                    self._comment_on(table)
+
+    def _comment_on(self, table: TablePlan) -> None:
+        name = quote(table.target)
+        if table.comment:
+            self._comment(f"TABLE {name}", table.comment)
+        for column in table.columns:
+            if column.comment:
+                self._comment(f"COLUMN {name}.{quote(column.target)}", column.comment)
 
     def _comment(self, what: str, text: str) -> None:
         literal = "'" + text.replace("'", "''") + "'"
