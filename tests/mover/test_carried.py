@@ -106,3 +106,43 @@ def test_comments_arrive_and_are_written_into_the_statement_on_the_way_back(
     again = make_database("postgresql").url.unmasked()
     assert Mover(tmp_path / "b.db", again).move().is_exact
     assert comments(again) == COMMENTS
+
+
+NATIVE = """
+CREATE TABLE items (id bigint PRIMARY KEY, name text NOT NULL, qty integer, price numeric,
+  CONSTRAINT named CHECK (name LIKE 'a%' AND name NOT LIKE '%\\_'),
+  CONSTRAINT known CHECK (qty = ANY (ARRAY[1, 2, 3]) OR qty IS NULL),
+  CONSTRAINT priced CHECK (price > 0), CONSTRAINT sorted CHECK (name < 'b'),
+  double_qty integer GENERATED ALWAYS AS (qty * 2) STORED,
+  loud text GENERATED ALWAYS AS (upper(name)) STORED);
+CREATE UNIQUE INDEX by_name ON items (lower(name)) WHERE qty > 1;
+INSERT INTO items VALUES (1, 'apple', 2, 1.5), (2, 'a*', NULL, NULL);
+"""
+
+
+def test_what_postgresql_checks_and_computes_sqlite_does_too(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    url = make_database("postgresql").url.unmasked()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(NATIVE.encode())
+    path = tmp_path / "b.db"
+    result = Mover(url, path).move()
+    assert result.is_exact
+    assert sorted(loss.name.partition(":")[0] for loss in result.plan.losses) == [
+        *("items", "items", "items.by_name", "items.loud")
+    ]
+    with sqlite3.connect(path) as connection:
+        for wrong in (
+            "INSERT INTO items (id, name) VALUES (3, 'Apple')",
+            "INSERT INTO items (id, name) VALUES (3, 'a_')",
+            "INSERT INTO items (id, name, qty) VALUES (3, 'ab', 4)",
+            "INSERT INTO items (id, name, qty) VALUES (3, 'aPPLE', 3)",
+        ):
+            with pytest.raises(sqlite3.IntegrityError):
+                connection.execute(wrong)
+        row = connection.execute(
+            "INSERT INTO items (id, name, qty) VALUES (3, 'ab', 3) RETURNING double_qty"
+        ).fetchone()
+    connection.close()
+    assert row == (6,)

@@ -21,8 +21,9 @@ from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePl
 from lockstep.mover.plan.names import Names
 from lockstep.mover.postgresql.schema import PgColumn, PgIndex, PgKey, PgSchema, PgTable
 from lockstep.mover.sqlite.comments import Comments, commented
-from lockstep.mover.translate.expressions import Untranslatable
-from lockstep.mover.translate.to_sqlite import default_to_sqlite, expression_to_sqlite
+from lockstep.mover.translate.from_postgresql import expression_to_sqlite, family
+from lockstep.mover.translate.syntax import Untranslatable
+from lockstep.mover.translate.to_sqlite import default_to_sqlite
 from lockstep.schema.names import constraint_name
 
 _INTEGERS = frozenset({"smallint", "integer", "bigint", "oid"})
@@ -129,7 +130,7 @@ def _constraints(plan: Plan, table: PgTable, made: TablePlan, names: Names) -> N
     """Write CREATE TABLE with all that SQLite can hold, and plan the indexes."""
     alias = _alias(table, made)
     clauses = [
-        (c.target, _column_clause(plan, table, c, alias)) for c in made.columns
+        (c.target, _column_clause(plan, table, made, c, alias)) for c in made.columns
     ]
     for key in table.keys:
         text = _key_clause(plan, table, made, key, alias)
@@ -142,11 +143,6 @@ def _constraints(plan: Plan, table: PgTable, made: TablePlan, names: Names) -> N
     made.create = commented(made.target, Comments(made.comment, named), clauses)
     for index in table.indexes:
         _index(plan, made, index, names)
-    for column in table.columns:
-        if column.generated:
-            where = f"{made.source}.{column.name}"
-            why = "its values are carried, the expression is not"
-            plan.losses.append(Loss("generated column", where, why))
 
 
 def _alias(table: PgTable, made: TablePlan) -> str | None:
@@ -157,7 +153,7 @@ def _alias(table: PgTable, made: TablePlan) -> str | None:
 
 
 def _column_clause(
-    plan: Plan, table: PgTable, column: ColumnPlan, alias: str | None
+    plan: Plan, table: PgTable, made: TablePlan, column: ColumnPlan, alias: str | None
 ) -> str:
     found = next(c for c in table.columns if c.name == column.source)
     words = [quote(column.target), column.type]
@@ -171,9 +167,38 @@ def _column_clause(
         words.append("NOT NULL")
     if found.length_max is not None:
         words.append(f"CHECK (length({quote(column.target)}) <= {found.length_max})")
-    if column.default is not None:
+    if found.generated:
+        words.append(_generated(plan, table, made, column, found.default or ""))
+    elif column.default is not None:
         words.append(f"DEFAULT {column.default}")
-    return " ".join(words)
+    return " ".join(filter(None, words))
+
+
+def _generated(
+    plan: Plan, table: PgTable, made: TablePlan, column: ColumnPlan, text: str
+) -> str:
+    """Return the clause of a computed column; empty where its values are carried."""
+    where = f"{source_name(table)}.{column.source}"
+    try:
+        found = expression_to_sqlite(text, made)
+        reason = "; ".join(found.differences)
+        if found.kind != family(column.source_type):
+            reason = f"it gives {found.kind}"
+    except Untranslatable as refused:
+        found, reason = None, str(refused)
+    if found is None or reason:
+        why = f"its values are carried, AS {text} is not: {reason}"
+        plan.losses.append(Loss("generated column", where, why))
+        return ""
+    column.generated = "stored"
+    return f"GENERATED ALWAYS AS ({found.sql}) STORED"
+
+
+def _expression(plan: Plan, made: TablePlan, name: str, text: str) -> str:
+    found = expression_to_sqlite(text, made)
+    for difference in found.differences:
+        plan.losses.append(Loss("expression", f"{made.source}.{name}", difference))
+    return found.sql
 
 
 def _key_clause(
@@ -189,7 +214,7 @@ def _key_clause(
         return head + _reference(plan, key, columns)
     if key.kind == "c":
         try:
-            return f"{head}CHECK ({expression_to_sqlite(key.definition, made)})"
+            return f"{head}CHECK ({_expression(plan, made, key.name, key.definition)})"
         except Untranslatable as reason:
             _lose(plan, table, key, str(reason))
             return ""
@@ -236,14 +261,16 @@ def _index(plan: Plan, made: TablePlan, index: PgIndex, names: Names) -> None:
         parts: list[str] = []
         for place, column in enumerate(index.columns):
             if column is None:
-                part = f"({expression_to_sqlite(index.expressions[place], made)})"
+                text = _expression(plan, made, index.name, index.expressions[place])
+                part = f"({text})"
             else:
                 part = quote(made.column(column).target)
             is_down = place < len(index.descending) and index.descending[place]
             parts.append(f"{part} DESC" if is_down else part)
         condition = ""
         if index.condition is not None:
-            condition = f" WHERE {expression_to_sqlite(index.condition, made)}"
+            text = _expression(plan, made, index.name, index.condition)
+            condition = f" WHERE {text}"
     except Untranslatable as reason:
         plan.losses.append(Loss(kind, where, str(reason)))
         return

@@ -31,10 +31,10 @@ class Comments:
 
 
 def comments_of(sql: str) -> Comments:
-    """Return the comments of a CREATE TABLE statement, each with its column.
+    r"""Return the comments of a CREATE TABLE statement, each with its column.
 
     Example:
-        >>> comments_of("CREATE TABLE t (a, -- one\\n /* two */ b)").columns
+        >>> comments_of("CREATE TABLE t (a, -- one\n /* two */ b)").columns
         {'a': 'one', 'b': 'two'}
     """
     found: dict[str | None, list[str]] = {}

@@ -1,8 +1,6 @@
-"""Defaults and expressions of PostgreSQL in SQLite's words, where they mean the same.
+"""Defaults of PostgreSQL in SQLite's words, where they mean the same.
 
-Owns the small part of both languages that agrees once casts are taken away. A
-decimal, a date or a document is a text in SQLite; an expression that compares one
-of them with a number is refused, because the texts do not sort as the values do.
+Owns the few ways to write "now", a new UUID and a constant.
 """
 
 from __future__ import annotations
@@ -10,25 +8,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from lockstep.migrations.sqlite.tokens import meaningful, quote, tokens
-from lockstep.mover.plan.model import ColumnPlan, TablePlan
-from lockstep.mover.translate.expressions import Untranslatable
+from lockstep.mover.plan.model import ColumnPlan
+from lockstep.mover.translate.syntax import Untranslatable
 
 _CAST = re.compile(
     r"::(?:\"[^\"]+\"|[a-z_]+(?: varying| precision| with(?:out)? time zone)?)"
     r"(?:\(\d+(?:,\s*\d+)?\))?(?:\[\])*"
 )
-_ANY = re.compile(r"= ANY \(+ARRAY\[([^\]]*)\]\)+")
-_FUNCTIONS: Final = frozenset(
-    {"length", "abs", "coalesce", "nullif", "lower", "upper", "replace"}
-)
-_WORDS: Final = frozenset(
-    {
-        *("AND", "OR", "NOT", "NULL", "IN", "BETWEEN", "IS", "TRUE", "FALSE"),
-        *("CASE", "WHEN", "THEN", "ELSE", "END"),
-    }
-)
-_SYMBOLS: Final = frozenset({*("=", "<", ">", "<=", ">=", "<>"), *"+-*(),", "||"})
 _NUMBERS: Final = frozenset({"integer", "real", "boolean"})
 _UUID = (
     "(lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || "
@@ -66,46 +52,3 @@ def default_to_sqlite(expression: str, column: ColumnPlan) -> str:
     if plain in ("gen_random_uuid()", "uuid_generate_v4()"):
         return _UUID
     raise Untranslatable("SQLite has no default that gives the same")
-
-
-def expression_to_sqlite(expression: str, table: TablePlan) -> str:
-    """Return a check, an indexed expression or a condition as SQLite reads it.
-
-    Raises:
-        Untranslatable: A part of it might mean something else.
-    """
-    text = expression.strip()
-    text = text.removesuffix(" NOT VALID")
-    if text.startswith("CHECK "):
-        text = text.removeprefix("CHECK ").strip()
-    text = _ANY.sub(r"IN (\1)", _CAST.sub("", text))
-    parts = meaningful(tokens(text))
-    columns = {column.source: column for column in table.columns}
-    words: list[str] = []
-    has_number = has_text_column = False
-    for place, part in enumerate(parts):
-        after = parts[place + 1] if place + 1 < len(parts) else None
-        name = part.name
-        if part.kind == "number":
-            has_number = True
-            words.append(part.text)
-        elif part.kind == "string" or part.is_word(*_WORDS):
-            words.append(part.text)
-        elif part.kind == "symbol":
-            if part.text not in _SYMBOLS:
-                raise Untranslatable(f"the operator {part.text}")
-            words.append(part.text)
-        elif after is not None and after.is_symbol("(") and part.kind == "word":
-            if part.text.lower() not in _FUNCTIONS:
-                raise Untranslatable(f"the function {part.text}()")
-            words.append(part.text)
-        elif name is not None and name in columns:
-            before = [word for word in words if word != "("]
-            is_measured = before[-1:] == ["length"] and words[-1] == "("
-            has_text_column |= columns[name].codec not in _NUMBERS and not is_measured
-            words.append(quote(columns[name].target))
-        else:
-            raise Untranslatable(f"the word {part.text}")
-    if has_number and has_text_column:
-        raise Untranslatable("it compares a number with what SQLite stores as text")
-    return " ".join(words)

@@ -1,0 +1,422 @@
+"""Expressions of PostgreSQL in SQLite's words, where they mean the same.
+
+Owns the reading of what ``pg_get_expr`` writes (casts, ``~~``, ``= ANY (ARRAY``) and
+the list of operators and functions that SQLite has with the same meaning. A decimal,
+an interval or a document is a text in SQLite, which neither sorts nor adds up as the
+value does: about such a column only NULL can be asked.
+
+Invariant: what is returned gives for every row what PostgreSQL gives, NULL included,
+where PostgreSQL gives no error; where it is a little less, ``differences`` says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from lockstep.migrations.sqlite.tokens import Token, meaningful, quote, tokens
+from lockstep.mover.plan.model import ColumnPlan, TablePlan
+from lockstep.mover.translate.patterns import like_to_glob
+from lockstep.mover.translate.syntax import (
+    Among,
+    Binary,
+    Call,
+    Case,
+    Cast,
+    Collate,
+    Like,
+    Literal,
+    Name,
+    Node,
+    Parser,
+    Unary,
+    Untranslatable,
+)
+from lockstep.mover.values import EXACT_IN_DOUBLE
+from lockstep.schema.types.portable import quoted
+
+_ANY = re.compile(
+    r"(= ANY|<> ALL) (?:\(ARRAY\[([^\[\]]*)\]\)"
+    r"|\(\(ARRAY\[([^\[\]]*)\]\)::[a-z ]+\[\]\))",
+    re.DOTALL,
+)
+_INTEGERS = frozenset({"smallint", "integer", "bigint", "int"})
+_TEXTS = frozenset({"text", "character varying", "varchar"})
+_AS_WRITTEN = frozenset({"date", "uuid", "timestamp without time zone"})
+"""Types whose equal values have equal texts."""
+
+_ORDERINGS = frozenset({"<", "<=", ">", ">="})
+
+
+@dataclass
+class Written:
+    """SQL of SQLite, and its kind: a type's family, or the type itself."""
+
+    sql: str
+    kind: str
+    value: int | float | str | bytes | None = None
+    is_literal: bool = False
+    is_bytewise: bool = False
+
+
+@dataclass
+class Expression:
+    """A translated expression.
+
+    Attributes:
+        differences: Where SQLite does a little less, a sentence each.
+    """
+
+    sql: str
+    kind: str
+    differences: list[str] = field(default_factory=list[str])
+
+
+def expression_to_sqlite(expression: str, table: TablePlan) -> Expression:
+    """Return a check, an indexed or computed expression as SQLite reads it.
+
+    Args:
+        expression: As PostgreSQL's catalogs write it.
+        table: The plan of its table, to SQLite.
+
+    Raises:
+        Untranslatable: A part of it might mean something else.
+    """
+    text = expression.strip().removesuffix(" NOT VALID").removesuffix(" NO INHERIT")
+    if text.startswith("CHECK "):
+        text = text.removeprefix("CHECK ").strip()
+    text = _ANY.sub(_membership, text)
+    writer = _Writer(table)
+    made = writer.write(_Parser(_merged(meaningful(tokens(text)))).whole())
+    return Expression(made.sql, made.kind, writer.differences)
+
+
+def _membership(found: re.Match[str]) -> str:
+    return f"{'IN' if found[1] == '= ANY' else 'NOT IN'} ({found[2] or found[3]})"
+
+
+def _merged(parts: Sequence[Token]) -> list[Token]:
+    """Return the tokens with PostgreSQL's own operators as words and symbols."""
+    made: list[Token] = []
+    place = 0
+    while place < len(parts):
+        following = "".join(part.text for part in parts[place : place + 3])
+        if following.startswith("::"):
+            made.append(Token("symbol", "::"))
+            place += 2
+        elif following == "!~~":
+            made += [Token("word", "NOT"), Token("word", "LIKE")]
+            place += 3
+        elif following.startswith("~~") and following != "~~*":
+            made.append(Token("word", "LIKE"))
+            place += 2
+        else:
+            made.append(parts[place])
+            place += 1
+    return made
+
+
+class _Parser(Parser):
+    """SQLite's grammar and the casts of PostgreSQL."""
+
+    def _collated(self) -> Node:
+        return self._casts(super()._collated())
+
+    def _primary(self) -> Node:
+        return self._casts(super()._primary())
+
+    def _casts(self, found: Node) -> Node:
+        while self.take_symbol("::"):
+            found = Cast(found, self._type())
+        return found
+
+    def _name(self, part: Token) -> Node:
+        if part.is_word("TRUE", "FALSE"):
+            return Cast(Literal(int(part.is_word("TRUE"))), "boolean")
+        return super()._name(part)
+
+    def _type(self) -> str:
+        words: list[str] = []
+        while (part := self.peek()) is not None and part.kind in ("word", "quoted"):
+            is_first = not words
+            if not is_first and part.text.lower() not in _TYPE_WORDS:
+                break
+            if part.text.startswith("["):
+                raise Untranslatable("an array")
+            words.append(part.text.lower())
+            self.place += 1
+        if self.take_symbol("("):
+            while not self.take_symbol(")"):
+                self.place += 1
+        return " ".join(words)
+
+
+_TYPE_WORDS = frozenset({"varying", "precision", "with", "without", "time", "zone"})
+
+
+def family(type: str) -> str:
+    """Return ``integer``, ``real``, ``text`` … or the type itself."""
+    base = type.split("(")[0].strip()
+    if base in _INTEGERS:
+        return "integer"
+    if base in _TEXTS:
+        return "text"
+    return {"double precision": "real", "bytea": "blob"}.get(base, base)
+
+
+class _Writer:
+    def __init__(self, table: TablePlan) -> None:
+        self._columns: dict[str, ColumnPlan] = {c.source: c for c in table.columns}
+        self.differences: list[str] = []
+        self._ways: dict[type, Callable[..., Written]] = {
+            Literal: self._literal,
+            Name: self._name,
+            Unary: self._unary,
+            Binary: self._binary,
+            Like: self._like,
+            Among: self._among,
+            Case: self._case,
+            Call: self._call,
+            Cast: self._cast,
+            Collate: self._collate,
+        }
+
+    def write(self, node: Node) -> Written:
+        """Return a tree's SQL."""
+        way = self._ways.get(type(node))
+        if way is None:
+            raise Untranslatable(type(node).__name__.upper())
+        return way(node)
+
+    def _literal(self, node: Literal) -> Written:
+        value = node.value
+        if isinstance(value, str):
+            return Written(quoted(value), "text", value, True)
+        if isinstance(value, float):
+            # A number with a point is a decimal, which SQLite has none of.
+            return Written(repr(value), "numeric", value, True)
+        if isinstance(value, bytes):
+            raise Untranslatable("bits")
+        sql = "NULL" if value is None else str(value)
+        return Written(sql, "null" if value is None else "integer", value, True)
+
+    def _name(self, node: Name) -> Written:
+        column = self._columns.get(node.name)
+        if column is None or node.table:
+            raise Untranslatable(f"the word {node.name}")
+        kind = family(column.source_type or column.type)
+        is_stored_so = column.codec in ("integer", "boolean", "real", "bytes", "text")
+        return Written(quote(column.target), kind if is_stored_so else column.codec)
+
+    def _collate(self, node: Collate) -> Written:
+        made = self.write(node.of)
+        if node.collation not in ("C", "POSIX"):
+            raise Untranslatable(f"the collation {node.collation}")
+        made.is_bytewise = True
+        return made
+
+    def _unary(self, node: Unary) -> Written:
+        of = self.write(node.of)
+        if node.operator == "NOT":
+            return Written(f"(NOT {self._truth(of)})", "boolean")
+        if of.kind not in ("integer", "real", "numeric") or node.operator == "~":
+            raise Untranslatable(f"{node.operator} before {of.kind}")
+        if of.is_literal and node.operator == "-" and isinstance(of.value, int | float):
+            return Written(f"({-of.value!r})", of.kind, -of.value, True)
+        return Written(f"({node.operator} {of.sql})", of.kind)
+
+    def _truth(self, made: Written) -> str:
+        if made.kind not in ("boolean", "null"):
+            raise Untranslatable(f"{made.kind} as a condition")
+        return made.sql
+
+    def _binary(self, node: Binary) -> Written:
+        left, right = self.write(node.left), self.write(node.right)
+        operator = node.operator
+        if operator in ("AND", "OR"):
+            sql = f"({self._truth(left)} {operator} {self._truth(right)})"
+            return Written(sql, "boolean")
+        if operator.endswith((" TRUE", " FALSE")):
+            return Written(f"({self._truth(left)} {operator})", "boolean")
+        if operator in ("IS", "IS NOT") and right.kind == "null":
+            return Written(f"({left.sql} {operator} NULL)", "boolean")
+        if operator in ("=", "<>", "IS", "IS NOT", *_ORDERINGS):
+            self._comparable(operator, left, right)
+            return Written(f"({left.sql} {operator} {right.sql})", "boolean")
+        if operator == "||" and left.kind == right.kind == "text":
+            return Written(f"({left.sql} || {right.sql})", "text")
+        return self._computed(operator, left, right)
+
+    def _comparable(self, operator: str, left: Written, right: Written) -> None:
+        kinds = {left.kind, right.kind} - {"null"}
+        if len(kinds) > 1:
+            self._beside(left, right)
+            self._beside(right, left)
+            return
+        kind = next(iter(kinds), "null")
+        if operator in _ORDERINGS:
+            is_bytewise = left.is_bytewise or right.is_bytewise
+            if kind == "text" and not is_bytewise:
+                raise Untranslatable("the order of texts is the database's own")
+            if kind not in ("integer", "real", "boolean", "blob", "text", "null"):
+                raise Untranslatable(f"the order of {kind}")
+        elif kind not in ("integer", "real", "boolean", "blob", "text", "null"):
+            is_written = left.is_literal or right.is_literal
+            if kind not in _AS_WRITTEN or not is_written:
+                raise Untranslatable(f"{kind} is a text in SQLite")
+
+    def _beside(self, piece: Written, other: Written) -> None:
+        """Refuse numbers of two kinds that either engine would have to round."""
+        numbers = {"integer", "real", "numeric"}
+        if piece.kind not in numbers or other.kind not in numbers:
+            raise Untranslatable(f"it compares {other.kind} with {piece.kind}")
+        if piece.is_literal:
+            value = piece.value
+            assert isinstance(value, int | float), "a literal number"
+            if abs(value) > EXACT_IN_DOUBLE:
+                raise Untranslatable("a number with more digits than a double holds")
+        elif not other.is_literal or piece.kind == "numeric":
+            raise Untranslatable(f"{piece.kind} compared with {other.kind}")
+
+    def _computed(self, operator: str, left: Written, right: Written) -> Written:
+        if left.kind != right.kind or left.kind not in ("integer", "real"):
+            raise Untranslatable(f"{left.kind} {operator} {right.kind}")
+        if operator in ("/", "%"):
+            # By zero is an error there and NULL here.
+            if not right.is_literal or not right.value:
+                raise Untranslatable("a division by what may be zero")
+            if operator == "%" and left.kind == "real":
+                raise Untranslatable("% of reals")
+        elif operator not in ("+", "-", "*"):
+            raise Untranslatable(f"the operator {operator}")
+        return Written(f"({left.sql} {operator} {right.sql})", left.kind)
+
+    def _like(self, node: Like) -> Written:
+        of = self.write(node.left)
+        if node.operator != "LIKE" or node.escape is not None or of.kind != "text":
+            raise Untranslatable(node.operator)
+        parts: tuple[Node, ...] = (node.pattern,)
+        if isinstance(node.pattern, Call) and node.pattern.name == "like_escape":
+            parts = node.pattern.arguments
+        pattern, escape, *_ = [*(self.write(part).value for part in parts), "\\"]
+        if not isinstance(pattern, str) or not isinstance(escape, str):
+            raise Untranslatable("a LIKE pattern that is no literal")
+        glob = quoted(like_to_glob(pattern, escape))
+        return Written(f"({of.sql} GLOB {glob})", "boolean")
+
+    def _among(self, node: Among) -> Written:
+        of = self.write(node.of)
+        items = [self.write(item) for item in node.items]
+        for item in items:
+            self._comparable("=", of, item)
+        return Written(f"({of.sql} IN ({_listed(items)}))", "boolean")
+
+    def _case(self, node: Case) -> Written:
+        base = None if node.base is None else self.write(node.base)
+        words = ["CASE"] if base is None else [f"CASE {base.sql}"]
+        results: list[Written] = []
+        for condition, result in node.whens:
+            when, then = self.write(condition), self.write(result)
+            if base is not None:
+                self._comparable("=", base, when)
+            shown = self._truth(when) if base is None else when.sql
+            words.append(f"WHEN {shown} THEN {then.sql}")
+            results.append(then)
+        if node.otherwise is not None:
+            results.append(self.write(node.otherwise))
+            words.append(f"ELSE {results[-1].sql}")
+        return Written(f"({' '.join(words)} END)", _one_kind(results))
+
+    def _cast(self, node: Cast) -> Written:
+        of, wanted = self.write(node.of), family(node.declared)
+        if wanted == "boolean" and of.is_literal and of.value in (0, 1):
+            return Written(str(of.value), wanted, of.value, True)
+        if of.is_literal and isinstance(of.value, str):
+            return _typed(of.value, wanted)
+        if of.kind in (wanted, "null"):
+            # PostgreSQL refuses what is too long for a type; it cuts nothing here.
+            return of if "(" not in node.declared else _refused(node)
+        if of.kind == "integer" and wanted == "real":
+            return Written(f"CAST({of.sql} AS REAL)", "real", of.value, of.is_literal)
+        if of.is_literal and of.kind == "numeric" and wanted == "real":
+            return Written(of.sql, "real", of.value, True)
+        if of.kind == "boolean" and wanted == "integer":
+            return Written(of.sql, "integer")
+        if of.kind == "integer" and wanted == "text":
+            return Written(f"CAST({of.sql} AS TEXT)", "text")
+        return _refused(node)
+
+    def _call(self, node: Call) -> Written:
+        parts = [self.write(part) for part in node.arguments]
+        kinds = tuple(part.kind for part in parts)
+        if node.name == "coalesce" and len(parts) > 1:
+            return Written(f"coalesce({_listed(parts)})", _one_kind(parts))
+        if node.name == "nullif" and len(parts) == 2:
+            self._comparable("=", *parts)
+            return Written(f"nullif({_listed(parts)})", parts[0].kind)
+        known = _FUNCTIONS.get((node.name, kinds))
+        if known is None:
+            raise Untranslatable(f"{node.name}() of {', '.join(kinds) or 'nothing'}")
+        name, kind = known
+        if name in ("lower", "upper") and not parts[0].is_bytewise:
+            self.differences.append(f"{name}() changes A to Z only on SQLite")
+        if name == "substr" and not all(
+            part.is_literal and isinstance(part.value, int) and part.value >= low
+            for part, low in zip(parts[1:], (1, 0), strict=False)
+        ):
+            raise Untranslatable("substr() with other places than numbers")
+        return Written(f"{name}({_listed(parts)})", kind or parts[0].kind)
+
+
+_FUNCTIONS: Final[dict[tuple[str, tuple[str, ...]], tuple[str, str]]] = {
+    ("length", ("text",)): ("length", "integer"),
+    ("char_length", ("text",)): ("length", "integer"),
+    ("length", ("blob",)): ("length", "integer"),
+    ("octet_length", ("blob",)): ("length", "integer"),
+    ("abs", ("integer",)): ("abs", ""),
+    ("abs", ("real",)): ("abs", ""),
+    ("lower", ("text",)): ("lower", ""),
+    ("upper", ("text",)): ("upper", ""),
+    ("btrim", ("text",)): ("trim", ""),
+    ("ltrim", ("text",)): ("ltrim", ""),
+    ("rtrim", ("text",)): ("rtrim", ""),
+    ("btrim", ("text", "text")): ("trim", ""),
+    ("ltrim", ("text", "text")): ("ltrim", ""),
+    ("rtrim", ("text", "text")): ("rtrim", ""),
+    ("replace", ("text", "text", "text")): ("replace", ""),
+    ("strpos", ("text", "text")): ("instr", "integer"),
+    ("substr", ("text", "integer")): ("substr", ""),
+    ("substr", ("text", "integer", "integer")): ("substr", ""),
+}
+
+
+def _typed(text: str, wanted: str) -> Written:
+    """Return a constant that PostgreSQL writes as a text with its type."""
+    if wanted == "integer":
+        number = int(text)
+        return Written(f"({number})" if number < 0 else text, wanted, number, True)
+    if wanted == "real":
+        value = float(text)
+        if value - value != 0:
+            raise Untranslatable(text)
+        return Written(f"({value!r})", wanted, value, True)
+    if wanted in ("text", *_AS_WRITTEN):
+        return Written(quoted(text), wanted, text, True)
+    raise Untranslatable(f"the {wanted} '{text}'")
+
+
+def _refused(node: Cast) -> Written:
+    raise Untranslatable(f"a cast to {node.declared}")
+
+
+def _one_kind(parts: Sequence[Written]) -> str:
+    kinds = {part.kind for part in parts} - {"null"}
+    if len(kinds) > 1:
+        raise Untranslatable("alternatives of several kinds")
+    return next(iter(kinds), "null")
+
+
+def _listed(parts: Sequence[Written]) -> str:
+    return ", ".join(part.sql for part in parts)
