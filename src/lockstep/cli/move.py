@@ -41,6 +41,7 @@ _FILE = plain_click.Path(path_type=Path, dir_okay=False)
         "resumed": "Whether an earlier run was continued.",
         "notices": "How the source was read, what was renamed.",
         "elapsed_s": "Seconds in all.",
+        "phases_s": "Seconds by `inspect`, `copy`, `build` and `verify`.",
         "plan": "Only with `--dry-run`: the whole plan.",
     },
     examples={

@@ -51,6 +51,20 @@ def _agreed(_: Plan) -> None:
     """Accept every plan: its losses are in the result."""
 
 
+class _Phases:
+    """How long each phase of a move took."""
+
+    def __init__(self, started: float) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = started
+
+    def end(self, name: str) -> None:
+        """Say that a phase has ended, and the next one begun."""
+        now = time.perf_counter()
+        self.seconds[name] = now - self._since
+        self._since = now
+
+
 FINISHED = "finished"
 """The target was complete before this run did anything."""
 
@@ -174,6 +188,7 @@ class Mover:
             SourceChanged: The source was written to meanwhile.
         """
         started = time.perf_counter()
+        phases = _Phases(started)
         with ExitStack() as stack:
             source = self._open_source(stack)
             target = self._open_target(stack)
@@ -181,13 +196,17 @@ class Mover:
             plan, resumed = self._begin(source, target, accept)
             if resumed == FINISHED:
                 return self._finished(plan, source, target, started)
+            phases.end("inspect")
             tables = [self._fill(source, target, table) for table in plan.carried()]
             source.check_unchanged()
+            phases.end("copy")
             refused = target.build(plan, self._building)
             if resumed != "verified":
                 target.journal.set_status("copied")
+            phases.end("build")
             report = verify_tables(plan, source, target, self._on_progress)
             source.check_unchanged()
+            phases.end("verify")
             quarantined = self._write_quarantine(target)
             target.journal.set_status("verified" if report.is_same else "differs")
             return MoveResult(
@@ -200,6 +219,7 @@ class Mover:
                 resumed != "",
                 source.notices,
                 time.perf_counter() - started,
+                phases.seconds,
             )
 
     def _begin(

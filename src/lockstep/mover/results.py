@@ -157,6 +157,8 @@ class MoveResult:
         quarantined: Rows that were not carried; they stand in ``quarantine_file``.
         verification: The comparison of every cell.
         resumed: Whether an earlier run was continued.
+        elapsed_s: All of it; ``phases_s`` by ``inspect``, ``copy``, ``build``,
+            ``verify``.
     """
 
     plan: Plan
@@ -168,6 +170,7 @@ class MoveResult:
     resumed: bool
     notices: list[str] = field(default_factory=list[str])
     elapsed_s: float = 0.0
+    phases_s: dict[str, float] = field(default_factory=dict[str, float])
 
     @property
     def is_exact(self) -> bool:
@@ -189,4 +192,7 @@ class MoveResult:
             "resumed": self.resumed,
             "notices": [*self.plan.notices, *self.notices],
             "elapsed_s": round(self.elapsed_s, 3),
+            "phases_s": {
+                name: round(phase_s, 3) for name, phase_s in self.phases_s.items()
+            },
         }

@@ -44,6 +44,10 @@ NAMES = (
     "bulk-10000",
     "get-postgresql",
     "repository-writes",
+    "move",
+    "move-verify",
+    "move-back",
+    "move-memory",
     "import-time",
     "fixit-memory",
 )

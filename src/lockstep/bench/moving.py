@@ -1,0 +1,370 @@
+"""Contestants that move one wide table between a SQLite file and PostgreSQL.
+
+Owns the table, which is the same for all sides and is made once in a run, and how
+each side carries it. What a round counts is said by each contestant: Lockstep
+compares every cell behind a move, which nobody else does, so that time is told apart.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from lockstep.bench.scenario import Contestant, Missing, Place, Round, Scale
+from lockstep.mover import Mover, MoveResult
+
+ROWS: Final = 2_000_000
+ROWS_OF_A_TRY: Final = 1_000
+PGLOADER_TIMEOUT_S: Final = 3_600
+_READ_ROWS: Final = 1_000
+_READ_BYTES: Final = 1024 * 1024
+
+TABLE: Final = "measurement"
+_CREATE: Final = f"""
+CREATE TABLE {TABLE} (
+  id INTEGER PRIMARY KEY, machine_id INTEGER NOT NULL, code TEXT NOT NULL,
+  title TEXT NOT NULL, note TEXT, status TEXT NOT NULL, quantity INTEGER NOT NULL,
+  price REAL NOT NULL, weight REAL, is_open BOOLEAN NOT NULL,
+  opened_at DATETIME NOT NULL, seen_ms INTEGER NOT NULL, counter INTEGER,
+  checksum BLOB NOT NULL, place TEXT, comment TEXT)
+"""
+_INSERT: Final = f"INSERT INTO {TABLE} VALUES ({', '.join('?' * 16)})"  # noqa: S608
+_SELECT: Final = f"SELECT * FROM {TABLE}"  # noqa: S608 - a constant
+_COUNT: Final = f"SELECT count(*), sum(id)::bigint FROM {TABLE}"  # noqa: S608
+_TITLES: Final = ("Pumpe verliert Öl", "bearing is noisy", "belt torn", "Ventil klemmt")
+_NOTES: Final = (
+    "looked at it twice, nothing to be seen",
+    'the supplier says "wait"; a spare part is on its way',
+    "line one\nline two",
+    "C:\\service\\reports",
+)
+_PLACES: Final = ("Halle 1", "Halle 2\tNord", "yard", "Lager Süd")
+
+Phase = Callable[[MoveResult], float]
+
+
+def rows(count: int) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of the table; always the same ones."""
+    for i in range(1, count + 1):
+        yield (
+            i,
+            i * 7919 % 5003,
+            f"M-{i:08d}",
+            f"{_TITLES[i % 4]} {i % 977}",
+            None if i % 3 == 0 else _NOTES[i * 31 % 4],
+            ("open", "closed", "waiting")[i % 3],
+            i * 104729 % 10007,
+            (i * 7907 % 100_000) / 100,
+            None if i % 7 == 0 else i * 0.6180339887498949 % 1 * 100,
+            i % 2,
+            f"20{10 + i % 17}-{1 + i % 12:02d}-{1 + i % 28:02d} "
+            f"{i % 24:02d}:{i % 60:02d}:{i * 7 % 60:02d}",
+            1_600_000_000_000 + i * 977,
+            None if i % 11 == 0 else (i * 2_654_435_761) % 2**40 - 2**39,
+            (i * 2_654_435_761 % 2**64).to_bytes(16, "big"),
+            _PLACES[i % 4],
+            f"comment number {i % 4999}, nothing to say about it",
+        )
+
+
+class WideTable:
+    """The SQLite file that all contestants of a run read.
+
+    Args:
+        scale: How many rows it has.
+    """
+
+    def __init__(self, scale: Scale) -> None:
+        self.rows = scale.pick(ROWS, ROWS_OF_A_TRY)
+        self._path: Path | None = None
+
+    def path(self, place: Place) -> Path:
+        """Return the file; made when first asked for."""
+        if self._path is None:
+            path = place.folder() / "wide.db"
+            connection = sqlite3.connect(path)
+            connection.execute(_CREATE)
+            connection.executemany(_INSERT, rows(self.rows))
+            connection.execute(f"CREATE INDEX by_machine ON {TABLE} (machine_id)")
+            connection.commit()
+            connection.close()
+            self._path = path
+        return self._path
+
+
+class IntoPostgresql(Contestant):
+    """A side that fills a database of its own, emptied before each round.
+
+    Args:
+        table: What is moved.
+    """
+
+    def __init__(self, table: WideTable) -> None:
+        self.table = table
+        self.source = Path()
+        self.url = ""
+
+    def open(self, place: Place) -> None:
+        """Make the file and an empty database.
+
+        Raises:
+            Missing: There is no PostgreSQL.
+        """
+        self.url = place.postgresql()
+        self.source = self.table.path(place)
+
+    def round(self) -> Round:
+        """Move everything once."""
+        self.empty()
+        return Round(self.table.rows, self.carry())
+
+    @abstractmethod
+    def carry(self) -> float:
+        """Move the table; return the seconds that count."""
+
+    def empty(self) -> None:
+        """Take away what the round before left."""
+        self.execute(
+            f"DROP TABLE IF EXISTS {TABLE}; DROP SCHEMA IF EXISTS lockstep_move CASCADE"
+        )
+
+    def execute(self, sql: str) -> Any:
+        """Run statements; return the first row of the last one, if it has any."""
+        import psycopg
+
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchone() if cursor.description else None
+
+    def check(self) -> list[str]:
+        """Count and add up what arrived."""
+        expected = (self.table.rows, sum(range(self.table.rows + 1)))
+        found = self.execute(_COUNT)
+        return [] if found == expected else [f"{found} arrived instead of {expected}"]
+
+    def close(self) -> None:
+        """Give the disk back: a run has several copies of the table."""
+        if self.url:
+            self.empty()
+
+
+class Lockstep(IntoPostgresql):
+    """A move by Lockstep.
+
+    Args:
+        table: What is moved.
+        name: How the table of results calls it.
+        phase: Which seconds of a move count.
+    """
+
+    def __init__(self, table: WideTable, name: str, phase: Phase) -> None:
+        super().__init__(table)
+        self.name = name
+        self._phase = phase
+        self._result: MoveResult | None = None
+
+    def carry(self) -> float:
+        """Move and verify; only one phase counts."""
+        self._result = Mover(self.source, self.url).move()
+        return self._phase(self._result)
+
+    def check(self) -> list[str]:
+        """See what the move itself said about every cell."""
+        if self._result is None or not self._result.is_exact:
+            return ["the move was not exact"]
+        return super().check()
+
+    def proof(self) -> str:
+        """Say that every cell was compared."""
+        assert self._result is not None, "asked after a round"
+        assert self._result.verification is not None, "every move is verified"
+        return f"{self._result.verification.cells:,} cells compared, all the same"
+
+
+class LockstepBack(Lockstep):
+    """The way back: from PostgreSQL into a new file."""
+
+    def open(self, place: Place) -> None:
+        """Fill the database that is moved back."""
+        super().open(place)
+        Mover(self.source, self.url).move()
+        self._folder = place.folder()
+
+    def round(self) -> Round:
+        """Move back into a file that is not there yet."""
+        return Round(self.table.rows, self.carry())
+
+    def carry(self) -> float:
+        """Move and verify; only one phase counts."""
+        target = self._folder / "back.db"
+        target.unlink(missing_ok=True)
+        self._result = Mover(self.url, target).move()
+        return self._phase(self._result)
+
+
+class ReadyCopy(IntoPostgresql):
+    """PostgreSQL's own COPY, from a file that already has its lines; no index."""
+
+    name = "COPY of a ready file"
+
+    def open(self, place: Place) -> None:
+        """Write the file."""
+        super().open(place)
+        Mover(self.source, self.url).move()
+        self._lines = place.folder() / "ready.txt"
+        import psycopg
+
+        with (
+            psycopg.connect(self.url) as connection,
+            open(self._lines, "wb") as file,
+            connection.cursor().copy(f"COPY {TABLE} TO STDOUT".encode()) as copy,
+        ):
+            for data in copy:
+                file.write(data)
+
+    def empty(self) -> None:
+        """Leave the bare table."""
+        self.execute(
+            f"CREATE TABLE bare (LIKE {TABLE}); DROP TABLE {TABLE}; "
+            f"ALTER TABLE bare RENAME TO {TABLE}"
+        )
+
+    def carry(self) -> float:
+        """Send the file."""
+        import psycopg
+
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            started = time.perf_counter()
+            with (
+                open(self._lines, "rb") as file,
+                connection.cursor().copy(f"COPY {TABLE} FROM STDIN".encode()) as copy,
+            ):
+                while data := file.read(_READ_BYTES):
+                    copy.write(data)
+            return time.perf_counter() - started
+
+
+class RowByRow(ReadyCopy):
+    """What one writes first: rows of sqlite3 into psycopg's ``write_row``."""
+
+    name = "sqlite3 rows, psycopg write_row"
+
+    def carry(self) -> float:
+        """Copy row by row."""
+        import psycopg
+
+        source = sqlite3.connect(self.source)
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            started = time.perf_counter()
+            found = source.execute(_SELECT)
+            with connection.cursor().copy(f"COPY {TABLE} FROM STDIN".encode()) as copy:
+                while some := found.fetchmany(_READ_ROWS):
+                    for row in some:
+                        copy.write_row(row)
+            elapsed_s = time.perf_counter() - started
+        source.close()
+        return elapsed_s
+
+
+class Pgloader(IntoPostgresql):
+    """pgloader, with its own defaults; it builds the index, too."""
+
+    name = "pgloader"
+
+    def open(self, place: Place) -> None:
+        """Find it.
+
+        Raises:
+            Missing: It is not installed.
+        """
+        if shutil.which("pgloader") is None:
+            raise Missing("needs pgloader", hint="apt-get install pgloader")
+        super().open(place)
+
+    def carry(self) -> float:
+        """Run the program."""
+        started = time.perf_counter()
+        done = subprocess.run(  # noqa: S603 - the program that is compared
+            ["pgloader", "--quiet", str(self.source), _pgloader_url(self.url)],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=PGLOADER_TIMEOUT_S,
+            cwd=self.source.parent,
+            check=False,
+        )
+        elapsed_s = time.perf_counter() - started
+        if done.returncode:
+            raise RuntimeError(f"pgloader failed: {done.stdout[-200:]}{done.stderr}")
+        return elapsed_s
+
+
+def _pgloader_url(url: str) -> str:
+    """Return a URL as pgloader reads it: a socket's folder stands in the host."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    parts = conninfo_to_dict(url)
+    host = str(parts.get("host", "localhost"))
+    if not host.startswith("/"):
+        return url
+    user, port = parts.get("user", "postgres"), parts.get("port", 5432)
+    return f"postgresql://{user}@unix:{host}:{port}/{parts['dbname']}"
+
+
+_MOVE_AND_TELL: Final = """
+import sys
+from pathlib import Path
+from lockstep.mover import Mover
+assert Mover(sys.argv[1], sys.argv[2]).move().is_exact
+status = Path("/proc/self/status").read_text(encoding="utf-8")
+print(next(line.split()[1] for line in status.splitlines() if "VmHWM" in line))
+"""
+
+
+class MemoryOfAMove(IntoPostgresql):
+    """A move, with its verification, in a process of its own that tells its peak."""
+
+    name = "Lockstep"
+
+    def open(self, place: Place) -> None:
+        """See whether this system tells.
+
+        Raises:
+            Missing: It does not.
+        """
+        if not Path("/proc/self/status").exists():
+            raise Missing("needs /proc to see a process's peak of memory")
+        super().open(place)
+
+    def round(self) -> Round:
+        """Move everything once."""
+        self.empty()
+        started = time.perf_counter()
+        return Round(1, self.carry() - started, memory_bytes=self._peak_bytes)
+
+    def carry(self) -> float:
+        """Start the process and wait for it."""
+        done = subprocess.run(  # noqa: S603 - our own interpreter and program
+            [sys.executable, "-c", _MOVE_AND_TELL, str(self.source), self.url],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self._peak_bytes = int(done.stdout) * 1024
+        return time.perf_counter()
+
+
+def without_verification(result: MoveResult) -> float:
+    """Return the seconds of inspection, copy and keys."""
+    return sum(result.phases_s[name] for name in ("inspect", "copy", "build"))
+
+
+def of_phase(name: str) -> Phase:
+    """Return what tells the seconds of one phase."""
+    return lambda result: result.phases_s[name]

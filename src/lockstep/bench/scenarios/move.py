@@ -1,0 +1,47 @@
+"""Two million wide rows from a SQLite file to PostgreSQL."""
+
+from __future__ import annotations
+
+from lockstep.bench.moving import (
+    Lockstep,
+    Pgloader,
+    ReadyCopy,
+    RowByRow,
+    WideTable,
+    of_phase,
+    without_verification,
+)
+from lockstep.bench.scenario import Contestant, Metric, Scale, Scenario, Target
+
+_WHOLE = "Lockstep, not verified"
+_COPY = "Lockstep, the copy alone"
+
+
+def _contestants(scale: Scale) -> list[Contestant]:
+    table = WideTable(scale)
+    return [
+        Lockstep(table, _WHOLE, without_verification),
+        Lockstep(table, _COPY, of_phase("copy")),
+        ReadyCopy(table),
+        RowByRow(table),
+        Pgloader(table),
+    ]
+
+
+SCENARIO = Scenario(
+    name="move",
+    title="Two million wide rows from a SQLite file to PostgreSQL",
+    why=(
+        "A move must fit into a night. The inspection that chooses types and the keys "
+        "are part of the first line; COPY of a file that has its lines already is "
+        "what PostgreSQL itself can take on this machine."
+    ),
+    metric=Metric.RATE,
+    baseline=ReadyCopy.name,
+    contestants=_contestants,
+    targets=(
+        Target(_WHOLE, "at least", 3.5, Pgloader.name),
+        Target(_COPY, "at least", 1 / 1.3, ReadyCopy.name),
+    ),
+    rounds=3,
+)

@@ -1,0 +1,28 @@
+"""Comparing every cell against copying it."""
+
+from __future__ import annotations
+
+from lockstep.bench.moving import Lockstep, WideTable, of_phase
+from lockstep.bench.scenario import Contestant, Metric, Scale, Scenario, Target
+
+_COPY, _VERIFY = "the copy", "the comparison of every cell"
+
+
+def _contestants(scale: Scale) -> list[Contestant]:
+    table = WideTable(scale)
+    return [
+        Lockstep(table, _COPY, of_phase("copy")),
+        Lockstep(table, _VERIFY, of_phase("verify")),
+    ]
+
+
+SCENARIO = Scenario(
+    name="move-verify",
+    title="Two million wide rows: every cell compared, against copied",
+    why="Who must wait long for the proof will do without it.",
+    metric=Metric.RATE,
+    baseline=_COPY,
+    contestants=_contestants,
+    targets=(Target(_VERIFY, "at least", 1.0, _COPY),),
+    rounds=3,
+)
