@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
-from lockstep.engine.hrana.conversation import Call, Reply, TakeTurn
+from lockstep.engine.hrana.effects import Call, Reply, TakeTurn
 
 T = TypeVar("T")
 

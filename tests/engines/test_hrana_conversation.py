@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from tests.engines.hrana_server import HranaServer
 
-from lockstep.engine.hrana.conversation import Call, Conversation, Reply, ServerFacts
+from lockstep.engine.hrana.conversation import Conversation
 from lockstep.engine.hrana.dbapi import Connection
+from lockstep.engine.hrana.effects import Call, Reply
 from lockstep.engine.hrana.errors import (
     AccessDenied,
     ConnectionFailed,
@@ -26,6 +27,7 @@ from lockstep.engine.hrana.errors import (
     WriteRefused,
 )
 from lockstep.engine.hrana.transport import Server
+from lockstep.engine.hrana.wire import ServerFacts
 
 Opened = tuple[HranaServer, Connection]
 

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -242,6 +243,97 @@ def test_no_stream_is_left_open(db: Database, libsql_server: EmbeddedLibsql) -> 
     while open_streams(libsql_server, db) > before and time.monotonic() < deadline:
         time.sleep(0.02)
     assert open_streams(libsql_server, db) <= before
+
+
+ENDLESS = "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) {} FROM c"
+
+
+def test_a_large_answer_streams_in_constant_memory(driver: dbapi.Connection) -> None:
+    """Sixteen megabytes; the server sends no whole answer of more than ten."""
+    counted = 0
+    most = ENDLESS.format("SELECT i, zeroblob(1000)") + " LIMIT 16000"
+    with driver.cursor(stream=True) as cursor:
+        tracemalloc.start()
+        try:
+            for number, blob in cursor.execute(most):
+                counted += 1
+                assert (number, len(blob)) == (counted, 1000)
+            peak_bytes = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert counted == 16_000
+    assert peak_bytes < 8_000_000
+
+
+@pytest.mark.skipif(not LINUX, reason="looks into /proc")
+def test_a_stream_that_is_left_ends_on_the_server(
+    db: Database, libsql_server: EmbeddedLibsql
+) -> None:
+    """Also of an endless answer, in a transaction and outside of one."""
+    before = open_streams(libsql_server, db)
+    with closing(dbapi.connect(db.url.http_url, autocommit=True)) as connection:
+        for begins in (False, True):
+            if begins:
+                connection.begin()
+                connection.execute("CREATE TABLE kept (a)")
+            cursor = connection.cursor(stream=True)
+            cursor.execute(ENDLESS.format("SELECT i"))
+            assert cursor.fetchmany(3) == [(1,), (2,), (3,)]
+            cursor.close()
+            assert connection.execute("SELECT 'next'").fetchone() == ("next",)
+        connection.commit()
+        assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+    assert open_streams(libsql_server, db) == before
+
+
+def test_a_stream_has_every_value_and_every_error(driver: dbapi.Connection) -> None:
+    """An infinite number among rows that were given already, and a bad one."""
+    driver.execute("CREATE TABLE x (a)")
+    driver.executemany("INSERT INTO x VALUES (?)", [(n,) for n in range(3000)])
+    driver.execute("INSERT INTO x VALUES (?), (?), (NULL)", (math.inf, b"\0"))
+    driver.commit()
+    expected = [*[(n,) for n in range(3000)], (math.inf,), (b"\0",), (None,)]
+    for autocommit in (True, False):
+        driver.autocommit = autocommit
+        cursor = driver.cursor(stream=True).execute("SELECT a FROM x ORDER BY rowid")
+        assert [cursor.fetchone(), *cursor.fetchall()] == expected
+        for wrong in ("SELECT no FROM x", "SELEC", "SELECT abs(-1 << 63) FROM x"):
+            with pytest.raises(dbapi.OperationalError) as caught:
+                driver.cursor(stream=True).execute(wrong).fetchall()
+            assert caught.value.sqlite_errorcode is not None
+            assert not driver.is_lost
+        driver.rollback()
+
+
+def test_sqlalchemy_streams_too(db: Database) -> None:
+    many = sa.text(ENDLESS.format("SELECT i") + " LIMIT 20000")
+    endless = sa.text(ENDLESS.format("SELECT i"))
+    with db.engine.connect() as connection:
+        lazy = connection.execution_options(yield_per=500)
+        assert sum(1 for _ in lazy.execute(many)) == 20_000
+        assert lazy.execute(endless).fetchmany(2) == [(1,), (2,)]
+
+    async def main() -> list[Any]:
+        async with db.async_engine.connect() as connection:
+            result = await connection.stream(endless)
+            found = await result.fetchmany(2)
+            await result.close()
+            counted = await connection.stream(many)
+            return [*found, len([row async for row in counted])]
+
+    assert asyncio.run(main()) == [(1,), (2,), 20_000]
+
+
+def test_asyncio_streams_by_itself(db: Database) -> None:
+    async def main() -> list[Any]:
+        async with aio.connect(db.url.http_url, autocommit=True) as connection:
+            async with await connection.stream(ENDLESS.format("SELECT i")) as rows:
+                first = [await rows.fetchone(), await rows.fetchmany(2)]
+            few = ENDLESS.format("SELECT i") + " LIMIT 3"
+            return [*first, [r async for r in await connection.stream(few)]]
+
+    rest = [(1,), (2,), (3,)]
+    assert asyncio.run(main()) == [(1,), [(2,), (3,)], rest]
 
 
 def test_threads_do_not_wait_for_each_other_for_ever(db: Database) -> None:

@@ -136,7 +136,7 @@ def test_a_stream_that_the_server_ends(
     def losing(self: ServedSnapshot, sql: str, parameters: Any = ()) -> Any:
         if "LIMIT" in sql and self._driver.in_transaction and not lost:
             lost.append(self)
-            self._driver.conversation._baton = "no stream has this baton"
+            self._driver.conversation._wire.baton = "no stream has this baton"
             if writes:
                 connection.execute("UPDATE t SET x = 'changed'")
         return page(self, sql, parameters)
@@ -159,12 +159,12 @@ def test_a_snapshot_that_nobody_asks_is_kept_alive(
 
     monkeypatch.setattr(served, "BEAT_S", 0.02)
     with closing(ServedSnapshot(DatabaseUrl.parse(filled[0]))) as snapshot:
-        baton = snapshot._driver.conversation._baton
+        baton = snapshot._driver.conversation._wire.baton
         for _ in range(200):
-            if snapshot._driver.conversation._baton != baton:
+            if snapshot._driver.conversation._wire.baton != baton:
                 break
             snapshot._ended.wait(0.02)
-        assert snapshot._driver.conversation._baton != baton, "nothing was said"
+        assert snapshot._driver.conversation._wire.baton != baton, "nothing was said"
         heart = snapshot._heart
     assert not heart.is_alive()
 

@@ -25,9 +25,9 @@ from sqlalchemy.dialects import registry
 
 from lockstep.engine.capabilities import Capabilities
 from lockstep.engine.fence import Fence, PipelineFence
-from lockstep.engine.hrana.conversation import ServerFacts
 from lockstep.engine.hrana.dbapi import BIND_PARAMETERS_MAX
 from lockstep.engine.hrana.transport import Server, Transport
+from lockstep.engine.hrana.wire import ServerFacts
 from lockstep.engine.pipeline import Statement
 from lockstep.engine.sqlite import (
     ACCESS_OPTION,

@@ -5,7 +5,8 @@ of what Lockstep makes of it (``engine/libsql.py``). From the bottom up:
 
     messages ──► json_codec, protobuf_codec   what is said, and how it is spelled
     statements                                what an SQL text is (read, write, BEGIN)
-    conversation                              one stream at a time; no I/O, no clock
+    wire, streamed                            one stream, one answer; no I/O, no clock
+    transaction, conversation                 where a transaction is; the verbs
     transport                                 HTTP, sync and async
     dbapi, aio                                PEP 249, and its asyncio twin
     dialect                                   SQLAlchemy on top of both

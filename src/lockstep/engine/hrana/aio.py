@@ -9,6 +9,7 @@ Owns nothing of the protocol: the same conversations are run by another loop
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from typing import Any, Self, TypeVar
 
@@ -16,10 +17,10 @@ from sqlalchemy.engine import AdaptedConnection as SqlalchemyAdapted
 from sqlalchemy.util.concurrency import await_, in_greenlet
 
 from lockstep.engine.hrana import messages as m
-from lockstep.engine.hrana.conversation import ServerFacts
-from lockstep.engine.hrana.dbapi import Connection, Cursor, Parameters
+from lockstep.engine.hrana.dbapi import FETCHED_ROWS, Connection, Cursor, Parameters
 from lockstep.engine.hrana.errors import ProgrammingError
 from lockstep.engine.hrana.transport import Server, Transport
+from lockstep.engine.hrana.wire import ServerFacts
 
 T = TypeVar("T")
 
@@ -81,6 +82,12 @@ class AsyncConnection:
         await self._transport.run_async(talk)
         return AsyncCursor(cursor)
 
+    async def stream(self, sql: str, parameters: Parameters = ()) -> StreamedCursor:
+        """Run one reading statement; its rows are read as they arrive."""
+        cursor = self._sync.cursor(stream=True)
+        await self._transport.run_async(cursor.executing(sql, parameters))
+        return StreamedCursor(cursor, self._transport)
+
     async def executemany(self, sql: str, rows: Iterable[Parameters]) -> AsyncCursor:
         """Run one statement per row, in batches of one round trip each."""
         cursor = self._sync.cursor()
@@ -136,11 +143,49 @@ class AsyncCursor:
             yield row
 
 
+class StreamedCursor(AsyncCursor):
+    """Rows that are read as they arrive, in constant memory. Close it."""
+
+    def __init__(self, cursor: Cursor, transport: Transport) -> None:
+        super().__init__(cursor)
+        self._transport = transport
+
+    async def fetchone(self) -> m.Row | None:
+        """Return the next row; None after the last."""
+        await self._transport.run_async(self._cursor.arriving(1))
+        return self._cursor.fetchone_here()
+
+    async def fetchmany(self, size: int | None = None) -> list[m.Row]:
+        """Return up to ``size`` rows."""
+        wanted = self._cursor.arraysize if size is None else size
+        await self._transport.run_async(self._cursor.arriving(wanted))
+        return self._cursor.fetchmany_here(wanted)
+
+    async def fetchall(self) -> list[m.Row]:
+        """Return the rows that are left."""
+        return await self.fetchmany(sys.maxsize)
+
+    async def __aiter__(self) -> AsyncIterator[m.Row]:
+        while rows := await self.fetchmany(FETCHED_ROWS):
+            for row in rows:
+                yield row
+
+    async def close(self) -> None:
+        """Want no more rows."""
+        await self._transport.run_async(self._cursor.leaving())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
 class AdaptedCursor(Cursor):
     """A cursor as SQLAlchemy's asyncio results handle it."""
 
     async def _async_soft_close(self) -> None:
-        """Do nothing: the rows are here, and nothing is open for them."""
+        """Do nothing: the rows are here, or SQLAlchemy closes the cursor itself."""
 
 
 class AdaptedConnection(Connection, SqlalchemyAdapted):

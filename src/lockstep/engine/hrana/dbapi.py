@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +23,8 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar, cast
 
 from lockstep.engine.hrana import messages as m
-from lockstep.engine.hrana.conversation import Conversation, Phase, ServerFacts, Talk
+from lockstep.engine.hrana.conversation import Conversation
+from lockstep.engine.hrana.effects import Talk
 from lockstep.engine.hrana.errors import (
     DatabaseError,
     DataError,
@@ -37,7 +39,10 @@ from lockstep.engine.hrana.errors import (
     Warning,
 )
 from lockstep.engine.hrana.statements import Kind, nature_of
+from lockstep.engine.hrana.streamed import RowStream
+from lockstep.engine.hrana.transaction import Phase
 from lockstep.engine.hrana.transport import Server, Transport
+from lockstep.engine.hrana.wire import ServerFacts
 
 __all__ = [
     "BINARY",
@@ -76,6 +81,9 @@ threadsafety = 1
 paramstyle = "qmark"
 sqlite_version_info = (3, 45, 0)
 """SQLite inside of the oldest libsql-server this is tested with."""
+
+FETCHED_ROWS = 1_000
+"""How many rows a streaming cursor has here at most when one at a time is asked."""
 
 BIND_PARAMETERS_MAX = 32_766
 """SQLite's default. A server tells its own limit only in ``compile_options``."""
@@ -210,10 +218,14 @@ class Connection:
         """It is lost because a statement of its own rolled it back."""
         return isinstance(self._conversation.lost_because, RolledBack)
 
-    def cursor(self) -> Cursor:
-        """Return a new cursor; cursors of one connection see each other's work."""
+    def cursor(self, *, stream: bool = False) -> Cursor:
+        """Return a new cursor; cursors of one connection see each other's work.
+
+        ``stream`` reads the rows of a SELECT as they arrive, in constant memory. The
+        connection's next statement takes what is left of them into memory.
+        """
         self._require_open()
-        return self.cursor_class(self)
+        return self.cursor_class(self, stream=stream)
 
     def execute(self, sql: str, parameters: Parameters = ()) -> Cursor:
         """Make a cursor and execute on it."""
@@ -339,7 +351,9 @@ class Connection:
 
 
 class Cursor:
-    """A statement and its rows; all rows are here when ``execute`` returns.
+    """A statement and its rows.
+
+    All rows are here when ``execute`` returns, unless the cursor streams.
 
     Attributes:
         description: A 7-tuple per column (name, declared type); None without rows.
@@ -348,8 +362,11 @@ class Cursor:
         arraysize: How many rows ``fetchmany`` gives when not told.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, stream: bool = False) -> None:
         self.connection = connection
+        self._streams = stream
+        self._arriving: RowStream | None = None
+        self._statement = m.Statement(None)
         self.description: Description | None = None
         self.rowcount = -1
         self.lastrowid: int | None = None
@@ -384,7 +401,39 @@ class Cursor:
         """Execute, for who runs the talk."""
         statement = bind(sql, parameters)
         conversation = self._prepare(sql)
-        self.take(sql, (yield from conversation.execute(statement)))
+        if not self._streams:
+            self.take(sql, (yield from conversation.execute(statement)))
+            return
+        found = yield from conversation.stream(statement)
+        if isinstance(found, m.ResultSet):
+            self.take(sql, found)
+        else:
+            self.take(sql, m.ResultSet(found.columns))
+            self._arriving, self._statement = found, statement
+
+    def arriving(self, count: int) -> Talk[None]:
+        """Have ``count`` rows here, or all that are left; for who runs the talk."""
+        rows, stream = self._rows, self._arriving
+        if stream is None or rows is None or len(rows) - self._next >= count:
+            return
+        rows, self._next = rows[self._next :], 0
+        self._rows = rows
+        while len(rows) < count:
+            try:
+                found = yield from stream.take(min(count - len(rows), FETCHED_ROWS))
+            except DataError:
+                again = self.connection.conversation.stream_again(
+                    self._statement, stream.given
+                )
+                stream = self._arriving = yield from again
+                if stream is None:
+                    raise
+                continue
+            if not found:
+                self._arriving = None
+                yield from self.connection.conversation.leave(stream)
+                return
+            rows += found
 
     def executing_many(
         self, sql: str, rows: Iterable[Parameters], *, returning: bool = False
@@ -424,7 +473,7 @@ class Cursor:
 
     def fetchone(self) -> m.Row | None:
         """Return the next row; None after the last."""
-        rows = self._results()
+        rows = self._results(self._ahead(1))
         if self._next >= len(rows):
             return None
         self._next += 1
@@ -432,19 +481,40 @@ class Cursor:
 
     def fetchmany(self, size: int | None = None) -> list[m.Row]:
         """Return up to ``size`` rows."""
-        rows = self._results()
-        found = rows[
-            self._next : self._next + (self.arraysize if size is None else size)
-        ]
+        wanted = self.arraysize if size is None else size
+        rows = self._results(wanted)
+        found = rows[self._next : self._next + wanted]
         self._next += len(found)
         return found
 
     def fetchall(self) -> list[m.Row]:
         """Return the rows that are left."""
-        rows = self._results()
+        rows = self._results(sys.maxsize)
         found = rows[self._next :] if self._next else rows
         self._next = len(rows)
         return found
+
+    def fetchmany_here(self, size: int) -> list[m.Row]:
+        """Return up to ``size`` of the rows that are here already."""
+        rows = self._rows
+        if rows is None or self._closed:
+            raise ProgrammingError("the last statement gave no rows")
+        found = rows[self._next : self._next + size]
+        self._next += len(found)
+        return found
+
+    def fetchone_here(self) -> m.Row | None:
+        """Return the next of the rows that are here already."""
+        found = self.fetchmany_here(1)
+        return found[0] if found else None
+
+    def leaving(self) -> Talk[None]:
+        """Close, for who runs the talk."""
+        self._closed = True
+        self._rows = None
+        stream, self._arriving = self._arriving, None
+        if stream is not None and not self.connection.is_closed:
+            yield from self.connection.conversation.leave(stream)
 
     def setinputsizes(self, sizes: Any) -> None:
         """Do nothing, as PEP 249 allows."""
@@ -453,9 +523,11 @@ class Cursor:
         """Do nothing, as PEP 249 allows."""
 
     def close(self) -> None:
-        """Let go of the rows."""
-        self._closed = True
-        self._rows = None
+        """Let go of the rows; the server need not send those that are left."""
+        if self._arriving is None:
+            self._closed, self._rows = True, None
+        else:
+            self.connection.run(self.leaving())
 
     def __iter__(self) -> Iterator[m.Row]:
         return iter(self.fetchone, None)
@@ -472,18 +544,26 @@ class Cursor:
         connection = self.connection
         conversation = connection.conversation
         self._rows, self.description, self.rowcount = None, None, -1
+        self._arriving = None
         self._sets = []
         begins = nature_of(sql).kind not in (Kind.BEGIN, Kind.COMMIT, Kind.ROLLBACK)
         if not connection.autocommit and not connection.in_transaction and begins:
             connection.begin()
         return conversation
 
-    def _results(self) -> list[m.Row]:
+    def _ahead(self, count: int) -> int:
+        """Return how many rows to have here when ``count`` are asked for."""
+        return max(count, FETCHED_ROWS if self._next >= len(self._rows or ()) else 0)
+
+    def _results(self, count: int) -> list[m.Row]:
+        """Return the rows that are here, ``count`` from the next on if there are."""
         if self._closed:
             raise ProgrammingError("the cursor is closed")
         self.connection.conversation  # noqa: B018 - refuses a closed connection
         if self._rows is None:
             raise ProgrammingError("the last statement gave no rows")
+        if self._arriving is not None:
+            self.connection.run(self.arriving(count))
         return self._rows
 
 

@@ -13,20 +13,31 @@ from __future__ import annotations
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect, SQLiteExecutionContext
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 from lockstep.engine.hrana import dbapi
 from lockstep.engine.hrana.aio import AdaptedConnection
-from lockstep.engine.hrana.conversation import ServerFacts
 from lockstep.engine.hrana.transport import Server, Transport
+from lockstep.engine.hrana.wire import ServerFacts
 
 AUTOCOMMIT = "AUTOCOMMIT"
 SERIALIZABLE = "SERIALIZABLE"
 
 
+class HranaExecutionContext(SQLiteExecutionContext):
+    """One execution; ``stream_results`` reads its rows as they arrive."""
+
+    def create_server_side_cursor(self) -> Any:
+        """Return a cursor that streams."""
+        return self._dbapi_connection.cursor(stream=True)
+
+
 class HranaDialect(SQLiteDialect):
     """SQLite's dialect over Hrana, for threads."""
+
+    execution_ctx_cls = HranaExecutionContext
+    supports_server_side_cursors = True
 
     driver = "hrana"
     is_async = False

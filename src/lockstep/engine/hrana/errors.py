@@ -53,6 +53,10 @@ class InterfaceError(Error):
     """The driver was used wrongly, or the answer is not Hrana."""
 
 
+class UnsafeRedirect(InterfaceError):
+    """The server names an address to which nothing is sent."""
+
+
 class DatabaseError(Error):
     """The server refused."""
 

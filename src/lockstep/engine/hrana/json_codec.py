@@ -15,7 +15,9 @@ import math
 from base64 import b64encode
 from binascii import Error as Base64Error
 from binascii import a2b_base64
+from collections.abc import Generator
 from collections.abc import Sequence as Listed
+from contextlib import contextmanager
 from typing import Any, cast
 
 from lockstep.engine.hrana import messages as m
@@ -33,7 +35,21 @@ def encode_pipeline(baton: str | None, requests: Listed[m.Request]) -> bytes:
     Raises:
         DataError: A value is infinite, or a text is no Unicode.
     """
-    body = {"baton": baton, "requests": [_request(request) for request in requests]}
+    return _spelled(
+        {"baton": baton, "requests": [_request(request) for request in requests]}
+    )
+
+
+def encode_cursor(baton: str | None, batch: m.Batch) -> bytes:
+    """Return the body that asks for a batch's answer row by row.
+
+    Raises:
+        DataError: A value is infinite, or a text is no Unicode.
+    """
+    return _spelled({"baton": baton, "batch": {"steps": list(map(_step, batch.steps))}})
+
+
+def _spelled(body: dict[str, Any]) -> bytes:
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     try:
         return text.encode()
@@ -47,14 +63,70 @@ def decode_pipeline(body: bytes) -> m.Answer:
     Raises:
         InterfaceError: It is not Hrana.
     """
-    try:
+    with _as_hrana():
         answer = cast("dict[str, Any]", json.loads(body))
         return m.Answer(
             baton=answer.get("baton"),
             base_url=answer.get("base_url"),
             results=tuple(_result(result) for result in answer["results"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, Base64Error) as error:
+
+
+def split_pieces(received: bytes) -> tuple[list[bytes], bytes]:
+    """Return the whole pieces of a cursor's answer, and what is left: lines."""
+    *lines, rest = received.split(b"\n")
+    return [line for line in lines if line.strip()], rest
+
+
+def decode_head(piece: bytes) -> tuple[str | None, str | None]:
+    """Return the baton and the base URL with which a cursor's answer begins.
+
+    Raises:
+        InterfaceError: It is not Hrana.
+    """
+    with _as_hrana():
+        head = cast("dict[str, Any]", json.loads(piece))
+        return head.get("baton"), head.get("base_url")
+
+
+def decode_entries(pieces: Listed[bytes]) -> list[m.Entry]:
+    """Return pieces of a cursor's answer.
+
+    Raises:
+        DataError: A row holds an infinite number, which came as ``null``.
+        InterfaceError: It is not Hrana.
+    """
+    with _as_hrana():
+        return list(map(_entry, json.loads(b"[" + b",".join(pieces) + b"]")))
+
+
+def _entry(entry: dict[str, Any]) -> m.Entry:
+    kind = entry["type"]
+    if kind == "row":
+        row = tuple([decode_value(value) for value in entry["row"]])
+        if _LOST in row:
+            raise DataError(
+                "the answer holds an infinite number, which JSON cannot carry"
+            )
+        return row
+    if kind == "step_begin":
+        columns = tuple(_column(column) for column in entry["cols"])
+        return m.StepBegin(int(entry["step"]), columns)
+    if kind == "step_end":
+        return m.StepEnd()
+    if kind == "step_error":
+        return m.StepError(int(entry["step"]), _failure(entry["error"]))
+    return m.StepError(None, _failure(entry["error"])) if kind == "error" else None
+
+
+@contextmanager
+def _as_hrana() -> Generator[None]:
+    try:
+        yield
+    except (
+        *(KeyError, TypeError, ValueError, AttributeError),
+        *(Base64Error, OverflowError, RecursionError),
+    ) as error:
         raise InterfaceError(
             f"the server's answer is not Hrana ({type(error).__name__})",
             disconnected=True,

@@ -202,3 +202,28 @@ class Answer:
     baton: str | None
     base_url: str | None
     results: tuple[Result, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepBegin:
+    """A step of a cursor's batch begins to give rows."""
+
+    step: int
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnd:
+    """The step that began last has given all its rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepError:
+    """A step failed; ``step`` is None where the whole batch did."""
+
+    step: int | None
+    failure: Failure
+
+
+Entry: TypeAlias = StepBegin | StepEnd | StepError | Row | None
+"""A piece of a cursor's answer; None for one that this driver has no use for."""

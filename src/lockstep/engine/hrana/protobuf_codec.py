@@ -13,6 +13,7 @@ import math
 import struct
 from collections.abc import Generator
 from collections.abc import Sequence as Listed
+from contextlib import contextmanager
 from typing import Any
 
 from lockstep.engine.hrana import messages as m
@@ -23,6 +24,7 @@ FOLDER_SUFFIX = "-protobuf"
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _UINT64 = 2**64
+_VARINT_BITS_MAX = 63
 
 
 def encode_pipeline(baton: str | None, requests: Listed[m.Request]) -> bytes:
@@ -38,6 +40,21 @@ def encode_pipeline(baton: str | None, requests: Listed[m.Request]) -> bytes:
         raise DataError(f"a text holds half a character: {error.reason}") from error
 
 
+def encode_cursor(baton: str | None, batch: m.Batch) -> bytes:
+    """Return the body that asks for a batch's answer row by row.
+
+    Raises:
+        DataError: A text is no Unicode.
+    """
+    try:
+        body = b"" if baton is None else _text(1, baton)
+        return body + _bytes(
+            2, b"".join(_bytes(1, _step(step)) for step in batch.steps)
+        )
+    except UnicodeEncodeError as error:
+        raise DataError(f"a text holds half a character: {error.reason}") from error
+
+
 def decode_pipeline(body: bytes) -> m.Answer:
     """Return the answer to a pipeline.
 
@@ -46,7 +63,7 @@ def decode_pipeline(body: bytes) -> m.Answer:
     """
     baton = base_url = None
     results: list[m.Result] = []
-    try:
+    with _as_hrana():
         for number, value in _fields(body):
             if number == 1:
                 baton = value.decode()
@@ -54,12 +71,78 @@ def decode_pipeline(body: bytes) -> m.Answer:
                 base_url = value.decode()
             elif number == 3:
                 results.append(_result(value))
+    return m.Answer(baton, base_url, tuple(results))
+
+
+def split_pieces(received: bytes) -> tuple[list[bytes], bytes]:
+    """Return the whole pieces of a cursor's answer, and what is left.
+
+    Each has its length before it.
+    """
+    pieces: list[bytes] = []
+    position = 0
+    while position < len(received):
+        try:
+            length, start = _read_varint(received, position)
+        except IndexError:
+            break
+        if start + length > len(received):
+            break
+        pieces.append(received[start : start + length])
+        position = start + length
+    return pieces, received[position:]
+
+
+def decode_head(piece: bytes) -> tuple[str | None, str | None]:
+    """Return the baton and the base URL with which a cursor's answer begins.
+
+    Raises:
+        InterfaceError: It is not Hrana.
+    """
+    with _as_hrana():
+        found: dict[int, bytes] = dict(_fields(piece))
+        baton, base_url = (found.get(number) for number in (1, 2))
+        return (
+            None if baton is None else baton.decode(),
+            None if base_url is None else base_url.decode(),
+        )
+
+
+def decode_entries(pieces: Listed[bytes]) -> list[m.Entry]:
+    """Return pieces of a cursor's answer.
+
+    Raises:
+        InterfaceError: It is not Hrana.
+    """
+    with _as_hrana():
+        return list(map(_entry, pieces))
+
+
+def _entry(piece: bytes) -> m.Entry:
+    number, value = _only(piece)
+    if number == 4:
+        return tuple([decode_value(v) for n, v in _fields(value) if n == 1])
+    if number == 1:
+        fields = list(_fields(value))
+        step = next((v for n, v in fields if n == 1), 0)
+        return m.StepBegin(step, tuple(_column(v) for n, v in fields if n == 2))
+    if number == 2:
+        return m.StepEnd()
+    if number == 3:
+        parts = dict(_fields(value))
+        return m.StepError(parts.get(1, 0), _failure(parts.get(2, b"")))
+    return m.StepError(None, _failure(value)) if number == 5 else None
+
+
+@contextmanager
+def _as_hrana() -> Generator[None]:
+    try:
+        yield
     except (ValueError, IndexError, TypeError, AttributeError, struct.error) as error:
         raise InterfaceError(
             f"the server's answer is not Hrana ({type(error).__name__})",
             disconnected=True,
         ) from error
-    return m.Answer(baton, base_url, tuple(results))
 
 
 def _varint(number: int) -> bytes:
@@ -191,6 +274,8 @@ def _read_varint(message: bytes, position: int) -> tuple[int, int]:
         byte = message[position]
         position += 1
         found |= (byte & 0x7F) << shift
+        if shift > _VARINT_BITS_MAX:
+            raise ValueError("a number is longer than any")
         if byte < 0x80:
             return found, position
         shift += 7

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,20 +22,25 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar, cast
 from urllib.parse import SplitResult, urlsplit
 from weakref import finalize
 
-from lockstep.engine.hrana.conversation import (
+from lockstep.engine.hrana.effects import (
     Call,
     Effect,
+    Incoming,
+    Leave,
+    Open,
+    Read,
     Reply,
     TakeTurn,
-    farewell_to,
 )
-from lockstep.engine.hrana.errors import ConnectionFailed, Error, InterfaceError
+from lockstep.engine.hrana.errors import ConnectionFailed, Error, UnsafeRedirect
+from lockstep.engine.hrana.wire import farewell_to
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 T = TypeVar("T")
 
+_OK = 200
 LOOPBACK = "127.0.0.1"
 
 CONNECTIONS_MAX = 100
@@ -80,7 +85,7 @@ class Server:
         """Return the URL that ``call`` goes to.
 
         Raises:
-            InterfaceError: The server redirects from TLS to clear text, or to what
+            UnsafeRedirect: The server redirects from TLS to clear text, or to what
                 is no HTTP at all.
         """
         base = urlsplit(call.base_url or self.base_url)
@@ -88,7 +93,7 @@ class Server:
         if base.scheme not in ("http", "https") or (
             own_is_safe and base.scheme != "https"
         ):
-            raise InterfaceError(
+            raise UnsafeRedirect(
                 "the server redirects to an address that is not as safe as its own",
                 disconnected=True,
             )
@@ -184,13 +189,22 @@ class Transport:
         if isinstance(effect, TakeTurn):
             turns = self.turns
             return turns is None or turns.take(self.server.turn_timeout_s)
-        return self._answer(effect)
+        return self._do(effect)
+
+    def _do(self, effect: Call | Open | Read | Leave) -> Any:
+        if isinstance(effect, Call):
+            return self._answer(effect)
+        if isinstance(effect, Open):
+            return self._begin_answer(effect.call)
+        if isinstance(effect, Read):
+            return effect.incoming.read()
+        return effect.incoming.close()
 
     async def _perform_async(self, effect: Effect) -> Any:
         if isinstance(effect, TakeTurn):
             turns = self.turns
             return turns is None or await turns.take_async(self.server.turn_timeout_s)
-        answering = self._executor().submit(self._answer, effect)
+        answering = self._executor().submit(self._do, effect)
         try:
             return await asyncio.wrap_future(answering)
         except asyncio.CancelledError:
@@ -216,16 +230,44 @@ class Transport:
                 content=call.body,
                 headers=self.server.headers(call),
             )
-        except (httpx2.TransportError, OSError) as error:
+        except (httpx2.TransportError, httpx2.DecodingError, OSError) as error:
             _raise_failed(error)
         return Reply(response.status_code, response.content)
 
-    def _close_late(self, call: Call, answering: Future[Reply]) -> None:
+    def _begin_answer(self, call: Call) -> Reply | Incoming:
+        import httpx2
+
+        client = self._open()
+        request = client.build_request(
+            "POST",
+            self.server.address_of(call),
+            content=call.body,
+            headers=self.server.headers(call),
+        )
+        try:
+            response = client.send(request, stream=True)
+            if response.status_code == _OK:
+                return _Arriving(response)
+            try:
+                return Reply(response.status_code, response.read())
+            finally:
+                response.close()
+        except (httpx2.TransportError, httpx2.DecodingError, OSError) as error:
+            _raise_failed(error)
+
+    def _close_late(self, effect: Effect, answering: Future[Any]) -> None:
         """Close the stream of an answer that nobody waits for any more."""
-        if answering.cancelled():
-            self.send_off(farewell_to(call, None))
-        elif answering.exception() is None:
-            self.send_off(farewell_to(call, answering.result()))
+        found = None
+        if not answering.cancelled():
+            if answering.exception() is not None:
+                return
+            found = answering.result()
+        if isinstance(effect, Call):
+            self.send_off(farewell_to(effect, found))
+        elif isinstance(effect, Read):
+            effect.incoming.close()
+        elif isinstance(found, _Arriving):
+            found.close()
 
     def _post_quietly(self, call: Call) -> None:
         # The server closes the stream by itself if this does not reach it.
@@ -251,6 +293,31 @@ class Transport:
                     CONNECTIONS_MAX, thread_name_prefix="lockstep-hrana"
                 )
             return self._workers
+
+
+class _Arriving:
+    """An answer that is read piece by piece; its socket is free after the last."""
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+        self._pieces: Iterator[bytes] = filter(None, response.iter_bytes())
+        finalize(self, response.close).atexit = False
+
+    def read(self) -> bytes:
+        """Return the next bytes; none after the last."""
+        import httpx2
+
+        try:
+            return next(self._pieces, b"")
+        except (httpx2.TransportError, httpx2.DecodingError, OSError) as error:
+            _raise_failed(error)
+        except httpx2.StreamError:
+            return b""  # it was closed
+
+    def close(self) -> None:
+        """Close the socket, unless the answer had come to its end."""
+        with suppress(Exception):  # nobody waits for it any more
+            self._response.close()
 
 
 def _close_all(clients: list[Any]) -> None:
