@@ -38,6 +38,7 @@ from lockstep.mover.results import (
     VerifyReport,
     silent,
 )
+from lockstep.mover.verify.alike import verify_alike
 from lockstep.mover.verify.strangers import verify_foreign
 from lockstep.mover.verify.tables import verify_tables
 
@@ -347,8 +348,11 @@ class Mover:
         """Compare every cell of source and target, as they are now.
 
         A target that this mover filled is compared by its own plan; any other
-        one by the names and types that it has.
+        one by the names and types that it has, and so are two files or two
+        PostgreSQL databases.
         """
+        if self.source_url.engine_name == self.target_url.engine_name != "libsql":
+            return verify_alike(self.source_url, self.target_url, self._on_progress)
         with ExitStack() as stack:
             source = self._open_source(stack)
             target = self._open_target(stack)

@@ -1,0 +1,239 @@
+"""Compare two databases of one engine, whoever made the second.
+
+Owns which tables and columns are put side by side: those of the same name. Two
+files are compared by what they store, class and value; two PostgreSQL databases by
+the values' texts, and by their meaning where the types differ. Both are only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import TypeVar
+
+from lockstep.engine.urls import DatabaseUrl
+from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.codecs import Codec, codec_of
+from lockstep.mover.connecting import open_sqlite_source
+from lockstep.mover.encoding import LineBlock
+from lockstep.mover.plan.from_postgresql import source_name
+from lockstep.mover.plan.from_sqlite import owns_nothing
+from lockstep.mover.plan.model import ColumnPlan, TablePlan
+from lockstep.mover.postgresql.lines import PostgresqlLines
+from lockstep.mover.postgresql.schema import PgColumn, PgTable
+from lockstep.mover.postgresql.source import PostgresqlSource
+from lockstep.mover.results import Difference, Progress, ProgressCallback, VerifyReport
+from lockstep.mover.sqlite.lines import SqliteLines
+from lockstep.mover.sqlite.schema import Column, Schema, Table
+from lockstep.mover.verify.compare import DIFFERENCES_KEPT_MAX, TableComparison
+from lockstep.mover.verify.foreign import Foreign
+
+T = TypeVar("T")
+Read = Callable[[TablePlan], Iterable[LineBlock]]
+_INTEGERS = frozenset({"smallint", "integer", "bigint"})
+_TEXTS = frozenset({"text", "character varying", "uuid"})
+
+
+def verify_alike(
+    source: DatabaseUrl, target: DatabaseUrl, on_progress: ProgressCallback
+) -> VerifyReport:
+    """Compare every cell of two SQLite files, or of two PostgreSQL databases."""
+    report = VerifyReport()
+    with ExitStack() as stack:
+        if source.dialect_name == "sqlite":
+            _verify_files(source, target, report, on_progress, stack)
+        else:
+            _verify_servers(source, target, report, on_progress, stack)
+    return report
+
+
+def _verify_files(
+    source: DatabaseUrl,
+    target: DatabaseUrl,
+    report: VerifyReport,
+    on_progress: ProgressCallback,
+    stack: ExitStack,
+) -> None:
+    one, two = open_sqlite_source(source), open_sqlite_source(target)
+    for opened in (one, two):
+        stack.callback(opened.close)
+        report.notices += opened.notices
+    mine = SqliteLines(one.connection, one.schema, {})
+    other = SqliteLines(two.connection, two.schema, {}, is_target=True)
+    ours, theirs = _by_name(one.schema), _by_name(two.schema)
+    for table, partner in _pairs(ours, theirs, "table", "", report):
+        columns = _pairs(
+            {c.name.lower(): c for c in table.columns},
+            {c.name.lower(): c for c in partner.columns},
+            "column",
+            table.name,
+            report,
+        )
+        plan = _file_plan(table, partner, columns)
+        if plan.order_key:
+            _compare(plan, mine.in_key_order, other.in_key_order, report, on_progress)
+        else:
+            _compare(plan, _all(mine), _all(other), report, on_progress)
+    _say_what_else_differs(one.schema, two.schema, report)
+    one.check_unchanged()
+    two.check_unchanged()
+
+
+def _all(lines: SqliteLines) -> Read:
+    return lambda plan: lines.in_own_order(plan, None)
+
+
+def _by_name(schema: Schema) -> dict[str, Table]:
+    return {
+        table.name.lower(): table
+        for table in schema.tables
+        if table.kind == "table"
+        or (table.kind == "virtual" and not owns_nothing(table))
+    }
+
+
+def _file_plan(
+    table: Table, partner: Table, columns: list[tuple[Column, Column]]
+) -> TablePlan:
+    plan = TablePlan(table.name, partner.name, [])
+    plan.columns = [
+        ColumnPlan(one.name, two.name, "", "stored:raw") for one, two in columns
+    ]
+    alias, other = table.rowid_alias, partner.rowid_alias
+    if alias is not None and other is not None and alias.lower() == other.lower():
+        plan.order_key = [alias]
+    return plan
+
+
+def _say_what_else_differs(one: Schema, two: Schema, report: VerifyReport) -> None:
+    """Name what is no table and not the same word for word."""
+    mine, other = set(one.objects), set(two.objects)
+    for kind, name, _ in sorted(mine ^ other):
+        if kind != "table":
+            report.notices.append(f"the {kind} {name} is not the same in both")
+
+
+def _verify_servers(
+    source: DatabaseUrl,
+    target: DatabaseUrl,
+    report: VerifyReport,
+    on_progress: ProgressCallback,
+    stack: ExitStack,
+) -> None:
+    one, two = PostgresqlSource(source), PostgresqlSource(target)
+    stack.callback(one.close)
+    stack.callback(two.close)
+    ours = {source_name(table): table for table in one.schema.tables}
+    theirs = {source_name(table): table for table in two.schema.tables}
+    for table, partner in _pairs(ours, theirs, "table", "", report):
+        columns = _pairs(
+            {c.name: c for c in table.columns},
+            {c.name: c for c in partner.columns},
+            "column",
+            source_name(table),
+            report,
+        )
+        plan = _server_plan(table, partner, columns)
+        codecs = [
+            Foreign(other.type) if _is_by_value(mine, other) else codec_of(made.codec)
+            for (mine, other), made in zip(columns, plan.columns, strict=True)
+        ]
+        _compare(
+            plan,
+            _read(one, table),
+            _read(two, partner),
+            report,
+            on_progress,
+            codecs if any(isinstance(codec, Foreign) for codec in codecs) else None,
+        )
+
+
+def _read(opened: PostgresqlSource, table: PgTable) -> Read:
+    lines = PostgresqlLines(opened.connection)
+
+    def read(plan: TablePlan) -> Iterable[LineBlock]:
+        names = [quote(column.source) for column in plan.columns]
+        return lines.read(table.place, names, order=_order(plan))
+
+    return read
+
+
+def _is_by_value(mine: PgColumn, other: PgColumn) -> bool:
+    """Whether equal values may be written differently in two columns."""
+    return mine.full_type != other.full_type or mine.type == "numeric"
+
+
+def _server_plan(
+    table: PgTable, partner: PgTable, columns: list[tuple[PgColumn, PgColumn]]
+) -> TablePlan:
+    plan = TablePlan(source_name(table), source_name(partner), [])
+    for mine, _ in columns:
+        codec = "integer" if mine.type in _INTEGERS else "text"
+        plan.columns.append(ColumnPlan(mine.name, mine.name, mine.type, codec))
+    kinds = {c.name: c.type for c, other in columns if c.type == other.type}
+    key = table.primary_key
+    if key == partner.primary_key and all(
+        kinds.get(name) in _INTEGERS | _TEXTS for name in key
+    ):
+        plan.order_key = key
+    return plan
+
+
+def _order(plan: TablePlan) -> str:
+    words: list[str] = []
+    for name in plan.order_key:
+        is_text = plan.column(name).codec == "text"
+        words.append(f'{quote(name)}::text COLLATE "C"' if is_text else quote(name))
+    return ", ".join(words)
+
+
+def _pairs(
+    ours: Mapping[str, T],
+    theirs: Mapping[str, T],
+    what: str,
+    table: str,
+    report: VerifyReport,
+) -> list[tuple[T, T]]:
+    """Return what both have; report what one of them lacks."""
+    for kind, names in (
+        ("missing", ours.keys() - theirs.keys()),
+        ("extra", theirs.keys() - ours.keys()),
+    ):
+        for name in sorted(names):
+            lacking = Difference(f"{kind} {what}", table or name)
+            if table:
+                lacking = Difference(f"{kind} {what}", table, column=name)
+            report.add(lacking, keep_max=DIFFERENCES_KEPT_MAX)
+    return [(found, theirs[name]) for name, found in ours.items() if name in theirs]
+
+
+def _compare(
+    plan: TablePlan,
+    mine: Read,
+    other: Read,
+    report: VerifyReport,
+    on_progress: ProgressCallback,
+    codecs: list[Codec] | None = None,
+) -> None:
+    comparison = TableComparison(plan, report, codecs)
+    done = 0
+
+    def told(blocks: Iterable[LineBlock]) -> Iterator[bytes]:
+        nonlocal done
+        for block in blocks:
+            done += block.count
+            on_progress(Progress("verify", plan.source, done, None))
+            yield block.data
+
+    def silently(blocks: Iterable[LineBlock]) -> Iterator[bytes]:
+        return (block.data for block in blocks)
+
+    if plan.order_key:
+        rows = comparison.ordered(told(mine(plan)), silently(other(plan)))
+    else:
+        rows = comparison.as_sets(
+            lambda: told(mine(plan)), lambda: silently(other(plan))
+        )
+    report.tables += 1
+    report.rows += rows
+    report.cells += rows * len(plan.columns)
