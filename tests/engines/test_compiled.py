@@ -325,6 +325,34 @@ def test_a_listener_that_is_added_later_is_heard(shop: Database, event: str) -> 
     assert heard == ["loud"]
 
 
+def test_what_listens_to_an_instance_later_is_heard(shop: Database) -> None:
+    heard: list[Any] = []
+
+    def loaded(part: Part, _: Any) -> None:
+        heard.append(part.name)
+
+    def changed(_: Part, value: str, *__: Any) -> None:
+        heard.append(value)
+
+    def work(unit: Unit) -> None:
+        parts = CompiledRepository(Part, unit)
+        key = parts.add({"name": "quiet"}).id
+        parts.get(key)
+        sa.event.listen(Part, "load", loaded)
+        try:
+            assert CompiledRepository(Part, unit).get(key).name == "quiet"
+        finally:
+            sa.event.remove(Part, "load", loaded)
+        sa.event.listen(Part.name, "set", changed)
+        try:
+            parts.add({"name": "loud"})
+        finally:
+            sa.event.remove(Part.name, "set", changed)
+
+    shop.write(work)
+    assert heard == ["quiet", "loud"]
+
+
 def test_why_a_model_is_not_compiled(db: Database) -> None:
     create(db, ZooBase)
     with db.write_session() as session:

@@ -12,16 +12,18 @@ functions were asked for, so nobody reads the past.
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import sqlalchemy as sa
 
 from lockstep.engine.sessions import MAY_HAVE_WRITTEN
 from lockstep.engine.sqlite import SqliteBackend
-from lockstep.engine.unit import Unit, named
+from lockstep.engine.unit import Cursor, Unit, named
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection
@@ -56,16 +58,25 @@ class FileUnit(Unit):
         """The dialect of the connection."""
         return self._snapshot.reader.dialect
 
+    def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Cursor:
+        """Run one statement on the driver. See ``Unit.execute``."""
+        cursor = super().execute(sql, parameters)
+        self._snapshot.watch(cursor)
+        return cursor
+
 
 class FileSnapshot:
     """A read transaction of a file. Used as a context manager, in one thread."""
 
-    __slots__ = ("_connection", "_pooled", "database", "driver", "reader")
+    __slots__ = ("_connection", "_cursors", "_pooled", "database", "driver", "reader")
 
-    def __init__(self, database: Database, pooled: PoolProxiedConnection) -> None:
+    def __init__(
+        self, database: Database, reader: sa.Engine, pooled: PoolProxiedConnection
+    ) -> None:
         self.database = database
-        self.reader = database.reader
-        self.driver = pooled.dbapi_connection
+        self.reader = reader
+        self.driver: Any = pooled.dbapi_connection
+        self._cursors: WeakSet[Any] | None = None
         self._pooled = pooled
         self._connection: sa.Connection | None = None
 
@@ -80,12 +91,30 @@ class FileSnapshot:
             self._connection.begin()
         return self._connection
 
+    def watch(self, cursor: Cursor) -> None:
+        """Close a cursor at the end of the snapshot, if somebody keeps it.
+
+        Half read, it would hold the snapshot for whoever gets the connection next.
+        """
+        if self._cursors is None:
+            self._cursors = WeakSet()
+        self._cursors.add(cursor)
+
     def __enter__(self) -> FileSnapshot:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Both roll back: there is nothing that could be kept.
-        (self._connection or self._pooled).close()
+        for cursor in self._cursors or ():
+            cursor.close()
+        # There is nothing that could be kept. Closing would roll back too, with a
+        # statement that SQLite prepares each time.
+        if self._connection is not None:
+            self._connection.close()
+        else:
+            with suppress(sqlite3.Error):  # the pool finds out what is wrong with it
+                if self.driver.in_transaction:
+                    self.driver.execute("ROLLBACK")
+            self._pooled.close()
 
 
 class ServerSnapshot:
@@ -125,9 +154,8 @@ class Snapshots:
         """Return a new snapshot, to be used as a context manager."""
         if self._file is None:
             return _reading_server(self._database)
-        return FileSnapshot(
-            self._database, self._file.take_snapshot(self._database.reader)
-        )
+        reader = self._database.reader
+        return FileSnapshot(self._database, reader, self._file.take_snapshot(reader))
 
 
 class ReadWork:

@@ -38,8 +38,8 @@ from lockstep.engine.sqlite_reading import (
     READING,
     allow_writing,
     allow_writing_unless_expected,
-    expecting_reader,
     forbid_writing,
+    take_guarded,
 )
 from lockstep.engine.write_turns import WriteTurns, turns_of
 from lockstep.errors import UnsupportedCapability
@@ -127,13 +127,13 @@ class SqliteBackend:
         For who closes it soon. SQLAlchemy's part in a transaction takes ten times as
         long as SQLite's; so it has none until somebody asks for a ``Connection``.
         """
-        with expecting_reader():
-            pooled = reader.pool.connect()
+        pooled = take_guarded(reader.pool)
         try:
             if self._url.path is not None:
                 check_second_library(self._url.path, self._settings)
             raw: Any = pooled.dbapi_connection
-            raw.isolation_level = None  # see ``_begin``
+            if raw.isolation_level is not None:
+                raw.isolation_level = None  # see ``_begin``
             if not pooled.info.get(READING):
                 pooled.info[READING] = True
                 forbid_writing(raw)

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lockstep.engine.reading_pragmas import only_reads
+
+if TYPE_CHECKING:
+    from sqlalchemy.pool import Pool, PoolProxiedConnection
 
 READING = "lockstep.reading"
 """Set in a connection's ``info`` while it is guarded."""
@@ -40,12 +41,11 @@ _READ_ACTIONS = {
 _here = threading.local()
 
 
-@contextmanager
-def expecting_reader() -> Generator[None]:
-    """Let a guarded connection out of the pool as it is, in this thread."""
+def take_guarded(pool: Pool) -> PoolProxiedConnection:
+    """Take a connection out of the pool that may be guarded already."""
     _here.expects_reader = True
     try:
-        yield
+        return pool.connect()
     finally:
         _here.expects_reader = False
 

@@ -5,6 +5,10 @@ portability check. It knows SQLAlchemy, and nothing of connections, sessions tha
 are opened, files or servers: importing it touches none.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from lockstep.schema import expressions
 from lockstep.schema.base import Base, Portable, portable_metadata
 from lockstep.schema.checks import type_check_name, type_check_sql
@@ -24,7 +28,6 @@ from lockstep.schema.names import (
     NAMING_CONVENTION,
     constraint_name,
 )
-from lockstep.schema.portability import Finding, check_portability
 from lockstep.schema.server_time import utc_now
 from lockstep.schema.strict import is_strict, strict_type_name
 from lockstep.schema.triggers import (
@@ -50,6 +53,9 @@ from lockstep.schema.types import (
     Uuid,
 )
 from lockstep.schema.types.enums import enum_check_name, enum_check_sql
+
+if TYPE_CHECKING:
+    from lockstep.schema.portability import Finding, check_portability
 
 __all__ = [
     "IDENTIFIER_BYTES_MAX",
@@ -97,3 +103,12 @@ __all__ = [
 ]
 
 expressions.activate()
+
+
+def __getattr__(name: str) -> Any:
+    # Only who checks models pays for the checks; the start of a program does not.
+    if name in ("Finding", "check_portability"):
+        from lockstep.schema import portability
+
+        return getattr(portability, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -74,7 +74,7 @@ class RawShelf(Shelf):
                 str(row["id"]),
                 *(row[name] for name in ("version", "sku", "name", "quantity")),
                 int(row["price"] * 100),
-                f"{row['counted_at']:%Y-%m-%dT%H:%M:%S.%fZ}",
+                row["counted_at"].isoformat(timespec="microseconds")[:-6] + "Z",
             )
             for row in rows
         ]

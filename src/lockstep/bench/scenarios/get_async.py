@@ -122,8 +122,8 @@ SCENARIO = Scenario(
     title="A row by its key from ten tasks, a transaction each",
     why=(
         "SQLite has no asynchronous interface, so every side hops to threads. One "
-        "hop for the whole unit of work is the least there is; the raw driver, "
-        "without any, stands beside."
+        "hop for the whole unit of work is the least there is. The target is against "
+        "the raw driver without any: tuples of stored values, in one thread."
     ),
     metric=Metric.TIME,
     baseline="sqlite3",

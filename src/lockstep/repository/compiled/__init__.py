@@ -8,7 +8,7 @@ Owns ``CompiledRepository``. Written to be read in this order:
     place       the transaction: of a Session, or of a Unit
     questions   equality and order, split into text and values
     rows        what rows become: records, or instances
-    reads       by key, by keys, lists, counts, pages
+    reads       by key, by keys, lists, counts, pages, streams
 
 The invariant is that of a cache: whatever is asked, the answer, the error and what
 is left in the database are those of ``Repository``; only the time differs. What

@@ -194,6 +194,8 @@ class Adder(Generic[R]):
         return None if other is None else (other, [rest])
 
     def _recipe(self, names: tuple[str, ...]) -> Recipe | None:
+        if not all(map(self.plan.is_plain, names)):
+            return None
         return self.plan.kept.of(("insert", names), lambda: recipe_of(self.plan, names))
 
 

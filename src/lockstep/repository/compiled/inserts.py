@@ -125,11 +125,8 @@ def recipe_of(plan: Plan[Any], names: Sequence[str]) -> Recipe | None:
     """Return the recipe for rows that give these attributes, as a flush has it.
 
     Returns:
-        None if an attribute is none that can be given here, or a column cannot be
-        filled here.
+        None if only a part of the key is given.
     """
-    if not all(plan.is_plain(name) for name in names):
-        return None
     given = frozenset(names)
     stamps = _stamps(plan, given)
     filled = filled_by(plan, given, stamps)

@@ -70,8 +70,6 @@ class Plan(Generic[M]):
         columns: The table's columns by attribute name, deferred ones included.
         names: The attributes that an instance has when it is read.
         reason: Why not even reads are compiled; empty when they are.
-        reason_objects: Why no instances are made; empty when they are.
-        reason_writes: Why writes are not compiled; empty when they are.
         reason_removal: Why deleting for good is not compiled; empty when it is.
     """
 
@@ -88,8 +86,8 @@ class Plan(Generic[M]):
         self._identity_class: type[Any] = cast("Any", mapper)._identity_class
         self.seals = seals_of(mapper)
         self.reason = _reason(mapper)
-        self.reason_objects = self.reason or _reason_objects(mapper)
-        self.reason_writes = self.reason_objects or _reason_writes(mapper)
+        self._reason_objects = self.reason or _reason_objects(mapper)
+        self._reason_writes = self.reason or _reason_writes(mapper)
         model_mixins = issubclass(model, Timestamped) + issubclass(model, Audited)
         # The audit recorder listens to every mapper; what it does, we do.
         self.reason_removal = self.reason or _reason_removal(mapper)
@@ -98,6 +96,19 @@ class Plan(Generic[M]):
         keys = [python_type_of(column.type) for column in self.keys]
         # Of these types, a value of the exact type needs no further look.
         self._key_type = keys[0] if keys in ([uuid.UUID], [int]) else None
+
+    @property
+    def reason_objects(self) -> str:
+        """Why no instances are made; empty when they are."""
+        dispatch: Any = self.facts.mapper.class_manager.dispatch
+        if len(dispatch.load) > _OWN_LOAD_LISTENERS or dispatch.refresh:
+            return self._reason_objects or "something listens to its loading"
+        return self._reason_objects
+
+    @property
+    def reason_writes(self) -> str:
+        """Why writes are not compiled; empty when they are."""
+        return self.reason_objects or self._reason_writes
 
     @property
     def table(self) -> sa.Table:
@@ -192,12 +203,7 @@ def _reason(mapper: orm.Mapper[Any]) -> str:
 
 
 def _reason_objects(mapper: orm.Mapper[Any]) -> str:
-    manager: Any = mapper.class_manager
-    if len(manager.dispatch.load) > _OWN_LOAD_LISTENERS or manager.dispatch.refresh:
-        return "something listens to its loading"
-    if eager_names(mapper):
-        return "its mapping loads a relationship"
-    return ""
+    return "its mapping loads a relationship" if eager_names(mapper) else ""
 
 
 def _reason_writes(mapper: orm.Mapper[Any]) -> str:

@@ -1,4 +1,4 @@
-"""Compiled reads: by key, by many keys, lists, counts, pages.
+"""Compiled reads: by key, by many keys, lists, counts, pages, streams.
 
 Owns how a question becomes one text and its values, run on the driver. Every
 method answers like its namesake of ``Repository``; a question that is not made of
@@ -8,7 +8,7 @@ transaction on PostgreSQL, as there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -19,7 +19,13 @@ from lockstep.repository.compiled.lookup import Lookup
 from lockstep.repository.compiled.questions import Order, Question, slots_of
 from lockstep.repository.compiled.statement import Statement, slot
 from lockstep.repository.ordering import Segment
-from lockstep.repository.pages import Edge, Page, page_of
+from lockstep.repository.pages import (
+    STREAM_BATCH_MAX,
+    Edge,
+    Page,
+    check_size,
+    page_of,
+)
 from lockstep.repository.reads import LIST_ROWS_MAX
 from lockstep.repository.transaction import raise_translated
 
@@ -182,6 +188,26 @@ class Reader(Generic[R]):
             after=after,
             before=before,
         )
+
+    def batches(self, asked: Question, order: Order, size: int) -> Iterator[list[R]]:
+        """Yield all matching rows in order, ``size`` at a time, nothing held between.
+
+        Raises:
+            InvalidValue: ``size`` is no number of rows that is read at once.
+        """
+        check_size("batch_size", size, STREAM_BATCH_MAX)
+        pages = _Pages(self, asked, order)
+        rows = pages.rows(None, size)
+        while rows:
+            count, position = len(rows), tuple(rows[-1][1:])
+            items: list[R] = [row[0] for row in rows]
+            # Nothing here may keep the rows alive while the caller works.
+            del rows
+            yield items
+            del items
+            if count < size:
+                return
+            rows = pages.rows(Edge(position, inclusive=False, backward=False), size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -398,6 +398,15 @@ class CompiledRepository(Generic[R]):
         **equal: Any,
     ) -> Iterator[R]:
         """Yield all rows that match, one batch in memory. See ``Repository.stream``."""
+        if not load and self._reads:
+            asked = question_of(self._plan, where, equal, with_deleted=with_deleted)
+            order = asked and order_of(self._plan, order_by)
+            if asked and order:
+                for batch in self._reader.batches(asked, order, batch_size):
+                    batch.reverse()
+                    while batch:
+                        yield batch.pop()
+                return
         with self._place.ordinary() as session:
             for row in Repository(self.model, session).stream(
                 *where,

@@ -24,6 +24,7 @@ _DIGITS = 32
 _WIDTH = 36
 _HYPHENS = (8, 13, 18, 23)
 _UNKNOWN = uuid.SafeUUID.unknown
+_new: Any = object.__new__
 # A UUID refuses assignment; these are the slots that its constructor fills.
 _set_int: Any = vars(uuid.UUID)["int"].__set__
 _set_is_safe: Any = vars(uuid.UUID)["is_safe"].__set__
@@ -88,7 +89,7 @@ class Uuid(PortableType[uuid.UUID]):
                 number = int(digits, 16)
             except (ValueError, TypeError, AttributeError):
                 return ordinary(stored)
-            value = object.__new__(uuid.UUID)
+            value = _new(uuid.UUID)
             _set_int(value, number)
             _set_is_safe(value, _UNKNOWN)
             return value
@@ -132,7 +133,7 @@ def _uuids_of(texts: Sequence[Any]) -> Sequence[uuid.UUID] | None:
     if len(digits) * 2 != _DIGITS * count:
         return None  # a hyphen or a space stands where a digit should
     numbers = struct.unpack("16s" * count, digits)
-    found: list[uuid.UUID] = list(map(object.__new__, repeat(uuid.UUID, count)))
+    found: list[uuid.UUID] = list(map(_new, repeat(uuid.UUID, count)))
     integers: Iterable[int] = map(int.from_bytes, numbers)
     for fill, values in ((_set_int, integers), (_set_is_safe, repeat(_UNKNOWN))):
         deque[None](map(fill, found, values), maxlen=0)
