@@ -42,7 +42,14 @@ class Generator:
 
     def make(self, clock: Clock) -> uuid.UUID:
         """Return a UUID greater than every one this generator made before."""
-        millisecond, counter = self._next(int(clock.now().timestamp() * 1000))
+        now = int(clock.now().timestamp() * 1000)
+        with self._lock:
+            self.counter += 1
+            if now > self.millisecond:
+                self._begin(now)
+            elif self.counter >> _COUNTER_BITS:
+                self._begin(self.millisecond + 1)
+            millisecond, counter = self.millisecond, self.counter
         high, low = divmod(counter, 1 << _LOW_COUNTER_BITS)
         return uuid.UUID(
             int=(millisecond << 80)
@@ -52,15 +59,6 @@ class Generator:
             | (low << _RANDOM_BITS)
             | _random(_RANDOM_BITS)
         )
-
-    def _next(self, now: int) -> tuple[int, int]:
-        with self._lock:
-            self.counter += 1
-            if now > self.millisecond:
-                self._begin(now)
-            elif self.counter >> _COUNTER_BITS:
-                self._begin(self.millisecond + 1)
-            return self.millisecond, self.counter
 
     def _begin(self, millisecond: int) -> None:
         self.millisecond = millisecond

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lockstep.schema.types import json_text
 from lockstep.schema.types.json_text import (
     JSON_DEPTH_MAX,
     NotJson,
@@ -61,6 +62,15 @@ def test_the_short_way_writes_what_the_long_one_writes(document: Any) -> None:
 def test_the_short_way_refuses_nothing_less(document: Any) -> None:
     with pytest.raises(NotJson):
         canonical_json(document)
+
+
+def test_what_is_remembered_of_keys_is_bounded() -> None:
+    for number in range(json_text._ORDERS_MAX + 2):
+        canonical_json({f"key {number}": 1})
+    assert len(json_text._ORDERS) <= json_text._ORDERS_MAX
+    long = "k" * (json_text._ORDER_LENGTH_MAX + 1)
+    assert canonical_json({long: 1, "a": 2}) == f'{{"a":2,"{long}":1}}'
+    assert not any(long in names for names in json_text._ORDERS)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
@@ -43,6 +43,8 @@ class Shape:
     Attributes:
         names: The name of each column in an image.
         attributes: The attribute of each column, in the same order.
+        keys: Name of each column of the key, and whether it is masked.
+        table_name: The name of the table that holds the key.
         secrets: Names of columns that are masked.
         deleted: The name of the soft-delete mark, if there is one.
     """
@@ -51,21 +53,16 @@ class Shape:
     names: tuple[str, ...]
     attributes: tuple[str, ...]
     columns: tuple[sa.Column[Any], ...]
+    keys: tuple[tuple[str, bool], ...]
+    table_name: str
     secrets: frozenset[str]
     deleted: str | None
-
-    @property
-    def table_name(self) -> str:
-        """The name of the table that holds the key."""
-        return self.mapper.primary_key[0].table.fullname
 
     def row_key(self, identity: Identity) -> dict[str, JsonValue]:
         """Return the key as the trail holds it."""
         return {
-            column.name: fingerprint(encode(value))
-            if column.info.get(SECRET_INFO)
-            else encode(value)
-            for column, value in zip(self.mapper.primary_key, identity, strict=True)
+            name: fingerprint(encode(value)) if is_secret else encode(value)
+            for (name, is_secret), value in zip(self.keys, identity, strict=True)
         }
 
 
@@ -101,6 +98,11 @@ def _read_shape(mapper: orm.Mapper[Any]) -> Shape:
         tuple(names),
         tuple(attributes),
         tuple(columns),
+        tuple(
+            (str(column.name), bool(column.info.get(SECRET_INFO)))
+            for column in mapper.primary_key
+        ),
+        mapper.primary_key[0].table.fullname,
         frozenset(
             name
             for name, column in zip(names, columns, strict=True)
@@ -188,8 +190,7 @@ def fetch_images(
     return {key_text(identity): image for identity, image in rows}
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One row's change: at least one of the images is there."""
 
     shape: Shape
@@ -223,14 +224,16 @@ class Change:
             changed = [name for name in after if before.get(name) != after[name]]
             if not changed:
                 return None
-            whole = self.action == "delete"
-            before = before if whole else {name: before[name] for name in changed}
+            if self.action != "delete":
+                before = {name: before[name] for name in changed}
             after = {name: after[name] for name in changed}
+        if not self.shape.secrets:
+            return before, after
         return self._masked(before), self._masked(after)
 
     def _masked(self, image: Image | None) -> Image | None:
-        if image is None or not self.shape.secrets:
-            return image
+        if image is None:
+            return None
         return {
             name: masked(value) if name in self.shape.secrets else value
             for name, value in image.items()

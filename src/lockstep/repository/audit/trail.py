@@ -45,6 +45,8 @@ BY_HAND = "lockstep.audit.by_hand"
 _KNOWN: WeakKeyDictionary[orm.Mapper[Any], type[AuditTrail] | None] = (
     WeakKeyDictionary()
 )
+#: Stands for a mapper that was not asked about.
+_UNKNOWN: Any = object()
 
 
 @event.listens_for(AuditTrail, "after_mapper_constructed", propagate=True)
@@ -61,9 +63,10 @@ def trail_of(mapper: orm.Mapper[Any]) -> type[AuditTrail] | None:
     model = mapper.class_
     if getattr(model, "__audit__", True) is False:
         return None
-    if mapper not in _KNOWN:
-        _KNOWN[mapper] = _trail_of(mapper)
-    return _KNOWN[mapper]
+    known = _KNOWN.get(mapper, _UNKNOWN)
+    if known is _UNKNOWN:
+        known = _KNOWN[mapper] = _trail_of(mapper)
+    return known
 
 
 def _trail_of(mapper: orm.Mapper[Any]) -> type[AuditTrail] | None:

@@ -35,12 +35,18 @@ BYTES_KEPT_MAX: Final = 1_024
 #: the column, and a column may use every level there is.
 DEPTH_KEPT_MAX: Final = 100
 MASK: Final = "***"
+_THEMSELVES: Final = frozenset({type(None), bool, int})
 #: The key of ``Column.info`` that ``lockstep.schema.SECRET`` sets.
 SECRET_INFO: Final = next(iter(SECRET))
 
 
 def encode(value: Any, depth: int = 0) -> JsonValue:
     """Return a value as JSON; equal values of one column give equal JSON."""
+    kind = type(value)  # pyright: ignore[reportUnknownVariableType]
+    if kind in _THEMSELVES or (kind is str and value.isascii() and "\x00" not in value):
+        return value
+    if kind is uuid.UUID:
+        return str(value)
     if isinstance(value, enum.Enum):
         # What portable enums store: the value if it is text, else the name.
         return encode(value.value if isinstance(value.value, str) else value.name)

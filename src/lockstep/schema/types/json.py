@@ -8,7 +8,7 @@ canonical texts are: the order of keys does not matter, and 1 is not 1.0.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NoReturn, cast
 
 import sqlalchemy as sa
@@ -144,6 +144,22 @@ class Json(PortableType[Any]):
     def checked(self, value: Any) -> Any:
         """Leave the checking to the writing: one walk over the document."""
         return value
+
+    def writer(self, dialect_name: str) -> Callable[[Any], Any]:
+        """Write a document at once."""
+        if type(self) is not Json:  # a subclass may check, or write otherwise
+            return super().writer(dialect_name)
+        expand_floats = dialect_name == "postgresql"
+
+        def write(value: Any) -> str | None:
+            if value is None:
+                return None
+            try:
+                return canonical_json(value, expand_floats=expand_floats)
+            except NotJson as error:
+                self.refuse(value, str(error))
+
+        return write
 
     def to_sqlite(self, value: Any) -> str:
         """Return the canonical text."""

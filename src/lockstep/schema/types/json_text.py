@@ -14,7 +14,7 @@ from __future__ import annotations
 import decimal
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from lockstep.schema.types.text import text_fault
@@ -26,8 +26,27 @@ INTEGER_DIGITS_MAX = 4300
 """Python's own limit for turning text into an integer."""
 
 _encode_string = json.encoder.encode_basestring
-_encode_simple = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_SMALL = 2**63
+_PLAIN = frozenset({str, int, bool, type(None)})
+_ORDERS: dict[tuple[str, ...], tuple[str, ...]] = {}
+_ORDERS_MAX = 1_000
+_ORDER_LENGTH_MAX = 1_000
+"""Characters of all keys together; the order of longer ones is not remembered."""
+
+
+def _plain_encoder() -> Callable[[dict[str, Any], int], Iterable[str]]:
+    """Return what writes a flat document, in pieces.
+
+    ``JSONEncoder.encode`` makes such an encoder at each call, which takes longer
+    than the writing.
+    """
+    make: Any = vars(json.encoder).get("c_make_encoder")
+    if make is None:  # an interpreter without it
+        encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+        return lambda document, _: encoder.encode(document)
+    return make(None, None, _encode_string, None, ":", ",", False, False, False)
+
+
+_encode_plain = _plain_encoder()
 
 
 class NotJson(ValueError):
@@ -46,37 +65,49 @@ def canonical_json(value: object, *, expand_floats: bool = False) -> str:
     Raises:
         NotJson: The value cannot be stored exactly on every engine.
     """
-    document = cast("dict[Any, Any]", value)
-    if type(document) is dict and _is_simple(document):
-        ordered = {key: document[key] for key in sorted(document, key=_by_length)}
-        return _encode_simple(ordered)
+    document: dict[Any, Any] = value  # type: ignore[assignment]
+    if type(document) is dict:
+        text = _plain(document)
+        if text is not None:
+            return text
     return "".join(_parts(value, expand_floats, JSON_DEPTH_MAX))
 
 
-def _is_simple(document: dict[Any, Any]) -> bool:
-    """Return whether the C encoder writes this document as ``_parts`` does.
+def _plain(document: dict[Any, Any]) -> str | None:
+    """Return a flat document's text, written by the C encoder; None if it may not.
 
-    So it does with a flat one of ASCII text, small integers, booleans and nulls,
-    as most are that an audit trail holds.
+    It writes what ``_parts`` does when there are only strings, integers, booleans
+    and nulls in it, as in most that an audit trail holds.
     """
-    for key, item in document.items():
-        if type(key) is not str or not key.isascii() or "\x00" in key:
-            return False
-        kind = cast("type[Any]", type(item))
-        if kind is str:
-            if not item.isascii() or "\x00" in item:
-                return False
-        elif kind is int:
-            if not -_SMALL < item < _SMALL:
-                return False
-        elif item is not None and kind is not bool:
-            return False
-    return True
+    if not _PLAIN.issuperset(map(type, document.values())):
+        return None
+    names = tuple(document)
+    order = _ORDERS.get(names) or _order_of(names)
+    if order is None:
+        return None
+    try:
+        text = "".join(_encode_plain({name: document[name] for name in order}, 0))
+    except ValueError:  # an integer of too many digits
+        return None
+    # What no engine holds is found in the text; a backslash before it is escaped,
+    # too, so a document that only looks like it takes the long way.
+    if "\\u0000" in text or not (text.isascii() or text_fault(text) is None):
+        return None
+    return text
 
 
-def _by_length(key: str) -> tuple[int, str]:
-    """Sort ASCII keys as ``_jsonb_order`` does."""
-    return len(key), key
+def _order_of(names: tuple[Any, ...]) -> tuple[str, ...] | None:
+    """Return these keys in jsonb's order, and remember it; None if one is no key."""
+    if not all(type(name) is str for name in names):
+        return None
+    if any(text_fault(name) for name in names):
+        return None
+    order = tuple(sorted(names, key=_jsonb_order))
+    if sum(map(len, names)) <= _ORDER_LENGTH_MAX:
+        if len(_ORDERS) >= _ORDERS_MAX:
+            _ORDERS.clear()
+        _ORDERS[names] = order
+    return order
 
 
 def _parts(value: object, expand_floats: bool, depth: int) -> Iterator[str]:
