@@ -68,6 +68,7 @@ class SavepointFence:
     def enter(self, unit: Unit) -> None:
         """Set the savepoint."""
         self._command(_SET)
+        unit.savepoint = SAVEPOINT
 
     def leave(self, unit: Unit, job: Job) -> None:
         """Release it."""
@@ -115,6 +116,7 @@ class PipelineFence:
         """Let the unit's statements wait until one needs an answer."""
         self._inside = False
         unit.defer(self._answer)
+        unit.savepoint = SAVEPOINT  # set before the first answer
 
     def leave(self, unit: Unit, job: Job) -> None:
         """Release the savepoint, or let the function's statements wait."""

@@ -184,7 +184,7 @@ class SqliteBackend:
 
     def fence(self, driver: Any) -> Fence:
         """Return what keeps functions of one transaction apart."""
-        return SavepointFence(driver.execute)
+        return SavepointFence(driver.cursor().execute)
 
     def in_transaction(self, driver: Any) -> bool:
         """Say whether a transaction is open."""

@@ -65,11 +65,13 @@ class Unit:
     Attributes:
         database: Whose unit it is.
         actor: Who does it; audit rows and ``Audited`` columns name them.
+        savepoint: Set by whoever made the unit: the savepoint that was set right
+            before it. Forgotten as soon as something is done in the unit.
     """
 
     __slots__ = (
         *("_answer", "_connection", "_driver", "_read_only", "_sent", "_session"),
-        *("actor", "database"),
+        *("actor", "database", "savepoint"),
     )
 
     def __init__(
@@ -85,6 +87,7 @@ class Unit:
         self._driver: Any = driver or self._connection.connection.dbapi_connection
         self.database = database
         self.actor = actor
+        self.savepoint: str | None = None
         self._read_only = read_only
         self._session: Session | None = None
         self._sent: list[Statement] = []
@@ -96,13 +99,31 @@ class Unit:
 
         Committing or rolling back here breaks the transaction that others share.
         """
+        self.savepoint = None
         if self._answer is not None:
             self._answer(self.take_sent())
         return self._driver
 
+    def driver_to_read(self) -> Any:
+        """Return ``driver`` for what changes nothing."""
+        if self._answer is None:
+            return self._driver
+        savepoint = self.undoing()
+        driver = self.driver
+        self.savepoint = savepoint
+        return driver
+
+    def undoing(self) -> str | None:
+        """Return the savepoint that undoes what comes next, and nothing else.
+
+        None when something was done here already, or may have been.
+        """
+        return None if self._sent else self.savepoint
+
     @property
     def connection(self) -> sa.Connection:
         """SQLAlchemy's connection, inside the transaction."""
+        self.savepoint = None
         if self._answer is not None:
             self._answer(self.take_sent())
         return self._connection

@@ -114,15 +114,14 @@ class Adder(Generic[R]):
             return None
         if is_read and any(self.target.shows_more(rows[0]) for _, rows in groups):
             return None
-        driver = self.place.writing()
 
-        def work() -> list[Sequence[Any]]:
+        def work(driver: Any) -> list[Sequence[Any]]:
             found: list[Sequence[Any]] = []
             for recipe, rows in groups:
                 found += self._insert(driver, recipe, rows, is_read)
             return found
 
-        return attempt(driver, work)
+        return attempt(self.place, work)
 
     def _insert(
         self, driver: Any, recipe: Recipe, rows: Sequence[Row], is_read: bool

@@ -19,6 +19,7 @@ from lockstep.repository.audit.values import encode
 from lockstep.repository.compiled.inserts import Declined, Recipe, plain_recipe_of
 from lockstep.repository.compiled.lookup import Lookup
 from lockstep.repository.compiled.plan import Plan, plan_of
+from lockstep.repository.compiled.statement import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,24 +34,30 @@ _NAMES = ("at", "actor", "action", "table_name", "row_key", "before", "after")
 
 @dataclass(frozen=True, eq=False)
 class Journal:
-    """How the changes of one recorded model are written down."""
+    """How the changes of one recorded model are written down.
+
+    Attributes:
+        lookup: Finds all values of rows by key.
+        locked: Finds the row that is about to be changed, and locks it.
+        stored: Finds it afterwards.
+        mark: Where the soft-delete mark stands in a row, if there is one.
+        places: Where each attribute stands in a row.
+    """
 
     plan: Plan[Any]
     trail: type[AuditTrail]
     shape: Shape
     recipe: Recipe
+    lookup: Lookup
+    locked: Statement
+    stored: Statement
     mark: int | None
     places: dict[str, int]
 
-    @property
-    def lookup(self) -> Lookup:
-        """What finds all values of rows by key."""
-        return self.plan.kept.of(
-            "images", lambda: Lookup(self.plan, "images", self.shape.columns)
-        )
-
-    def values_of(self, row: Sequence[Any], names: Sequence[str]) -> list[Any]:
+    def values_of(self, row: Sequence[Any], names: Sequence[str]) -> Sequence[Any]:
         """Return the values of some attributes."""
+        if names == self.shape.attributes:
+            return row
         return [row[self.places[name]] for name in names]
 
     def image(self, values: Sequence[Any]) -> Image:
@@ -68,13 +75,15 @@ class Journal:
             old = None if before is None else self.image(before)
             new = None if after is None else self.image(after)
             return Change(self.shape, identity, old, new)
-        # Equal values have equal images: only the others need one.
-        names = self.shape.names
+        # Equal values have equal images: only the others need one. Decimals may be
+        # equal and yet be written with more or fewer digits.
         places = [
             place
             for place, (old, new) in enumerate(zip(before, after, strict=True))
-            if place == self.mark or _may_differ(old, new)
+            if (old is not new and (old != new or isinstance(old, decimal.Decimal)))
+            or place == self.mark
         ]
+        names = self.shape.names
         return Change(
             self.shape,
             identity,
@@ -111,10 +120,7 @@ def _journal(plan: Plan[Any], trail: type[AuditTrail]) -> Journal:
     recipe = plain_recipe_of(
         trail_plan, _NAMES, {}, lambda slots: sa.insert(trail_plan.table).values(slots)
     )
+    lookup = Lookup(plan, "images", shape.columns)
     places = {name: place for place, name in enumerate(shape.attributes)}
-    return Journal(plan, trail, shape, recipe, mark, places)
-
-
-def _may_differ(old: Any, new: Any) -> bool:
-    # Decimals may be equal and yet be written with more or fewer digits.
-    return old is not new and (old != new or isinstance(old, decimal.Decimal))
+    locked, stored = lookup.by_key(lock=True), lookup.by_key(lock=False)
+    return Journal(plan, trail, shape, recipe, lookup, locked, stored, mark, places)

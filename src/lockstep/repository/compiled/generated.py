@@ -25,6 +25,7 @@ from lockstep.schema.types.columns import same_kind
 if TYPE_CHECKING:
     from lockstep.repository.compiled.statement import Processor
 
+RunFunction: TypeAlias = "Callable[[Any, Sequence[Any]], Any]"
 RowFunction: TypeAlias = "Callable[[Any, Sequence[Any]], tuple[Any, ...] | None]"
 
 
@@ -45,11 +46,7 @@ def row_function(
         width: How many values a row has.
     """
     known: dict[str, Any] = {"sql": sql, "names": names}
-    taken = "".join(
-        f"{_written(number, place, process, known)}, "
-        for number, (place, process) in enumerate(parameters)
-    )
-    bound = f"({taken})" if names is None else f"dict(zip(names, ({taken})))"
+    bound = _bound(parameters, names, known)
     shown = [_read(place, readers.get(place), known) for place in range(width)]
     columns = [f"c{place}" for place in range(width)]
     source = "\n".join(
@@ -64,6 +61,29 @@ def row_function(
     )
     exec(source, known)  # noqa: S102 - numbers and fixed words, see above
     return known["row"]
+
+
+def run_function(
+    sql: str, parameters: Sequence[tuple[int, Processor]], names: Sequence[str] | None
+) -> RunFunction:
+    """Return the function that executes a statement; arguments as above."""
+    known: dict[str, Any] = {"sql": sql, "names": names}
+    bound = _bound(parameters, names, known)
+    source = f"def run(driver, values):\n    return driver.execute(sql, {bound})"
+    exec(source, known)  # noqa: S102 - numbers and fixed words, see above
+    return known["run"]
+
+
+def _bound(
+    parameters: Sequence[tuple[int, Processor]],
+    names: Sequence[str] | None,
+    known: dict[str, Any],
+) -> str:
+    taken = "".join(
+        f"{_written(number, place, process, known)}, "
+        for number, (place, process) in enumerate(parameters)
+    )
+    return f"({taken})" if names is None else f"dict(zip(names, ({taken})))"
 
 
 def _written(number: int, place: int, process: Processor, known: dict[str, Any]) -> str:

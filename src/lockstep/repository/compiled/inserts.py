@@ -14,7 +14,7 @@ import operator
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 #: One row as it was given, by attribute name.
 Row: TypeAlias = Mapping[str, Any]
-#: Gives one column's values for many rows, or one value for all of them.
-Fill: TypeAlias = "Callable[[Sequence[Row], _Stamp], Sequence[Any] | Same]"
+#: Gives one column's values for many rows, or one value for all of them; a name
+#: says that the rows are given them under this name.
+Fill: TypeAlias = "Callable[[Sequence[Row], _Stamp], Sequence[Any] | Same] | str"
 
 FIRST_VERSION = 1
 
@@ -50,8 +51,7 @@ class _NoContext:
 NO_CONTEXT: Any = _NoContext()
 
 
-@dataclass(frozen=True, slots=True)
-class _Stamp:
+class _Stamp(NamedTuple):
     """Who writes, and when."""
 
     now: Any
@@ -78,7 +78,15 @@ class Recipe:
     ) -> list[Identity]:
         """Insert rows; return their keys, if they are asked for."""
         stamp = _Stamp(place.now(), place.actor)
-        columns = [fill(rows, stamp) for fill in self.fills]
+        if self.key_places == () and len(rows) == 1:
+            row = rows[0]
+            values = [
+                row[fill] if isinstance(fill, str) else _first(fill(rows, stamp))
+                for fill in self.fills
+            ]
+            self.statement.run(driver, values)
+            return []
+        columns = [_column(fill, rows, stamp) for fill in self.fills]
         parameters = self.statement.bound_many(columns, len(rows))
         if self.key_places == ():
             _insert(driver, self.statement, parameters, len(rows))
@@ -90,6 +98,16 @@ class Recipe:
         keys = [columns[number] for number in self.key_places]
         assert not any(isinstance(each, Same) for each in keys), "rows differ by key"
         return list(zip(*keys, strict=True))  # type: ignore[arg-type]
+
+
+def _column(fill: Fill, rows: Sequence[Row], stamp: _Stamp) -> Sequence[Any] | Same:
+    if isinstance(fill, str):
+        return list(map(operator.itemgetter(fill), rows))
+    return fill(rows, stamp)
+
+
+def _first(values: Sequence[Any] | Same) -> Any:
+    return values.value if isinstance(values, Same) else values[0]
 
 
 def _insert(
@@ -215,12 +233,12 @@ def _stamps(plan: Plan[Any], given: frozenset[str]) -> dict[str, Fill]:
     if issubclass(model, Timestamped):
         found["created_at"] = lambda _, stamp: Same(stamp.now)
         found["updated_at"] = (
-            _given("created_at") if "created_at" in given else found["created_at"]
+            "created_at" if "created_at" in given else found["created_at"]
         )
     if issubclass(model, Audited):
         found["created_by"] = lambda _, stamp: Same(stamp.actor)
         found["updated_by"] = (
-            _given("created_by") if "created_by" in given else found["created_by"]
+            "created_by" if "created_by" in given else found["created_by"]
         )
     return found
 
@@ -236,7 +254,7 @@ def _fill(
     if name == plan.facts.version_name:
         return lambda rows, stamp: Same(FIRST_VERSION)
     if name in given:
-        return _given(name)
+        return name
     if name in stamps:
         return stamps[name]
     if column.default is not None:
@@ -248,11 +266,6 @@ def _fill(
     ):
         return None
     return lambda rows, stamp: Same(None)
-
-
-def _given(name: str) -> Fill:
-    get = operator.itemgetter(name)
-    return lambda rows, stamp: list(map(get, rows))
 
 
 def _default(default: Any) -> Fill:

@@ -68,10 +68,13 @@ class Lookup:
             lock: Lock the row on PostgreSQL against other changes. SQLite's write
                 transaction holds the only write lock anyway.
         """
-        statement = self.plan.statement(
+        return self.by_key(lock=lock).row(driver, identity)
+
+    def by_key(self, *, lock: bool) -> Statement:
+        """Return the statement that ``one`` runs with a key's values."""
+        return self.plan.statement(
             ("key", self.kind, lock), lambda: self._by_key(with_deleted=True, lock=lock)
         )
-        return statement.row(driver, identity)
 
     def many(
         self, driver: Any, identities: Sequence[Identity], *, with_deleted: bool = True

@@ -47,32 +47,41 @@ class InUnit:
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
+        self.actor = unit.actor
+        #: Returns the time by the unit's clock.
+        self.now = unit.clock.now
         self.dialect = unit.dialect
-        self.reason = _reason(unit.dialect)
+        self.reason = _reason(self.dialect)
 
     @property
     def held(self) -> orm.Session | None:
         """The session whose instances must be kept in step."""
         return self._unit.held_session
 
-    @property
-    def actor(self) -> str | None:
-        """Who acts."""
-        return self._unit.actor
-
-    def now(self) -> datetime:
-        """Return the time by the unit's clock."""
-        return self._unit.clock.now()
-
     def reading(self) -> Any:
         """Return the driver's connection, for a read."""
+        self._flush_held()
+        return self._unit.driver_to_read()
+
+    def writing(self) -> Any:
+        """Return the driver's connection, for a write."""
+        self._flush_held()
+        return self._unit.driver
+
+    def attempting(self) -> tuple[Any, str | None]:
+        """Return the driver's connection, and the savepoint to return to.
+
+        The unit's own serves its first write; None: one has to be set.
+        """
+        self._flush_held()
+        savepoint = self._unit.undoing()
+        return self._unit.driver, savepoint
+
+    def _flush_held(self) -> None:
         held = self._unit.held_session
         if held is not None:
             with translated():
                 held.flush()
-        return self._unit.driver
-
-    writing = reading
 
     @contextmanager
     def atomic(self) -> Generator[None]:
@@ -141,6 +150,10 @@ class InSession:
         with translated():
             self.session.flush()
         return self._driver()
+
+    def attempting(self) -> tuple[Any, str | None]:
+        """Return the driver's connection; a savepoint has to be set."""
+        return self.writing(), None
 
     def _driver(self) -> Any:
         with translated():

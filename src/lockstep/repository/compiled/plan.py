@@ -150,10 +150,13 @@ class Plan(Generic[M]):
         Args:
             verb: ``insert`` or ``update``.
         """
-        dispatch: Any = self.facts.mapper.dispatch
-        before = len(getattr(dispatch, f"before_{verb}"))
-        after = len(getattr(dispatch, f"after_{verb}"))
-        return before == self._own_listeners[verb] and after == 1
+        heard: Any = self.facts.mapper.dispatch
+        before, after = (
+            (heard.before_insert, heard.after_insert)
+            if verb == "insert"
+            else (heard.before_update, heard.after_update)
+        )
+        return len(before) == self._own_listeners[verb] and len(after) == 1
 
     def is_compared_plainly(self, name: str) -> bool:
         """Return whether equality of an attribute is equality of its column."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from lockstep.engine.unit import Unit
     from lockstep.repository.adjust import Number
+    from lockstep.repository.compiled.plan import Plan
     from lockstep.repository.compiled.rows import Target
     from lockstep.repository.filters import Where
     from lockstep.repository.keys import Key
@@ -102,7 +103,7 @@ class CompiledRepository(Generic[R]):
         self._plan = plan_of(model, self._place.dialect)
         self._target: Target[R] = cast(
             "Any",
-            Instances(self._plan, self._place.session)
+            _instances(self._plan, self._place.session)
             if into is None
             else self._plan.kept.of(
                 ("into", into), lambda: records_of(self._plan, into)
@@ -434,3 +435,9 @@ class CompiledRepository(Generic[R]):
     @property
     def _writer(self) -> Writer[R]:
         return Writer(self._reader)
+
+
+def _instances(plan: Plan[M], session: orm.Session | None) -> Instances[M]:
+    if session is None:  # it holds no instances, so one serves all
+        return plan.kept.of("instances", lambda: Instances(plan, None))
+    return Instances(plan, session)

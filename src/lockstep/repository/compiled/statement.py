@@ -19,7 +19,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import sqlalchemy as sa
 
-from lockstep.repository.compiled.generated import RowFunction, row_function
+from lockstep.repository.compiled.generated import (
+    RowFunction,
+    RunFunction,
+    row_function,
+    run_function,
+)
 from lockstep.schema.types.columns import converted
 
 if TYPE_CHECKING:
@@ -69,10 +74,12 @@ class Statement:
             result was seen, because some types ask what the driver returns.
         row: Executes with values; returns the first row converted, or None. Written
             for this statement when the first row was seen.
+        run: Executes with values; returns the driver's cursor. Written when it is
+            first asked for.
     """
 
     __slots__ = ("_dialect", "_names", "_parameters", "_types", "converters", "row",
-                 "sql")  # fmt: skip
+                 "run", "sql")  # fmt: skip
 
     def __init__(self, statement: Any, dialect: Dialect) -> None:
         compiled: Any = statement.compile(dialect=dialect)
@@ -85,6 +92,7 @@ class Statement:
         self._types = tuple(entry.type for entry in compiled._result_columns)
         self.converters: tuple[tuple[int, Callable[[Any], Any]], ...] | None = None
         self.row: RowFunction = self._first_row
+        self.run: RunFunction = self._first_run
 
     def bound(self, values: Sequence[Any]) -> Any:
         """Return the driver's parameters for these values."""
@@ -109,9 +117,9 @@ class Statement:
             return iter(rows)
         return (dict(zip(self._names, row, strict=True)) for row in rows)
 
-    def run(self, driver: Any, values: Sequence[Any]) -> Any:
-        """Execute on the driver; return its cursor."""
-        return driver.execute(self.sql, self.bound(values))
+    def _first_run(self, driver: Any, values: Sequence[Any]) -> Any:
+        self.run = run_function(self.sql, self._parameters, self._names)
+        return self.run(driver, values)
 
     def conversion(self, cursor: Any) -> tuple[tuple[int, Callable[[Any], Any]], ...]:
         """Return which columns of the cursor's rows are converted, and how."""

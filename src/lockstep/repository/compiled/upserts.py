@@ -76,18 +76,17 @@ class Upserter:
             for batch in batches(rows):
                 merged = merged_rows(match, batch)
                 store = partial(self._store, match, merged)
-                if attempt(place.writing(), store) is None:
+                if attempt(place, store) is None:
                     ordinary(batch)
                 count += len(merged)
             if place.held is not None:
                 refresh_known(place.held, plan.facts)
         return count
 
-    def _store(self, match: Match, rows: Sequence[RowValues]) -> bool:
+    def _store(self, match: Match, rows: Sequence[RowValues], driver: Any) -> bool:
         groups: dict[tuple[str, ...], list[RowValues]] = {}
         for row in rows:
             groups.setdefault(tuple(sorted(row)), []).append(row)
-        driver = self.place.writing()
         for names, members in groups.items():
             self._recipe(match, names).insert(driver, members, self.place)
         return True

@@ -9,6 +9,8 @@ read session) is raised at once; trying again would only wait again.
 
     SAVEPOINT ─► [image before] ─► write ─► row after ─► [entry] ─► RELEASE
         └── anything else: ROLLBACK TO, RELEASE, and Repository's turn
+
+The first write of a unit sets no savepoint: the unit's own has nothing else after it.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ import datetime as dt
 import decimal
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import sqlalchemy as sa
@@ -43,26 +44,26 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 T = TypeVar("T")
 
-_BEGIN: Final = "SAVEPOINT lockstep_compiled"
+_SET: Final = "SAVEPOINT lockstep_compiled"
 _UNDO: Final = "ROLLBACK TO SAVEPOINT lockstep_compiled"
-_END: Final = "RELEASE SAVEPOINT lockstep_compiled"
+_RELEASE: Final = "RELEASE SAVEPOINT lockstep_compiled"
 
 
-def attempt(driver: Any, work: Callable[[], T]) -> T | None:
-    """Do the work within a savepoint; return None if it was taken back.
+def attempt(place: InSession | InUnit, work: Callable[[Any], T]) -> T | None:
+    """Do the work on the driver's connection; return None if it was taken back.
 
     Raises:
         LockstepError: What trying again would only wait for, or is refused again.
     """
+    driver, savepoint = place.attempting()
     try:
-        driver.execute(_BEGIN)
+        if savepoint is None:
+            return _within_savepoint(driver, work)
         try:
-            done = work()
+            return work(driver)
         except BaseException:
-            driver.execute(_UNDO)
-            driver.execute(_END)
+            driver.execute(f"ROLLBACK TO SAVEPOINT {savepoint}")
             raise
-        driver.execute(_END)
     except Declined:
         return None
     except Exception as exc:
@@ -72,6 +73,17 @@ def attempt(driver: Any, work: Callable[[], T]) -> T | None:
         ):
             raise_translated(exc)
         return None
+
+
+def _within_savepoint(driver: Any, work: Callable[[Any], T]) -> T:
+    driver.execute(_SET)
+    try:
+        done = work(driver)
+    except BaseException:
+        driver.execute(_UNDO)
+        driver.execute(_RELEASE)
+        raise
+    driver.execute(_RELEASE)
     return done
 
 
@@ -100,26 +112,27 @@ def are_values(kinds: set[Any]) -> bool:
 _EXPRESSION: Final = "__clause_element__"
 
 
-@dataclass(frozen=True, slots=True)
+def _there(row: T | None) -> T:
+    """Return a row that was looked for.
+
+    Raises:
+        Declined: It is not there.
+    """
+    if row is None:
+        raise Declined("no such row")
+    return row
+
+
 class Writer(Generic[R]):
     """Writes one model's rows in one place; None where it did not succeed."""
 
-    reader: Reader[R]
+    __slots__ = ("place", "plan", "reader", "target")
 
-    @property
-    def plan(self) -> Plan[Any]:
-        """What is worked out of the model."""
-        return self.reader.plan
-
-    @property
-    def place(self) -> InSession | InUnit:
-        """Where the rows are written."""
-        return self.reader.place
-
-    @property
-    def target(self) -> Target[R]:
-        """What rows become."""
-        return self.reader.target
+    def __init__(self, reader: Reader[R]) -> None:
+        self.reader = reader
+        self.plan: Plan[Any] = reader.plan
+        self.place: InSession | InUnit = reader.place
+        self.target: Target[R] = reader.target
 
     def update(
         self, key: Key, values: Mapping[str, Any], expected: int | None, *, is_any: bool
@@ -171,44 +184,36 @@ class Writer(Generic[R]):
         bound += identity
         if expected is not None:
             bound.append(expected)
-        driver = self.place.writing()
 
-        def work() -> Sequence[Any]:
-            journal = journal_of(self.plan)
-            before = None if journal is None else self._image(driver, identity, journal)
+        def alter(driver: Any) -> None:
             if alteration.run(driver, self.place, bound).rowcount != 1:
                 raise Declined("no such row, or another version")
-            return self._after(driver, identity, journal, before)
 
-        after = attempt(driver, work)
+        def work(driver: Any) -> Sequence[Any]:
+            journal = journal_of(self.plan)
+            if journal is not None:
+                return self._recorded(driver, identity, journal, alter)
+            alter(driver)
+            found = self.reader.lookup.one(driver, identity)
+            return _there(found)
+
+        after = attempt(self.place, work)
         return None if after is None else self._shown(identity, after, names)
 
-    def _image(
-        self, driver: Any, identity: Identity, journal: Journal
-    ) -> Sequence[Any]:
-        """Return all values of the row that is about to be changed, locked."""
-        found = journal.lookup.one(driver, identity, lock=True)
-        if found is None:
-            raise Declined("no such row")
-        return found
-
-    def _after(
+    def _recorded(
         self,
         driver: Any,
         identity: Identity,
-        journal: Journal | None,
-        before: Sequence[Any] | None,
+        journal: Journal,
+        alter: Callable[[Any], None],
     ) -> Sequence[Any]:
-        """Read the row that was written; write its entry if it is recorded."""
-        lookup = self.reader.lookup if journal is None else journal.lookup
-        found = lookup.one(driver, identity)
-        if found is None:
-            raise Declined("the row that was written is not there")
-        if journal is None:
-            return found
-        change = journal.change(identity, before, found)
+        """Change a row, write its entry; return its values afterwards."""
+        before = _there(journal.locked.row(driver, identity))
+        alter(driver)
+        after = _there(journal.stored.row(driver, identity))
+        change = journal.change(identity, before, after)
         journal.write(driver, self.place, [change])
-        return journal.values_of(found, self.target.names)
+        return journal.values_of(after, self.target.names)
 
     def _shown(
         self, identity: Identity, values: Sequence[Any], names: Sequence[str]
@@ -238,11 +243,12 @@ class Writer(Generic[R]):
             lambda: changes.removal_of(plan, with_version=expected is not None),
         )
         bound = [*identity] if expected is None else [*identity, expected]
-        driver = self.place.writing()
 
-        def work() -> bool:
+        def work(driver: Any) -> bool:
             journal = journal_of(plan)
-            before = None if journal is None else self._image(driver, identity, journal)
+            before = None
+            if journal is not None:
+                before = _there(journal.locked.row(driver, identity))
             if removal.run(driver, self.place, bound).rowcount != 1:
                 raise Declined("no such row, or another version")
             if journal is not None:
@@ -250,7 +256,7 @@ class Writer(Generic[R]):
                 journal.write(driver, self.place, [change])
             return True
 
-        done = attempt(driver, work) is not None
+        done = attempt(self.place, work) is not None
         held = self.place.held
         if done and held is not None:
             known = held.identity_map.get(plan.identity_key(identity))
@@ -273,20 +279,24 @@ class Writer(Generic[R]):
         if addition is None:
             return None
         bound = [*identity, by] if guard is None else [*identity, by, guard[1]]
-        driver = self.place.writing()
 
-        def work() -> Any:
-            journal = journal_of(plan)
-            before = None if journal is None else self._image(driver, identity, journal)
+        found: list[Sequence[Any]] = []
+
+        def alter(driver: Any) -> None:
             cursor = addition.run(driver, self.place, bound)
-            found = list(addition.statement.converted(cursor, cursor.fetchall()))
+            found[:] = addition.statement.converted(cursor, cursor.fetchall())
             if len(found) != 1:
                 raise Declined("no such row, or not enough")
-            if journal is not None:
-                self._after(driver, identity, journal, before)
+
+        def work(driver: Any) -> Any:
+            journal = journal_of(plan)
+            if journal is None:
+                alter(driver)
+            else:
+                self._recorded(driver, identity, journal, alter)
             return found[0][0]
 
-        done = attempt(driver, work)
+        done = attempt(self.place, work)
         if done is not None:
             self._show_known(identity, (name,))
         return done
