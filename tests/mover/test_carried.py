@@ -146,3 +146,79 @@ def test_what_postgresql_checks_and_computes_sqlite_does_too(
         ).fetchone()
     connection.close()
     assert row == (6,)
+
+
+VIEWS = {
+    "plain": "SELECT id, name, cents / 100.0 AS price FROM parts WHERE qty > 1",
+    "starred": "SELECT p.*, s.name AS shelf FROM parts p LEFT JOIN shelves AS s "
+    "ON s.id = p.shelf_id AND s.name LIKE 'A%'",
+    "grouped": "SELECT shelf_id, count(*) n, sum(qty) AS total, max(name), min(cents) "
+    "FROM parts GROUP BY shelf_id HAVING count(*) > 1 ORDER BY total DESC, 1",
+    "latest": "SELECT name FROM parts ORDER BY name DESC, id LIMIT 5 OFFSET 2",
+    "crossed": "SELECT a.id, b.id FROM shelves a, shelves b WHERE a.id < b.id",
+    "distinct_days": "SELECT DISTINCT strftime('%Y-%m', made_at) AS month, made_at IS "
+    "NULL FROM parts ORDER BY month",
+    "cases": "SELECT id, CASE WHEN qty > 3 THEN 'many' ELSE substr(name, -2) END AS w, "
+    "NOT qty FROM parts",
+    "folded": "SELECT code FROM shelves ORDER BY code, id",
+}
+REFUSED = {
+    "averaged": "SELECT avg(qty) FROM parts",
+    "nested": "SELECT id FROM parts WHERE id IN (SELECT id FROM shelves)",
+    "united": "SELECT id FROM parts UNION SELECT id FROM shelves",
+    "bare": "SELECT name, max(qty) FROM parts",
+    "by_code": "SELECT code, count(*) FROM shelves GROUP BY code",
+}
+
+
+def test_a_view_shows_the_same_rows(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = made(
+        tmp_path / "a.db",
+        "CREATE TABLE shelves (id INTEGER PRIMARY KEY, name TEXT, "
+        "code TEXT COLLATE NOCASE);"
+        "CREATE TABLE parts (id INTEGER PRIMARY KEY, name TEXT, qty INTEGER, "
+        "cents INTEGER, shelf_id INTEGER, made_at DATETIME);"
+        + "".join(f"CREATE VIEW {n} AS {sql};" for n, sql in (VIEWS | REFUSED).items()),
+    )
+    connection = sqlite3.connect(path)
+    connection.executemany(
+        "INSERT INTO shelves VALUES (?, ?, ?)",
+        [(1, "A1", "b"), (2, "a2", "A"), (3, "B", "a"), (4, None, None)],
+    )
+    connection.executemany(
+        "INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (i, *row)
+            for i, row in enumerate(
+                [
+                    *(("Ä", 1, 250, 1, "2024-02-29 10:00:00"), ("a", 5, -7, 1, None)),
+                    *(
+                        ("Z", 2, None, 2, "2024-02-01 00:00:00"),
+                        (None, 0, 3, None, None),
+                    ),
+                    *(("b", 7, 99, 1, "2023-12-31 23:59:59"), ("é", 3, 1, 9, None)),
+                    *(("Zz", None, 50, 2, None), ("a", 4, 4, 4, "2024-02-01 00:00:00")),
+                ]
+            )
+        ],
+    )
+    connection.commit()
+    url = make_database("postgresql").url.unmasked()
+    result = Mover(path, url).move()
+    assert {loss.name: "" for loss in result.plan.losses}.keys() == REFUSED.keys()
+    with psycopg.connect(url) as other:
+        for name, sql in VIEWS.items():
+            mine = connection.execute(f"SELECT * FROM {name}").fetchall()
+            rows = other.execute(f"SELECT * FROM {name}".encode()).fetchall()
+            theirs = [tuple(checker.canonical(v) for v in row) for row in rows]
+            expected = [tuple(checker.canonical(v) for v in row) for row in mine]
+            if "ORDER BY" not in sql:
+                theirs.sort(key=repr)
+                expected.sort(key=repr)
+            assert theirs == expected, name
+    connection.close()
+    back = Mover(url, tmp_path / "back.db").move()
+    assert back.is_exact
+    assert back.plan.losses == []

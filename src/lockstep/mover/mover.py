@@ -377,9 +377,10 @@ def leave_out(plan: Plan, refusals: dict[str, str]) -> None:
             table.statements.remove(statement)
             if statement.purpose == "primary key":
                 table.primary_key = []
-            plan.losses.append(
-                Loss(statement.purpose, f"{table.source}: {statement.sql}", reason)
-            )
+            name = f"{table.source}: {statement.sql}"
+            if statement.purpose == "view":
+                name = statement.name
+            plan.losses.append(Loss(statement.purpose, name, reason))
 
 
 def _check_plan(plan: Plan, source: MoveSource, target: DatabaseUrl) -> None:

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.plan.constraints import Constraints
-from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, TablePlan
+from lockstep.mover.plan.constraints import Constraints, meanings
+from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
 from lockstep.mover.plan.names import Names, column_names
 from lockstep.mover.plan.times import unit_of
 from lockstep.mover.plan.types import Chosen, choose
@@ -24,7 +24,8 @@ from lockstep.mover.sqlite.opening import rows_of
 from lockstep.mover.sqlite.profile import TableProfile
 from lockstep.mover.sqlite.schema import Column, Schema, Table
 from lockstep.mover.translate.defaults import translate_default
-from lockstep.mover.translate.expressions import Untranslatable
+from lockstep.mover.translate.syntax import Untranslatable
+from lockstep.mover.translate.views import Relation, translate_view
 
 COLUMNS_MAX = 1600
 """A table of PostgreSQL has no more."""
@@ -68,7 +69,7 @@ def plan_from_sqlite(
     for table, table_plan in chosen:
         orphans = _orphans(connection, table)
         constraints.add_foreign_keys(table, table_plan, orphans)
-    _say_what_stays(plan, schema)
+    _say_what_stays(plan, schema, _views(plan, connection, chosen, schema, relations))
     return plan
 
 
@@ -234,10 +235,41 @@ def _orphans(connection: Any, table: Table) -> dict[int, int]:
     return counts
 
 
-def _say_what_stays(plan: Plan, schema: Schema) -> None:
+def _views(
+    plan: Plan,
+    connection: Any,
+    chosen: list[tuple[Table, TablePlan]],
+    schema: Schema,
+    names: Names,
+) -> dict[str, str]:
+    """Plan the views that can be translated; return why others cannot, by name."""
+    relations = {
+        table.name.lower(): Relation(made.target, meanings(table, made))
+        for table, made in chosen
+    }
+    reasons: dict[str, str] = {}
+    for view in schema.statements:
+        if view.kind != "view":
+            continue
+        try:
+            shown = rows_of(connection, f"PRAGMA table_info({quote(view.name)})")
+            columns = [row[1] for row in shown]
+            target = names.give(view.name)
+            sql = translate_view(view.sql, target, columns, relations)
+        except (Untranslatable, sqlite3.DatabaseError) as reason:
+            reasons[view.name] = str(reason)
+            continue
+        reasons[view.name] = ""
+        chosen[-1][1].statements.append(Statement("view", target, sql))
+    return reasons
+
+
+def _say_what_stays(plan: Plan, schema: Schema, reasons: Mapping[str, str]) -> None:
     for statement in schema.statements:
-        why = "its SQL is SQLite's; it is kept in lockstep_move.plan for the way back"
-        plan.losses.append(Loss(statement.kind, statement.name, why))
+        reason = reasons.get(statement.name, "its SQL is SQLite's")
+        if reason:
+            why = f"{reason}; it is kept in lockstep_move.plan for the way back"
+            plan.losses.append(Loss(statement.kind, statement.name, why))
     for table in schema.tables:
         if table.problem and table.kind == "table":
             plan.notices.append(f"{table.name}: {table.problem}")

@@ -39,6 +39,7 @@ def plan_way_back(forward: Plan, general: Plan) -> Plan:
         plan.notices.append(f"{gone.source} is not there any more")
     _objects(plan, forward, set(created))
     kept = {(loss.kind, loss.name) for loss in forward.losses}
+    kept |= {(s.purpose, s.name) for t in forward.tables for s in t.statements}
     plan.losses = [
         loss
         for loss in general.losses

@@ -19,7 +19,8 @@ from lockstep.migrations.sqlite.tokens import Token, canonical, meaningful, toke
 from lockstep.mover.codecs import codec_of
 from lockstep.mover.plan.model import ColumnPlan
 from lockstep.mover.sqlite.profile import has_form
-from lockstep.mover.translate.expressions import Untranslatable
+from lockstep.mover.translate.functions import is_constant
+from lockstep.mover.translate.syntax import Untranslatable
 from lockstep.schema.types.portable import quoted
 
 _UTC = "(now() AT TIME ZONE 'utc')"
@@ -169,6 +170,8 @@ def _constant(expression: str, declared: str, column: ColumnPlan) -> str | None:
     for part, after in _pairs(expression):
         is_call = after is not None and after.is_symbol("(")
         known = part.is_word(*_CONSTANT_WORDS)
+        if is_call and is_constant(part.text, expression):
+            continue
         if part.kind == "word" and not known and (is_call or after is not None):
             raise Untranslatable(f"the expression {expression}")
     value = _evaluated(expression, declared)

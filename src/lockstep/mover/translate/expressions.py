@@ -248,7 +248,7 @@ class Translator:
         return self._made(f"({one} {operator} {two})", kind, left, right)
 
     def _like(self, node: Like) -> Piece:
-        of, pattern = as_text(self.piece(node.left)), self.piece(node.pattern)
+        of, pattern = map(as_text, map(self.piece, (node.left, node.pattern)))
         if "null" in (of.kind, pattern.kind):
             return literal(None)
         if node.operator == "GLOB":
@@ -260,7 +260,7 @@ class Translator:
         if node.escape is not None:
             escape = self._escape(node.escape, pattern)
         # SQLite folds A to Z and nothing else; ILIKE would fold É, too.
-        sql = f"({folded(of)} LIKE {folded(as_text(pattern))} ESCAPE {quoted(escape)})"
+        sql = f"({folded(of)} LIKE {folded(pattern)} ESCAPE {quoted(escape)})"
         return self._made(sql, "boolean", of, pattern)
 
     def _escape(self, node: Node, pattern: Piece) -> str:

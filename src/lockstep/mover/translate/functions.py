@@ -27,6 +27,9 @@ _FOLDED: Final = frozenset(
         *("lower", "upper", "trim", "ltrim", "rtrim", "replace", "instr", "typeof"),
     }
 )
+_MOMENT: Final = re.compile(r"now|local|utc|subsec|current_|\(\s*\)", re.IGNORECASE)
+"""What gives another value at another time or place."""
+
 _CLASSES: Final[dict[Kind, str]] = {
     "integer": "integer",
     "boolean": "integer",
@@ -44,13 +47,14 @@ _FORMATS: Final = {
 _PARTS_OF: Final = {"day": "Ymdj", "moment": "YmdHMSj", "clock": "HMS"}
 
 
+def is_constant(name: str, expression: str) -> bool:
+    """Whether a function always gives the same within a constant expression."""
+    return name.lower() in _FOLDED and not _MOMENT.search(expression)
+
+
 def constant_call(name: str, values: Sequence[Any]) -> tuple[Any] | None:
     """Return what SQLite gives for constants; None where it is no constant."""
-    moment = any(
-        isinstance(value, str)
-        and re.search(r"now|local|utc|subsec", value, re.IGNORECASE)
-        for value in values
-    )
+    moment = any(isinstance(v, str) and _MOMENT.search(v) for v in values)
     if name not in _FOLDED or moment or not values:
         return None
     with closing(sqlite3.connect(":memory:")) as scratch:

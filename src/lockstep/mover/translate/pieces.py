@@ -129,17 +129,30 @@ def comparable(left: Piece, right: Piece, *, is_ordering: bool) -> tuple[str, st
     """
     if left.kind != "boolean" or right.kind != "boolean":
         left, right = as_number(left), as_number(right)
+    left, right = _as_compared(left, right), _as_compared(right, left)
     if "null" in (left.kind, right.kind):
         return left.sql, right.sql
     if left.kind in NUMBERS and right.kind in NUMBERS:
         return _numbers(left, right)
     if left.kind in TIMES or right.kind in TIMES:
-        return _times(left, right)
+        return _times(left, right, is_ordering=is_ordering)
     if left.kind != right.kind:
         raise Untranslatable(f"it compares a {left.kind} with a {right.kind}")
     if left.kind == "text":
         return _texts(left, right, is_ordering=is_ordering)
     return left.sql, right.sql
+
+
+def _as_compared(piece: Piece, other: Piece) -> Piece:
+    """Return a literal text as the number that it is beside a column for numbers."""
+    if other.affinity not in ("integer", "real", "numeric") or other.kind == "text":
+        return piece
+    if not isinstance(piece.value, str) or not looks_like_number(piece.value):
+        return piece
+    number = float(piece.value)
+    if number.is_integer() and abs(number) <= EXACT_IN_DOUBLE:
+        return literal(int(number))
+    return literal(number)
 
 
 def _numbers(left: Piece, right: Piece) -> tuple[str, str]:
@@ -167,9 +180,26 @@ def _beside(piece: Piece, other: Piece) -> str:
     return piece.sql
 
 
-def _times(left: Piece, right: Piece) -> tuple[str, str]:
+def _is_day_beside_text(piece: Piece, other: Piece) -> bool:
+    return piece.kind == "day" and other.kind == "text" and not other.is_literal
+
+
+def _day_as_text(piece: Piece) -> Piece:
+    """Return a day as the text that SQLite stores; texts as they are."""
+    if piece.kind != "day":
+        return piece
+    sql = f"to_char({piece.sql}, 'YYYY-MM-DD')"
+    return replace(piece, sql=sql, kind="text", affinity="")
+
+
+def _times(left: Piece, right: Piece, *, is_ordering: bool) -> tuple[str, str]:
     if left.kind == right.kind:
         return left.sql, right.sql
+    if _is_day_beside_text(left, right) or _is_day_beside_text(right, left):
+        if is_ordering:
+            # A text of digits would be a number there, and before every day.
+            raise Untranslatable("the order of a date and a text")
+        return _day_as_text(left).sql, _day_as_text(right).sql
     return _time_beside(left, right), _time_beside(right, left)
 
 
