@@ -56,10 +56,13 @@ class Check:
         name: Stable, in words and hyphens; ``--check`` and ``--skip`` take it.
         looks_for: What it looks for, one sentence.
         why: What goes wrong; every finding says it too.
-        sqlite: Looks at a SQLite file; None where there is nothing to look at.
+        sqlite: Looks at a SQLite file, or a libSQL server's database; None where
+            there is nothing to look at.
         postgresql: Looks at a PostgreSQL database.
         project: Looks at a folder with code and settings.
         trace: Looks at what a running program did.
+        needs_file: What it asks of SQLite only a file tells, or only a file allows;
+            a libSQL server's database is not looked at.
         repair: Returns what ``--fix`` would do about a finding that is fixable.
     """
 
@@ -71,6 +74,7 @@ class Check:
     project: Callable[[ProjectContext], Findings] | None = None
     trace: Callable[[TraceContext], Findings] | None = None
     repair: Callable[[Finding], Repair] | None = None
+    needs_file: bool = False
 
     def kinds(self) -> tuple[TargetKind, ...]:
         """Return the kinds of target that this check knows."""

@@ -27,6 +27,7 @@ from lockstep.doctor.registry import choose
 from lockstep.doctor.report import CheckRun, Outcome, Report, joined
 from lockstep.doctor.sqlite.context import SqliteContext
 from lockstep.doctor.sqlite.opening import opened
+from lockstep.doctor.sqlite.served import served
 from lockstep.doctor.targets import (
     Target,
     database_of,
@@ -42,6 +43,7 @@ from lockstep.errors import (
     LockstepError,
     Timeout,
     Unexaminable,
+    UnsupportedCapability,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
     from lockstep.config import Settings
     from lockstep.doctor.trace.recorder import Event
     from lockstep.engine import DatabaseUrl
+
+NEEDS_FILE = "only the file and its machine tell, and a server shows neither"
 
 OnCheck = Callable[[str, str], None]
 """Told ``(check, target)`` before each check."""
@@ -69,10 +73,11 @@ def examine(
     processes: int | None = None,
     on_check: OnCheck = _silent,
 ) -> Report:
-    """Look at a SQLite file, a PostgreSQL database or a project; change nothing.
+    """Look at a database or a project; change nothing.
 
     Args:
-        target: A path, a URL, or a project's folder (then its database too).
+        target: A SQLite file, the URL of a libSQL server or of PostgreSQL, or a
+            project's folder (then its database too).
         checks: Names of the checks to run; all when empty.
         skip: Names of checks to leave out.
         limits: What it may cost.
@@ -143,7 +148,9 @@ def _examine_one(target: Target, order: _Order) -> Report:
     if target.kind == "postgresql":
         assert target.url is not None, "a server has a URL"
         return _examine_server(target.url, order)
-    assert target.path is not None, "a file has a path"
+    if target.path is None:
+        assert target.url is not None, "what is no file is a server"
+        return _examine_served(target.url, order)
     return _examine_file(target.path, order)
 
 
@@ -184,6 +191,27 @@ def _examine_file(path: Path, order: _Order) -> Report:
         )
         run = CheckRun(READABLE.name, str(path), "done", "", 1, 0.0)
         return Report((str(path),), (found,), (run,))
+
+
+def _examine_served(url: DatabaseUrl, order: _Order) -> Report:
+    """Look at a libSQL server's database: what SQL can tell, and say what it cannot."""
+    runner = Runner(str(url), order.on_check)
+    with served(url, order.settings) as database:
+        server = url.http_url.partition("//")[2]
+        context = SqliteContext(
+            None, database, order.limits, order.settings, server=server
+        )
+        for check in order.of_kind("sqlite"):
+            context.start()
+            assert check.sqlite is not None, "it was chosen by kind"
+            examine_it = _needs_file if check.needs_file else check.sqlite
+            runner.run(check, examine_it, context)
+    return runner.report()
+
+
+def _needs_file(context: SqliteContext) -> Findings:
+    raise UnsupportedCapability(NEEDS_FILE)
+    yield  # as a check does
 
 
 def _examine_server(url: DatabaseUrl, order: _Order) -> Report:

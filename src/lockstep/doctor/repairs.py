@@ -144,11 +144,20 @@ def _try(target: Target, repair: Repair) -> str:
 
 
 def _on_sqlite(target: Target, repair: Repair) -> None:
-    assert target.url is not None, "a file has a URL"
+    assert target.url is not None, "a database has a URL"
+    if target.path is None:
+        from lockstep.mover.sqlite.served import ServedConnection
+
+        _do_on(ServedConnection(target.url), repair)
+        return
     uri = target.url.sqlite_uri.partition("?")[0] + "?mode=rw"
     connection = sqlite3.connect(
         uri, uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None
     )
+    _do_on(connection, repair)
+
+
+def _do_on(connection: Any, repair: Repair) -> None:
     try:
         if not repair.in_transaction:
             for statement in repair.statements:

@@ -3,6 +3,7 @@
 Owns how a word of the command line becomes one of the three.
 
     shop.db, sqlite:///shop.db   a SQLite file, whatever its name ends in
+    libsql://…, http://…         a libSQL server's database
     postgresql://…               a PostgreSQL database
     a folder                     a project: its code and settings, and its database
 """
@@ -100,10 +101,7 @@ def _of_url(url: DatabaseUrl) -> Target:
     if url.dialect_name == "postgresql":
         return Target("postgresql", url=url)
     if url.engine_name == "libsql":
-        raise ConfigError(
-            "a libSQL server cannot be examined yet",
-            hint="examine a copy of its file: name a SQLite file",
-        )
+        return Target("sqlite", url=url)
     if url.path is None:
         raise ConfigError(
             "a database in memory cannot be looked at from outside",

@@ -79,7 +79,7 @@ def examine(context: SqliteContext) -> Findings:
     if torn:
         yield CHECK.finding(
             "notice",
-            context.path.name,
+            context.name,
             f"beside it lies what seems to be a copy in WAL mode without a -wal: "
             f"{', '.join(torn[:5])}",
             mend="if it was made with cp while the database was open, it may lack the "
@@ -97,5 +97,6 @@ CHECK = Check(
     "made "
     "during a write is torn: the backup opens, and rows are missing, or it does not.",
     sqlite=examine,
+    needs_file=True,
     project=examine_project,
 )

@@ -60,5 +60,6 @@ CHECK = Check(
     "999 "
     "in old ones, 65,535 on PostgreSQL. A long list works here and fails elsewhere.",
     sqlite=examine,
+    needs_file=True,
     project=examine_project,
 )

@@ -28,7 +28,7 @@ def examine(context: SqliteContext) -> Findings:
     if level == "off":
         yield CHECK.finding(
             "problem",
-            context.path.name,
+            context.name,
             whose,
             why="Nothing is synced: after a power cut or a crash of the system the "
             "file "
@@ -40,7 +40,7 @@ def examine(context: SqliteContext) -> Findings:
     elif level == "normal" and context.opened.uses_wal:
         yield CHECK.finding(
             "notice",
-            context.path.name,
+            context.name,
             whose,
             mend="use full where an answer to a user means 'it is kept'",
             command="PRAGMA synchronous = FULL",
@@ -49,7 +49,7 @@ def examine(context: SqliteContext) -> Findings:
     elif level == "normal":
         yield CHECK.finding(
             "warning",
-            context.path.name,
+            context.name,
             f"{whose}, and the file is not in WAL mode",
             why="In rollback mode normal may, on some file systems, damage the "
             "database at a power cut.",
@@ -104,5 +104,6 @@ CHECK = Check(
     why="With normal in WAL mode the file stays whole, and commits of the last moments "
     "may be gone after a power cut although the program was told that they are kept.",
     sqlite=examine,
+    needs_file=True,
     project=examine_project,
 )

@@ -25,7 +25,7 @@ def examine(context: SqliteContext) -> Findings:
         wal = context.opened.uses_wal
         yield CHECK.finding(
             "problem" if wal else "warning",
-            context.path.name,
+            context.name,
             f"the file lies on {mount.point}, a network or shared-folder file system "
             f"({mount.filesystem})" + (", and is in WAL mode" if wal else ""),
             mend="keep the file on a local disk of the one host that uses it (in a "
@@ -37,7 +37,7 @@ def examine(context: SqliteContext) -> Findings:
     if folder is not None:
         yield CHECK.finding(
             "warning",
-            context.path.name,
+            context.name,
             f"the file lies in a folder that a program keeps in sync ({folder})",
             why="The program copies the file and its -wal at different moments and "
             "knows nothing of locks: the copy is torn, and a 'conflicted copy' may "
@@ -61,4 +61,5 @@ CHECK = Check(
     "processes on one host, because the -shm file is shared memory. Damage is not "
     "certain, it is only a matter of time and load.",
     sqlite=examine,
+    needs_file=True,
 )

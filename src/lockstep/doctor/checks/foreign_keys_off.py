@@ -29,7 +29,7 @@ def examine(context: SqliteContext) -> Findings:
         return
     yield CHECK.finding(
         "notice",
-        context.path.name,
+        context.name,
         f"{counted(count, 'foreign key is', 'foreign keys are')} declared; this "
         f"Python's SQLite leaves them off unless a connection switches them on",
         mend="switch them on in the hook that every new connection goes through, not "
@@ -90,6 +90,7 @@ CHECK = Check(
     why="The pragma belongs to the connection and is off by default: a pool of three "
     "on which it was set once enforces on one and lets orphans in on two.",
     sqlite=examine,
+    needs_file=True,
     project=examine_project,
     trace=examine_trace,
 )

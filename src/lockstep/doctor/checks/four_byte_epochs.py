@@ -29,7 +29,7 @@ def examine(context: SqliteContext) -> Findings:
     if found:
         yield CHECK.finding(
             "notice",
-            context.path.name,
+            context.name,
             f"{counted(len(found), 'column')} declared INTEGER "
             f"{'holds' if len(found) == 1 else 'hold'} moments as numbers: "
             f"{some(found)}",

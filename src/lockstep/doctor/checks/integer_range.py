@@ -41,7 +41,7 @@ def examine(context: SqliteContext) -> Findings:
     if large:
         yield CHECK.finding(
             "notice",
-            context.path.name,
+            context.name,
             f"{counted(len(large), 'INTEGER column holds', 'INTEGER columns hold')} "
             f"numbers above 2,147,483,647: {some(large)}",
             mend="nothing on SQLite, whose INTEGER has 8 bytes; declare them BIGINT "

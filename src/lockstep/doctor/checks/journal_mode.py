@@ -27,7 +27,7 @@ def examine(context: SqliteContext) -> Findings:
         return
     yield CHECK.finding(
         "warning",
-        context.path.name,
+        context.name,
         f"the journal mode is {mode}, not wal",
         mend="switch it to WAL once; the file keeps the mode. Leave it as it is only "
         "on a network drive, on read-only media, or where one process reads and "
@@ -56,5 +56,6 @@ CHECK = Check(
     "commits; under load that is 'database is locked'. In WAL mode readers and the "
     "writer do not wait for each other, and a commit syncs once.",
     sqlite=examine,
+    needs_file=True,
     repair=repair,
 )

@@ -19,7 +19,7 @@ def examine(context: SqliteContext) -> Findings:
     alike = len(cut) - len(set(cut))
     yield CHECK.finding(
         "warning" if alike else "notice",
-        context.path.name,
+        context.name,
         f"{counted(len(long), 'name is', 'names are')} longer than "
         f"{IDENTIFIER_BYTES_MAX} bytes"
         + (f", {alike} of them alike in the first 63" if alike else "")

@@ -29,7 +29,7 @@ def examine(context: SqliteContext) -> Findings:
     kept = names & LEDGERS or any("migration" in name for name in names)
     stamped = context.pragma("user_version") or context.pragma("application_id")
     if context.tables and not kept and not stamped:
-        yield _missing(context.path.name)
+        yield _missing(context.name)
 
 
 def examine_postgresql(context: PostgresqlContext) -> Findings:

@@ -22,7 +22,7 @@ def examine(context: SqliteContext) -> Findings:
     if found:
         yield CHECK.finding(
             "notice",
-            context.path.name,
+            context.name,
             f"{counted(len(found), 'column holds', 'columns hold')} moments as text "
             f"without an offset: {some(found)}",
             mend="find out which zone wrote them (CURRENT_TIMESTAMP is UTC, "

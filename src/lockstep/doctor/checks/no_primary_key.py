@@ -22,7 +22,7 @@ def examine(context: SqliteContext) -> Findings:
     if bare:
         yield CHECK.finding(
             "notice",
-            context.path.name,
+            context.name,
             f"{counted(len(bare), 'table has', 'tables have')} no primary key: "
             f"{some(bare)}",
             mend=_MEND,

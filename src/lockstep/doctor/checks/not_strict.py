@@ -17,7 +17,7 @@ def examine(context: SqliteContext) -> Findings:
     if loose:
         yield CHECK.finding(
             "notice",
-            context.path.name,
+            context.name,
             f"{counted(len(loose), 'table is', 'tables are')} not STRICT: "
             f"{some(loose)}",
             mend="declare new tables STRICT (SQLite 3.37 and newer); an existing one "

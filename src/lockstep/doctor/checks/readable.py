@@ -16,7 +16,7 @@ def examine(context: SqliteContext) -> Findings:
         wal = opened.beside.wal_bytes or 0
         yield CHECK.finding(
             "warning" if wal else "notice",
-            context.path.name,
+            context.name,
             "the file is in WAL mode and its folder cannot be written to, so it was "
             "read without locks" + (" and WITHOUT its -wal file" if wal else ""),
             why="Without a -shm file SQLite cannot read a WAL: what was committed "
@@ -28,7 +28,7 @@ def examine(context: SqliteContext) -> Findings:
     if opened.how == "copy":
         yield CHECK.finding(
             "notice",
-            context.path.name,
+            context.name,
             f"a -wal file of {opened.beside.wal_bytes or 0:,} bytes lies beside it, "
             "left by a program that died; a private copy of both was looked at",
             why="The committed rows in the -wal belong to the database; whoever "
@@ -58,20 +58,20 @@ def _quick_check(context: SqliteContext) -> Findings:
     if broken:
         yield CHECK.finding(
             "problem",
-            context.path.name,
+            context.name,
             f"the file is damaged: SQLite's quick_check reports "
             f"{counted(len(broken), 'fault')}" + ("+" if len(lines) == 100 else ""),
             why="Pages contradict each other; queries fail, or answer wrongly without "
             "an error.",
             mend="stop writing to it, keep a copy of all its files, restore a backup; "
             "or save what is left",
-            command=f"sqlite3 {context.path.name} .recover | sqlite3 recovered.db",
+            command=f"sqlite3 {context.name} .recover | sqlite3 recovered.db",
             evidence={"faults": broken[:EXAMPLES_MAX]},
         )
     if values:
         yield CHECK.finding(
             "warning",
-            context.path.name,
+            context.name,
             f"{counted(values, 'value')} break a NOT NULL, a CHECK or a STRICT type "
             "that the table declares",
             why="They were written before the constraint, or with checks switched "

@@ -51,7 +51,7 @@ def examine(context: SqliteContext) -> Findings:
     if decimals:
         yield CHECK.finding(
             "notice",
-            context.path.name,
+            context.name,
             f"{counted(len(decimals), 'column')} declared DECIMAL or NUMERIC "
             f"{'holds' if len(decimals) == 1 else 'hold'} money, and SQLite stores "
             f"the fractions as REAL: {some(decimals)}",

@@ -13,7 +13,7 @@ from lockstep.doctor.sqlite.context import SqliteContext
 
 def examine(context: SqliteContext) -> Findings:
     """List indexes that repeat the beginning of another one."""
-    yield from _findings(context.tables, context.path.name)
+    yield from _findings(context.tables, context.name)
 
 
 def examine_postgresql(context: PostgresqlContext) -> Findings:

@@ -38,7 +38,7 @@ def examine(context: SqliteContext) -> Findings:
         if len(holder.libraries) > 1:
             yield CHECK.finding(
                 "problem",
-                context.path.name,
+                context.name,
                 f"process {holder.pid} ({holder.program}) has the file open and "
                 f"{len(holder.libraries)} SQLite libraries loaded: "
                 f"{some(list(holder.libraries))}",
@@ -110,5 +110,6 @@ CHECK = Check(
     "of the other are gone; another process may write at the same time, is told "
     "'success', and its committed rows are lost without an error.",
     sqlite=examine,
+    needs_file=True,
     project=examine_project,
 )

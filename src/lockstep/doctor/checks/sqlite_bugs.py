@@ -146,4 +146,5 @@ CHECK = Check(
     "where the file meets its condition.",
     why="The library is part of the program, and often years older than the server's.",
     sqlite=examine,
+    needs_file=True,
 )

@@ -21,7 +21,7 @@ def examine(context: SqliteContext) -> Findings:
         if len(choices) > 1 and context.row_count(table) >= ROWS_THAT_MATTER:
             yield CHECK.finding(
                 "notice",
-                context.path.name,
+                context.name,
                 f"the database was never analysed; {table.name} has "
                 f"{len(choices)} indexes to choose from",
                 mend="run ANALYZE once, and PRAGMA optimize before a connection closes",
@@ -47,5 +47,6 @@ CHECK = Check(
     why="Without statistics SQLite guesses which index is best, sometimes wrongly by a "
     "factor of thousands.",
     sqlite=examine,
+    needs_file=True,
     repair=repair,
 )

@@ -18,7 +18,7 @@ def examine(context: SqliteContext) -> Findings:
     holders = [f"{h.program} ({h.pid})" for h in holders_of(context.path)]
     yield CHECK.finding(
         "warning",
-        context.path.name,
+        context.name,
         f"the -wal file has {wal // 1024**2:,} MiB, the database {size // 1024**2:,} "
         "MiB" + (f"; open in {', '.join(holders[:5])}" if holders else ""),
         mend="find the connection that keeps a read transaction open (an unfinished "
@@ -35,4 +35,5 @@ CHECK = Check(
     why="A checkpoint cannot pass the oldest reader: while one read transaction stays "
     "open the file grows without end, and every read gets slower.",
     sqlite=examine,
+    needs_file=True,
 )

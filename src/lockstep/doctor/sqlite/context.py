@@ -36,10 +36,10 @@ _PROGRESS_STEPS = 20_000
 
 
 class SqliteContext:
-    """One open SQLite file.
+    """One open SQLite file, or a libSQL server's database.
 
     Attributes:
-        path: The file as it was named.
+        name: How findings call it: the file's name, or the server's.
         opened: How it is open.
         connection: For reading only.
         limits: What the examination may cost.
@@ -48,12 +48,15 @@ class SqliteContext:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | None,
         opened: Opened,
         limits: Limits,
         settings: Settings | None = None,
+        *,
+        server: str = "",
     ) -> None:
-        self.path = path
+        self._path = path
+        self.name = server if path is None else path.name
         self.opened = opened
         self.connection = opened.connection
         self.limits = limits
@@ -61,6 +64,19 @@ class SqliteContext:
         self.deadline = Deadline(limits.check_s)
         self._census: dict[str, TableCensus] = {}
         self._moments: dict[tuple[str, str], Moments] = {}
+
+    @property
+    def path(self) -> Path:
+        """The file as it was named; asked only by checks that need a file."""
+        assert self._path is not None, "a server's database is no file here"
+        return self._path
+
+    def bytes_of_text(self, column: str) -> str:
+        """Return the expression that gives a text's bytes.
+
+        A file's connection gives them itself; a server sends a text only if it is one.
+        """
+        return f"CAST({column} AS BLOB)" if self._path is None else column
 
     @cached_property
     def catalog(self) -> Catalog:

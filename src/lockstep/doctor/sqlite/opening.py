@@ -25,7 +25,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 from lockstep.doctor.sqlite.surroundings import Beside, likely_content
@@ -52,7 +52,7 @@ class Opened:
         lent: Collations of the program that made the file; here they compare bytes.
     """
 
-    connection: sqlite3.Connection
+    connection: Any
     how: How
     uses_wal: bool
     beside: Beside

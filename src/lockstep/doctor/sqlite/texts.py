@@ -51,7 +51,8 @@ def scan_texts(context: SqliteContext, table: Table) -> TextScan:
         return scan
     keyed = table.has_rowid and not hides_rowid(table)
     texts = ", ".join(
-        f"CASE typeof({quoted(name)}) WHEN 'text' THEN {quoted(name)} END"
+        f"CASE typeof({quoted(name)}) WHEN 'text' "
+        f"THEN {context.bytes_of_text(quoted(name))} END"
         for name in names
     )
     own_factory = context.connection.text_factory

@@ -23,7 +23,7 @@ import time
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lockstep.config import load_settings
 from lockstep.engine.hrana import dbapi
@@ -34,6 +34,9 @@ from lockstep.engine.libsql import server_of
 from lockstep.engine.libsql_errors import classify_libsql
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import SourceChanged
+
+if TYPE_CHECKING:
+    from lockstep.config import Settings
 
 BEAT_S = 3.0
 """A third of what libsql-server allows a stream to stand still."""
@@ -59,8 +62,8 @@ class ServedConnection:
     and the network are ``LockstepError``.
     """
 
-    def __init__(self, url: DatabaseUrl) -> None:
-        self._transport = Transport(server_of(url, load_settings()))
+    def __init__(self, url: DatabaseUrl, settings: Settings | None = None) -> None:
+        self._transport = Transport(server_of(url, settings or load_settings()))
         self._driver = dbapi.Connection(self._transport.run, autocommit=True)
         self._lock = threading.RLock()
         self.name = str(url)
