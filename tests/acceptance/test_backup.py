@@ -122,11 +122,6 @@ def test_a_target_that_holds_something_wants_replace(run: Command) -> None:
     assert rows("new.db") == 500
 
 
-def test_a_libsql_server_is_told_what_to_do_instead(run: Command) -> None:
-    refused = run("backup", "safe.db", "--url", "libsql://shop.example", code=1)
-    assert "LS-2006" in refused.stderr
-
-
 @pytest.mark.parametrize(
     ("words", "says"),
     [

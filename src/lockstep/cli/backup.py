@@ -62,16 +62,25 @@ def backup(run: Run, *, target: str | None, force: bool, keep: int | None) -> No
     """Copy the database into FILE, or into FOLDER under a name with the time.
 
     Others go on reading and writing. SQLite: the online backup, an ordinary SQLite
-    file. PostgreSQL: pg_dump -Fc. The copy is of one instant, is read back and compared
+    file. libSQL: the same file, read from the server in one transaction. PostgreSQL:
+    pg_dump -Fc. The copy is of one instant, is read back and compared
     table by table, and gets its name only then. Beside it stands a manifest, which
     verify-backup and restore need.
     """
     from lockstep.engine.backup import back_up
+    from lockstep.mover import ServerCopier
 
     chosen = target or f"{run.settings.root / FOLDER}/"
     run.keeps("no backup was made; older ones are as they were")
     with run.database() as database, StepProgress(run.output) as progress:
-        made = back_up(database, chosen, force=force, keep=keep, on_progress=progress)
+        made = back_up(
+            database,
+            chosen,
+            force=force,
+            keep=keep,
+            copier=ServerCopier(),
+            on_progress=progress,
+        )
     run.keeps("the backup was made")
     if made.manifest.foreign_key_violations:
         run.output.warning(
@@ -195,16 +204,19 @@ def restore(
 
     The backup is checked before anything changes. What the target held is kept: SQLite
     in FILE.before-restore-TIME, PostgreSQL in a database DB_before_restore_TIME. It is
-    refused while another program has the target open. The plan is only shown until
+    refused while another program has the target open. A libSQL server's database must
+    be empty. The plan is only shown until
     --yes is given.
     """
     from lockstep.engine.backup import plan_restore, restore_backup
     from lockstep.engine.backup.restoring import not_empty
+    from lockstep.mover import ServerCopier
 
     if to is not None:
         run.aim("--to", to)
     with run.database() as database:
-        plan = plan_restore(file, database)
+        copier = ServerCopier()
+        plan = plan_restore(file, database, copier=copier)
         if not plan.is_empty and not replace:
             raise not_empty(plan)
         run.require_yes(
@@ -215,7 +227,12 @@ def restore(
         run.keeps("the target has its old content, or already the backup's")
         with StepProgress(run.output) as progress:
             done = restore_backup(
-                file, database, replace=replace, owners=owners, on_progress=progress
+                file,
+                database,
+                replace=replace,
+                owners=owners,
+                copier=copier,
+                on_progress=progress,
             )
     document = {"applied": True, **done.to_json()}
     run.output.result(document, lambda page: _draw_restored(page, done))

@@ -27,6 +27,7 @@ from lockstep.mover.results import (
     TableMoved,
     VerifyReport,
 )
+from lockstep.mover.server_copies import ServerCopier
 
 __all__ = [
     "ColumnPlan",
@@ -39,6 +40,7 @@ __all__ = [
     "Plan",
     "Progress",
     "Rekey",
+    "ServerCopier",
     "Statement",
     "TableMoved",
     "TablePlan",

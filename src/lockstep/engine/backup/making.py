@@ -27,12 +27,12 @@ from lockstep.engine.backup.files import (
     sha256_of,
 )
 from lockstep.engine.backup.manifest import Manifest, manifest_path
+from lockstep.engine.backup.served import Copier, copier_for
 from lockstep.engine.sessions import raise_classified
 from lockstep.errors import (
     ConfigError,
     LockstepError,
     StorageFailed,
-    UnsupportedCapability,
 )
 from lockstep.version import __version__
 
@@ -79,6 +79,7 @@ def back_up(
     *,
     force: bool = False,
     keep: int | None = None,
+    copier: Copier | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> BackedUp:
     """Copy ``database`` while others write to it; check the copy; give it its name.
@@ -89,16 +90,18 @@ def back_up(
             the backup is named after the database and the time.
         force: Replace ``target`` if it exists.
         keep: In a folder: afterwards keep only this many backups of this database.
+        copier: libSQL: copies the server's database (``lockstep.mover``).
         on_progress: Is told how far it is.
 
-    SQLite: an ordinary SQLite file, in one piece. PostgreSQL: an archive of
+    SQLite and libSQL: an ordinary SQLite file, in one piece. PostgreSQL: an archive of
     ``pg_dump -Fc``. Beside it stands ``NAME.manifest.json``.
 
     Raises:
         BackupFailed: The target exists, or the copy is not equal to the source.
         StorageFailed: There is no room; nothing is left behind.
     """
-    refuse_libsql(database)
+    if database.engine_name == "libsql":
+        copier = copier_for(database, copier)
     into_folder = _is_folder(target)
     if keep is not None and not into_folder:
         raise ConfigError(
@@ -119,7 +122,7 @@ def back_up(
     _refuse_the_database_itself(database, path)
     try:
         with partial_file(path) as partial:
-            manifest = _make(database, partial, moment, on_progress)
+            manifest = _make(database, partial, moment, copier, on_progress)
             publish(partial, path, manifest, force=force)
     except LockstepError:
         raise
@@ -131,15 +134,6 @@ def back_up(
     return BackedUp(path, manifest, tuple(removed))
 
 
-def refuse_libsql(database: Database) -> None:
-    """Refuse what has neither a file here nor a program that dumps it."""
-    if database.engine_name == "libsql":
-        raise UnsupportedCapability(
-            "a libSQL server's database cannot be backed up or restored from here",
-            hint="back up the server's own folder, or use its replication",
-        )
-
-
 def _is_folder(target: Path | str) -> bool:
     return str(target).endswith(os.sep) or Path(target).is_dir()
 
@@ -148,7 +142,10 @@ def _name_of(database: Database) -> str:
     path = database.url.path
     if path is not None:
         return path.stem
-    name = database.url.sqlalchemy_url().database if not database.url.in_memory else ""
+    url = database.url
+    name = url.sqlalchemy_url().database if not url.in_memory else ""
+    if url.engine_name == "libsql":
+        name = name or url.sqlalchemy_url().host
     return re.sub(r"[^\w.-]+", "_", name or "memory")
 
 
@@ -159,7 +156,11 @@ def _refuse_the_database_itself(database: Database, path: Path) -> None:
 
 
 def _make(
-    database: Database, partial: Path, moment: datetime, on_progress: OnProgress
+    database: Database,
+    partial: Path,
+    moment: datetime,
+    copier: Copier | None,
+    on_progress: OnProgress,
 ) -> Manifest:
     common: dict[str, Any] = {
         "engine": database.dialect_name,
@@ -169,11 +170,15 @@ def _make(
     }
     settings = database.settings
     if database.dialect_name == "sqlite":
-        from lockstep.engine.backup.sqlite import copy_database
+        from lockstep.engine.backup.sqlite import copy_database, describe_copy
 
         if database.url.in_memory:
             database.ping()  # a memory database lives while its Database is open
-        copied = copy_database(database.url, settings.sqlite, partial, on_progress)
+        if database.engine_name == "libsql":
+            copier_for(database, copier).copy_out(database, partial, on_progress)
+            copied = describe_copy(partial, on_progress)
+        else:
+            copied = copy_database(database.url, settings.sqlite, partial, on_progress)
         common |= {
             "engine_version": sqlite3.sqlite_version,
             "program_version": "",

@@ -37,8 +37,8 @@ from lockstep.engine.backup.files import (
     sha256_of,
     stamp,
 )
-from lockstep.engine.backup.making import refuse_libsql
 from lockstep.engine.backup.manifest import Manifest, read_manifest
+from lockstep.engine.backup.served import Copier, copier_for
 from lockstep.engine.backup.verifying import dumped_by, existing
 from lockstep.engine.sessions import raise_classified
 from lockstep.errors import (
@@ -102,7 +102,9 @@ class Restored:
         return {**self.plan.to_json(), "kept": list(self.kept)}
 
 
-def plan_restore(backup: Path | str, database: Database) -> RestorePlan:
+def plan_restore(
+    backup: Path | str, database: Database, *, copier: Copier | None = None
+) -> RestorePlan:
     """Look at backup and target; change nothing.
 
     Raises:
@@ -112,7 +114,6 @@ def plan_restore(backup: Path | str, database: Database) -> RestorePlan:
     path = existing(backup)
     manifest = read_manifest(path)
     url = database.url
-    refuse_libsql(database)
     if manifest.engine != url.dialect_name:
         raise ConfigError(
             f"{path.name} is a backup of {manifest.engine}, and the target is "
@@ -121,7 +122,9 @@ def plan_restore(backup: Path | str, database: Database) -> RestorePlan:
         )
     if url.in_memory or url.read_only:
         raise ConfigError("a backup is restored into a file that can be written to")
-    if url.dialect_name == "sqlite":
+    if url.engine_name == "libsql":
+        is_empty = copier_for(database, copier).is_free(path, database)
+    elif url.dialect_name == "sqlite":
         from lockstep.engine.backup.sqlite import has_tables
 
         assert url.path is not None, "a database that is not in memory has a path"
@@ -144,6 +147,7 @@ def restore_backup(
     *,
     replace: bool = False,
     owners: bool = False,
+    copier: Copier | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> Restored:
     """Make ``database`` what it was when ``backup`` was made.
@@ -153,8 +157,10 @@ def restore_backup(
         database: The target. None of its connections may be in use.
         replace: Allow a target that holds something; it is kept under another name.
         owners: PostgreSQL: restore owners and privileges too; the roles must exist.
+        copier: libSQL: fills the server's database (``lockstep.mover``).
         on_progress: Is told how far it is.
 
+    libSQL: an empty database only; a run that was killed goes on when it is repeated.
     SQLite: one transaction on the same file, so a kill leaves the old content or the
     new one. PostgreSQL: pg_restore in one transaction into an empty database; one
     that is not empty gets a successor, which takes over its name.
@@ -164,9 +170,11 @@ def restore_backup(
         BackupFailed: The target is not empty, and no ``replace``.
         Busy: Somebody has the target open.
     """
-    plan = plan_restore(backup, database)
+    plan = plan_restore(backup, database, copier=copier)
     if not plan.is_empty and not replace:
         raise not_empty(plan)
+    if database.engine_name == "libsql":
+        return _restore_served(plan, database, copier, on_progress)
     database.close()
     restore = _restore_sqlite
     if plan.manifest.engine == "postgresql":
@@ -179,6 +187,28 @@ def restore_backup(
         raise_classified(error)
     except OSError as error:
         raise StorageFailed(f"{plan.target}: {error.strerror or error}") from error
+
+
+def _restore_served(
+    plan: RestorePlan,
+    database: Database,
+    copier: Copier | None,
+    on_progress: OnProgress,
+) -> Restored:
+    from lockstep.engine.backup.sqlite import check_copy
+
+    if not plan.is_empty:
+        raise BackupFailed(
+            f"{plan.target} is not empty, and a server keeps nothing aside",
+            hint="make an empty database on the server, restore into that one, then "
+            "let the application use it",
+        )
+    on_progress(Step("hashing", 0, plan.backup.stat().st_size, "bytes"))
+    entry = _entry_for(plan, sha256_of(plan.backup))
+    problems, differences, _ = check_copy(plan.backup, entry.tables, on_progress)
+    _refuse_differences(str(plan.backup), problems, differences)
+    copier_for(database, copier).copy_in(plan.backup, database, on_progress)
+    return Restored(plan, ())
 
 
 def not_empty(plan: RestorePlan) -> BackupFailed:

@@ -104,6 +104,26 @@ def copy_database(
     return SqliteSnapshot(tables, revisions, violations)
 
 
+def describe_copy(path: Path, on_progress: OnProgress) -> SqliteSnapshot:
+    """Check a file that something else copied, and say what it holds.
+
+    Raises:
+        BackupFailed: The file is not sound.
+    """
+    flush_file(path)
+    with _closing(sqlite3.connect(path)) as copy:
+        # Not vacuumed: that would number the rows of tables without a key anew.
+        revisions = _revisions(copy)
+        tables = tuple(read_content(copy, on_progress, "reading"))
+    problems, _, violations = check_copy(path, tables, on_progress)
+    if problems:
+        raise BackupFailed(
+            "the copy is not sound: " + "; ".join(problems[:3]),
+            detail={"problems": problems},
+        )
+    return SqliteSnapshot(tables, revisions, violations)
+
+
 @contextmanager
 def open_source(
     url: DatabaseUrl, settings: SqliteSettings
