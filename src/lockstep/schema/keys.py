@@ -11,8 +11,10 @@ from one do not repeat each other.
 from __future__ import annotations
 
 import os
+import struct
 import threading
 import uuid
+from collections.abc import Iterator
 
 from lockstep.clock import SYSTEM_CLOCK, Clock
 
@@ -21,10 +23,8 @@ _RANDOM_BITS = 32
 _VERSION_7 = 0x7 << 76
 _VARIANT_RFC = 0x2 << 62
 _LOW_COUNTER_BITS = 30
-
-
-def _random(bits: int) -> int:
-    return int.from_bytes(os.urandom(8), "big") >> (64 - bits)
+_TAILS = 256
+"""Random parts that are asked for at once."""
 
 
 class Generator:
@@ -37,6 +37,7 @@ class Generator:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._tails: Iterator[int] = iter(())
         self.millisecond = -1
         self.counter = 0
 
@@ -50,6 +51,9 @@ class Generator:
             elif self.counter >> _COUNTER_BITS:
                 self._begin(self.millisecond + 1)
             millisecond, counter = self.millisecond, self.counter
+            tail = next(self._tails, None)
+            if tail is None:
+                tail = self._fill_up()
         high, low = divmod(counter, 1 << _LOW_COUNTER_BITS)
         return uuid.UUID(
             int=(millisecond << 80)
@@ -57,13 +61,22 @@ class Generator:
             | (high << 64)
             | _VARIANT_RFC
             | (low << _RANDOM_BITS)
-            | _random(_RANDOM_BITS)
+            | tail
         )
 
     def _begin(self, millisecond: int) -> None:
         self.millisecond = millisecond
         # Starting in the lower half leaves room for 2**41 more.
-        self.counter = _random(_COUNTER_BITS - 1)
+        self.counter = int.from_bytes(os.urandom(8), "big") >> (65 - _COUNTER_BITS)
+
+    def _fill_up(self) -> int:
+        """Ask the system for the random parts of many UUIDs; return the first.
+
+        Each time it is asked, every other thread has its chance to run.
+        """
+        tails = struct.unpack(f"={_TAILS}I", os.urandom(_TAILS * _RANDOM_BITS // 8))
+        self._tails = iter(tails)
+        return next(self._tails)
 
 
 _generator = Generator()
