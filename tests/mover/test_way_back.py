@@ -73,7 +73,8 @@ INSERT INTO parent (id, code, mood, tags, doc, raw, price, ratio, exact, flag, a
  (9007199254740993, 'ü', 'happy', '{}', '"x"', '1', 0.00, 1e38, 1e15, true, NULL, NULL,
   '294276-01-01', '00:00:00.000001', '00:00:01', NULL, 32767, '::1');
 INSERT INTO child VALUES (1, 'b', 1), (1, 'B', 2), (-1, 'ä', NULL);
-INSERT INTO keyless VALUES ('a', 'NaN'), ('a', 'NaN'), (NULL, NULL), ('', 1e16);
+INSERT INTO keyless VALUES ('a', 'NaN'), ('a', 'NaN'), (NULL, NULL), ('', 1e16),
+  ('zero', '-0'), ('zero', 0), ('edge', 5e-324), ('edge', 1.7976931348623157e308);
 """
 
 

@@ -76,12 +76,9 @@ class PostgresqlSource:
     def make_plan(self, on_table: Callable[[str, int], None]) -> Plan:
         """Return the plan for SQLite: the way back, where there is one."""
         plan = plan_from_postgresql(self.schema)
-        for table in plan.tables:
-            row = self._connection.execute(
-                f"SELECT count(*) FROM {self._place(table)}".encode()
-            ).fetchone()
-            table.rows = int(row[0]) if row else 0
-            on_table(table.source, table.rows)
+        signed = [self._survey(table, on_table) for table in plan.tables]
+        if any(signed):
+            rebuild(plan, self.schema)
         state = PostgresqlJournal(self._connection).state()
         if state is not None and state.plan.source == "sqlite":
             if state.plan.is_rekeyed:
@@ -89,6 +86,26 @@ class PostgresqlSource:
             else:
                 plan = plan_way_back(state.plan, plan)
         return plan
+
+    def _survey(self, table: TablePlan, on_table: Callable[[str, int], None]) -> bool:
+        """Count a table's rows; return whether a column holds a negative zero.
+
+        A REAL column would store it as zero, one without a type keeps it.
+        """
+        reals = [column for column in table.columns if column.codec == "real"]
+        tests = [f"bool_or({quote(c.source)}::text = '-0')" for c in reals]
+        row = self._connection.execute(
+            f"SELECT {', '.join(['count(*)', *tests])} FROM {self._place(table)}".encode()
+        ).fetchone()
+        table.rows, *found = row or (0,)
+        on_table(table.source, table.rows)
+        signed = [
+            column for column, is_there in zip(reals, found, strict=False) if is_there
+        ]
+        for column in signed:
+            column.type = ""
+            column.note = "it holds -0.0, which a REAL column would store as 0.0"
+        return bool(signed)
 
     def rebuild(self, plan: Plan) -> None:
         """Make tables and indexes as a mapping file wants their columns.
