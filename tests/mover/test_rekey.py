@@ -97,3 +97,39 @@ def test_a_reference_that_leads_nowhere_stops_the_move(
     assert caught.value.detail["column"] == "entity_id"
     with pytest.raises(InvalidPlan):
         Mover(source, url, rekey=Rekey("n", {"note.nothing": ("s", {})})).plan()
+
+
+def test_the_numbers_come_back_with_what_was_added_meanwhile(
+    source: Path, tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    with sqlite3.connect(source) as connection:  # an orphan of a table's own
+        connection.execute("INSERT INTO ticket VALUES (5, 'f', NULL, 66)")
+    connection.close()
+    url = make_database("postgresql").url.unmasked()
+    assert Mover(source, url, rekey=Rekey("display_id", BY)).move().is_exact
+    back = tmp_path / "back.db"
+    assert Mover(url, back).move().is_exact
+    assert Mover(source, back).verify().differences == []
+    with psycopg.connect(url, autocommit=True) as new:
+        new.execute(
+            b"WITH p AS (INSERT INTO person (name) VALUES ('new') RETURNING id), "
+            b"t AS (INSERT INTO ticket (display_id, s, boss, parent_id) SELECT 6000, "
+            b"'g', p.id, t.id FROM p, ticket t WHERE t.display_id = 1 RETURNING id) "
+            b"INSERT INTO note (entity_type, entity_id) SELECT 'ticket', t.id FROM t"
+        )
+    again = tmp_path / "again.db"
+    result = Mover(url, again).move()
+    assert result.verification is not None
+    assert result.verification.differences == []
+    report = Mover(source, again).verify()
+    assert {d.kind for d in report.differences} == {"extra row"}
+    connection = sqlite3.connect(again)
+    try:
+        assert connection.execute(
+            "SELECT id, s, parent_id, boss FROM ticket WHERE s = 'g'"
+        ).fetchall() == [(6000, "g", 1, 9)]
+        assert connection.execute(
+            "SELECT id, entity_type, entity_id FROM note WHERE id > 3"
+        ).fetchall() == [(4, "ticket", 6000)]
+    finally:
+        connection.close()

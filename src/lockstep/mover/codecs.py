@@ -488,6 +488,31 @@ class Uuid7(Codec):
         return ((number >> 64 & 0b11) << 62 | number & _LOW_62) + INTEGER_MIN
 
 
+class LookedUp(Codec):
+    """An integer key ↔ its digits, or the UUID that an orphan still has.
+
+    ``words`` are the instant and the tags of the tables it may refer to.
+    """
+
+    def __init__(self, words: str) -> None:
+        now_ms, *tags = words.split(",")
+        self._of = [Uuid7(f"{now_ms},{tag}") for tag in tags]
+
+    def encode(self, value: Any) -> str:
+        if type(value) is not int:
+            raise _refuse(value, "integer key")
+        return str(value)
+
+    def decode(self, text: str) -> Value:
+        if "-" not in text[1:]:
+            return int(text)
+        decoded = (codec.decode(text) for codec in self._of)
+        return next((found for found in decoded if found != text), text)
+
+    def respelled(self, text: str) -> str:
+        return self.encode(self.decode(text))
+
+
 class Uuid7By(Codec):
     """An integer key of the table that another column of the row names.
 
@@ -553,6 +578,7 @@ _WITH_WORD: Final[dict[str, Callable[[str], Codec]]] = {
     "scaled": Scaled,
     "uuid7": Uuid7,
     "uuid7_by": Uuid7By,
+    "looked_up": LookedUp,
 }
 _OF_MODELS: Final = frozenset({"json", "array", "wide_decimal"})
 CODEC_NAMES: Final = (*_PLAIN, "mixed_bytes:<class>", "epoch:<unit>", "scaled:<digits>")

@@ -38,6 +38,7 @@ class ColumnPlan:
         source_type: The type it had on PostgreSQL, for the way back.
         computed: The target computes it so; no value is sent.
         comment: What people wrote beside it.
+        read_as: What PostgreSQL is asked for instead of ``source``.
     """
 
     source: str
@@ -53,6 +54,7 @@ class ColumnPlan:
     source_type: str = ""
     computed: str = ""
     comment: str = ""
+    read_as: str = ""
 
 
 @dataclass

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
+from lockstep.mover.plan.rekey_back import columns_back
 
 
 def plan_way_back(forward: Plan, general: Plan) -> Plan:
@@ -34,7 +34,7 @@ def plan_way_back(forward: Plan, general: Plan) -> Plan:
             if reason:
                 plan.notices.append(f"{table.source} is planned anew: {reason}")
             continue
-        plan.tables.append(_undone(origin, table, created[origin.source]))
+        plan.tables.append(_undone(forward, origin, table, created[origin.source]))
     for gone in made_from.values():
         plan.notices.append(f"{gone.source} is not there any more")
     _objects(plan, forward, set(created))
@@ -56,24 +56,20 @@ def _differs(origin: TablePlan | None, table: TablePlan) -> str:
     return "" if before == now else "its columns have changed"
 
 
-def _undone(origin: TablePlan, table: TablePlan, create: str) -> TablePlan:
-    columns = [
-        replace(
-            column,
-            source=column.target,
-            target=column.source,
-            default=None,
-            computed="",
-        )
-        for column in origin.columns
-    ]
+def _undone(
+    forward: Plan, origin: TablePlan, table: TablePlan, create: str
+) -> TablePlan:
+    columns = columns_back(forward, origin)
     names = {column.source: column.target for column in origin.columns}
+    order = [names[name] for name in origin.order_key]
+    if any(column.read_as for column in columns if column.source in order):
+        order = []  # a key given later does not sort as its number does
     return TablePlan(
         origin.target,
         origin.source,
         columns,
         primary_key=list(table.primary_key),
-        order_key=[names[name] for name in origin.order_key],
+        order_key=order,
         create=create,
         sequence=_sequence(origin, table),
         rows=table.rows,

@@ -23,6 +23,7 @@ from lockstep.mover.plan.from_postgresql import (
     source_name,
 )
 from lockstep.mover.plan.model import ColumnPlan, Plan, TablePlan
+from lockstep.mover.plan.rekey_back import keeps_numbers
 from lockstep.mover.plan.way_back import plan_way_back
 from lockstep.mover.postgresql.fitting import Fitting
 from lockstep.mover.postgresql.journal import PostgresqlJournal
@@ -81,8 +82,11 @@ class PostgresqlSource:
             rebuild(plan, self.schema)
         state = PostgresqlJournal(self._connection).state()
         if state is not None and state.plan.source == "sqlite":
-            if state.plan.is_rekeyed:
-                plan.notices.append("keys became UUIDs on the way here and stay so")
+            if state.plan.is_rekeyed and not keeps_numbers(state.plan):
+                plan.notices.append(
+                    "keys became UUIDs on the way here and stay so: their numbers "
+                    "were not kept"
+                )
             else:
                 plan = plan_way_back(state.plan, plan)
         return plan
@@ -94,8 +98,9 @@ class PostgresqlSource:
         """
         reals = [column for column in table.columns if column.codec == "real"]
         tests = [f"bool_or({quote(c.source)}::text = '-0')" for c in reals]
+        asked = ", ".join(["count(*)", *tests])
         row = self._connection.execute(
-            f"SELECT {', '.join(['count(*)', *tests])} FROM {self._place(table)}".encode()
+            f"SELECT {asked} FROM {self._place(table)}".encode()
         ).fetchone()
         table.rows, *found = row or (0,)
         on_table(table.source, table.rows)
@@ -216,7 +221,7 @@ class PostgresqlSource:
         codecs = [codec_of(column.codec) for column in table.columns]
         for block in lines.read(
             self._place(table),
-            [quote(column.source) for column in table.columns],
+            [column.read_as or quote(column.source) for column in table.columns],
             order=", ".join(map(_sorted_by, key)),
             where=where,
         ):
