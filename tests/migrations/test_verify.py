@@ -192,6 +192,17 @@ def test_branches_are_replayed_too(db: Any, history: History) -> None:
     assert report.revisions == 5
 
 
+@pytest.mark.engines("libsql")
+def test_a_history_replays_on_a_server_of_its_own(
+    make_database: Any, history: History
+) -> None:
+    verbs = grown(make_database("libsql"), history)
+    report = verbs.verify(["libsql"])
+    assert errors(report) == []
+    assert report.dialects == ("libsql",)
+    assert report.rows_carried > 0
+
+
 def test_nothing_is_left_of_the_scratch_databases(
     db: Any, history: History, postgres_server: PostgresServer
 ) -> None:

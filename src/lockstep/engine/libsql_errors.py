@@ -31,6 +31,14 @@ def classify_libsql(error: hrana.Error) -> LockstepError:
         detail["server_code"] = error.server_code
     if isinstance(error, hrana.OutcomeUnknown):
         return OutcomeUnknown(str(error), detail=detail)
+    if isinstance(error, hrana.TlsFailed):
+        hint = "?tls=0 for a server that speaks plain HTTP, on this machine only"
+        if error.is_untrusted:
+            hint = (
+                "let SSL_CERT_FILE name the authority that signed its certificate, "
+                "and the URL the host that stands in it"
+            )
+        return AccessDenied(str(error), hint=hint, detail=detail)
     if isinstance(error, hrana.ConnectionFailed):
         if error.timed_out and error.sent:
             return Timeout(str(error), hint="", detail=detail)

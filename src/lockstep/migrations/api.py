@@ -273,7 +273,8 @@ class Migrations:
         is compared with the models. The database of this object is not touched.
 
         Args:
-            dialects: ``sqlite``, ``postgresql`` or both.
+            dialects: ``sqlite``, ``postgresql``, ``libsql`` (a server of this
+                process's own); several of them.
             on_progress: Told along the way.
         """
         from lockstep.migrations.verify import run_verify

@@ -94,7 +94,7 @@ class _Replay:
         from lockstep.migrations.api import Migrations as Api
 
         self._database = database
-        self._dialect = database.dialect_name
+        self._dialect = database.engine_name
         self._scripts = list(scripts)
         self._on_progress = on_progress
         self._verbs = Api(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lockstep.migrations import VerifyReport
 
 DIALECTS = ("sqlite", "postgresql")
+LIBSQL = "libsql"
 
 
 @command(
@@ -79,8 +80,9 @@ def check(run: Run) -> None:
     "--dialect",
     "dialects",
     multiple=True,
-    type=plain_click.Choice(DIALECTS),
-    help="Replay only on this engine; may be repeated.  [default: both]",
+    type=plain_click.Choice((*DIALECTS, LIBSQL)),
+    help="Replay only on this engine; may be repeated.  [default: sqlite and "
+    "postgresql, and libsql where the project's database is on such a server]",
 )
 def verify(run: Run, *, dialects: tuple[str, ...]) -> None:
     """Replay the history from zero on scratch databases, up and down.
@@ -90,7 +92,10 @@ def verify(run: Run, *, dialects: tuple[str, ...]) -> None:
     """
     with run.migrations() as migrations, MigrationProgress(run.output) as progress:
         try:
-            report = migrations.verify(dialects or DIALECTS, on_progress=progress)
+            if not dialects:
+                is_served = migrations.db.engine_name == LIBSQL
+                dialects = (*DIALECTS, LIBSQL) if is_served else DIALECTS
+            report = migrations.verify(dialects, on_progress=progress)
         except MissingExtraError as error:
             error.hint += "; or verify on SQLite alone: --dialect sqlite"
             raise

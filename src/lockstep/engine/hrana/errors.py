@@ -6,8 +6,9 @@ HTTP status) to a class and a code. What a code means to Lockstep stands in
 
 A server that tells SQLite's extended code by name is taken at its word. One that
 tells only ``SQLITE_CONSTRAINT`` (libsql-server 0.24) leaves no other way than the
-words with which SQLite itself begins the message; they are looked at here, and
-nowhere else. A trigger that raises these very words is taken for the constraint.
+words of SQLite's own message; they are looked at here, and nowhere else. What is
+none of them a trigger said. One that raises such a message letter by letter, with a
+table and a column in it, is taken for the constraint: the server leaves no other way.
 """
 
 from __future__ import annotations
@@ -101,6 +102,18 @@ class ConnectionFailed(OperationalError):
         self.timed_out = timed_out
 
 
+class TlsFailed(OperationalError):
+    """The server is not who it says, or speaks no TLS; nothing was sent.
+
+    Attributes:
+        is_untrusted: There was a certificate, and it was refused.
+    """
+
+    def __init__(self, message: str, *, is_untrusted: bool) -> None:
+        super().__init__(message, disconnected=True)
+        self.is_untrusted = is_untrusted
+
+
 class TransactionLost(OperationalError):
     """The transaction is over and nothing of it was kept."""
 
@@ -155,14 +168,30 @@ _CODES: dict[str, int] = {
 }
 _NAMES = {value: name for name, value in _CODES.items() if name != "SQLITE_UNKNOWN"}
 
-# How SQLite begins the message of each constraint, in its own source.
-# See https://sqlite.org/src/file?name=src/vdbeaux.c and src/insert.c
+# The whole message of each constraint, as SQLite's own source makes it: a column
+# comes with its table. What is none of these was said by a trigger.
+# See https://sqlite.org/src/file?name=src/vdbe.c and src/insert.c
 _CONSTRAINT_WORDS = (
-    ("UNIQUE constraint failed", sqlite3.SQLITE_CONSTRAINT_UNIQUE),
-    ("NOT NULL constraint failed", sqlite3.SQLITE_CONSTRAINT_NOTNULL),
-    ("CHECK constraint failed", sqlite3.SQLITE_CONSTRAINT_CHECK),
-    ("FOREIGN KEY constraint failed", sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY),
-    ("cannot store ", CONSTRAINT_DATATYPE),
+    (
+        re.compile(r"UNIQUE constraint failed: (index '.+'|.+\..+)", re.DOTALL),
+        sqlite3.SQLITE_CONSTRAINT_UNIQUE,
+    ),
+    (
+        re.compile(r"NOT NULL constraint failed: .+\..+", re.DOTALL),
+        sqlite3.SQLITE_CONSTRAINT_NOTNULL,
+    ),
+    (
+        re.compile(r"CHECK constraint failed: .+", re.DOTALL),
+        sqlite3.SQLITE_CONSTRAINT_CHECK,
+    ),
+    (
+        re.compile(r"FOREIGN KEY constraint failed"),
+        sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY,
+    ),
+    (
+        re.compile(r"cannot store \w+ value in .+ column .+\..+", re.DOTALL),
+        CONSTRAINT_DATATYPE,
+    ),
 )
 
 _SERVERS_PREFIX = re.compile(
@@ -246,7 +275,8 @@ def _from_sqlite(text: str, name: str) -> Error:
     code = _CODES.get(name, sqlite3.SQLITE_ERROR)
     if code == sqlite3.SQLITE_CONSTRAINT:
         code = next(
-            (c for words, c in _CONSTRAINT_WORDS if text.startswith(words)), code
+            (c for words, c in _CONSTRAINT_WORDS if words.fullmatch(text)),
+            sqlite3.SQLITE_CONSTRAINT_TRIGGER,
         )
     kind: type[Error] = OperationalError
     if code & 0xFF in (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH):

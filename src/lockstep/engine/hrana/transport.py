@@ -32,7 +32,12 @@ from lockstep.engine.hrana.effects import (
     Reply,
     TakeTurn,
 )
-from lockstep.engine.hrana.errors import ConnectionFailed, Error, UnsafeRedirect
+from lockstep.engine.hrana.errors import (
+    ConnectionFailed,
+    Error,
+    TlsFailed,
+    UnsafeRedirect,
+)
 from lockstep.engine.hrana.wire import farewell_to
 
 if TYPE_CHECKING:
@@ -344,10 +349,18 @@ def _arguments(server: Server) -> dict[str, Any]:
     }
 
 
+def _tls_error_in(error: BaseException) -> ssl.SSLError | None:
+    inner: BaseException | None = error
+    while inner is not None and not isinstance(inner, ssl.SSLError):
+        inner = inner.__cause__ or inner.__context__
+    return inner
+
+
 def _raise_failed(error: Exception) -> NoReturn:
     import httpx2
 
     timed_out = isinstance(error, httpx2.TimeoutException)
+    refused = _tls_error_in(error)
     # Only these are certain to come before the first byte is sent.
     unsent = isinstance(
         error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout
@@ -357,6 +370,11 @@ def _raise_failed(error: Exception) -> NoReturn:
     while inner is not None:
         inner.__traceback__ = None
         inner = inner.__cause__ or inner.__context__
+    if refused is not None and unsent:
+        raise TlsFailed(
+            f"no safe connection to the libSQL server can be made ({refused})",
+            is_untrusted=isinstance(refused, ssl.SSLCertVerificationError),
+        ) from error
     what = "did not answer in time" if timed_out else "cannot be reached"
     raise ConnectionFailed(
         f"the libSQL server {what} ({type(error).__name__}: {error})",
