@@ -83,6 +83,13 @@ def test_keys_and_references_become_uuids(
         assert references == (5, True)
     old.close()
     assert Mover(source, url, rekey=rekey).verify().difference_count == 1
+    with psycopg.connect(url, autocommit=True) as new:
+        new.execute(  # it sorts before every key that was made of a number
+            b"INSERT INTO ticket (id, display_id) "
+            b"VALUES ('00000000-0000-4000-8000-000000000000', 5000)"
+        )
+    report = Mover(source, url, rekey=rekey).verify()
+    assert [d.kind for d in report.differences] == ["extra row", "extra row"]
 
 
 def test_a_reference_that_leads_nowhere_stops_the_move(

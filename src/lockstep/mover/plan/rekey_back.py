@@ -75,7 +75,7 @@ def _looked_up(forward: Plan, origin: TablePlan, column: ColumnPlan) -> ColumnPl
     else:
         now_ms, directing, *pairs = rest.split(",")
         words = f"{quote(origin.target)}.{quote(origin.column(directing).target)}"
-        tags = []
+        tags = list[str]()
         found = f"CASE {words}"
         for value, _, tag in (pair.rpartition("=") for pair in pairs):
             tags.append(tag)
