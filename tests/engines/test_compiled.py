@@ -337,6 +337,7 @@ def test_what_listens_to_an_instance_later_is_heard(shop: Database) -> None:
     def work(unit: Unit) -> None:
         parts = CompiledRepository(Part, unit)
         key = parts.add({"name": "quiet"}).id
+        parts.update(key, {"name": "quiet"}, expected_version=1)
         parts.get(key)
         sa.event.listen(Part, "load", loaded)
         try:
@@ -346,11 +347,12 @@ def test_what_listens_to_an_instance_later_is_heard(shop: Database) -> None:
         sa.event.listen(Part.name, "set", changed)
         try:
             parts.add({"name": "loud"})
+            parts.update(key, {"name": "louder"}, expected_version=2)
         finally:
             sa.event.remove(Part.name, "set", changed)
 
     shop.write(work)
-    assert heard == ["quiet", "loud"]
+    assert heard == ["quiet", "loud", "louder"]
 
 
 def test_why_a_model_is_not_compiled(db: Database) -> None:

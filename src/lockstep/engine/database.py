@@ -336,7 +336,10 @@ class Database:
         )
 
     def read(self, function: Callable[[Unit], R]) -> R:
-        """Run a function in one snapshot that cannot write; return what it returns."""
+        """Run a function in one snapshot that cannot write; return what it returns.
+
+        Fetch inside what is wanted: afterwards its cursors are of no use.
+        """
         try:
             return self._units.read(function)
         except Exception as error:

@@ -65,13 +65,14 @@ class Unit:
     Attributes:
         database: Whose unit it is.
         actor: Who does it; audit rows and ``Audited`` columns name them.
+        held_session: The session, if somebody has asked for it.
         savepoint: Set by whoever made the unit: the savepoint that was set right
             before it. Forgotten as soon as something is done in the unit.
     """
 
     __slots__ = (
-        *("_answer", "_connection", "_driver", "_read_only", "_sent", "_session"),
-        *("actor", "database", "savepoint"),
+        *("_answer", "_connection", "_driver", "_read_only", "_sent"),
+        *("actor", "database", "held_session", "savepoint"),
     )
 
     def __init__(
@@ -89,7 +90,7 @@ class Unit:
         self.actor = actor
         self.savepoint: str | None = None
         self._read_only = read_only
-        self._session: Session | None = None
+        self.held_session: Session | None = None
         self._sent: list[Statement] = []
         self._answer: Callable[[list[Statement]], None] | None = None
 
@@ -145,20 +146,15 @@ class Unit:
         It works inside a savepoint of its own: its ``rollback`` takes back what
         the session did, its ``commit`` does not end the unit.
         """
-        if self._session is None:
+        if self.held_session is None:
             kind = ReadSession if self._read_only else Session
-            self._session = kind(
+            self.held_session = kind(
                 self.connection,
                 join_transaction_mode="create_savepoint",
                 expire_on_commit=False,
                 info={ACTOR: self.actor, CLOCK: self.clock, DATABASE: self.database},
             )
-        return self._session
-
-    @property
-    def held_session(self) -> Session | None:
-        """The session, if somebody has asked for it."""
-        return self._session
+        return self.held_session
 
     def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Cursor:
         """Run one statement on the driver, with nothing between.
@@ -173,8 +169,8 @@ class Unit:
 
         What the session still holds is flushed first, so both see the same rows.
         """
-        if self._session is not None:
-            self._session.flush()
+        if self.held_session is not None:
+            self.held_session.flush()
         style = self.dialect.paramstyle
         text = _translated(sql, style, bool(parameters))
         driver = self.driver
@@ -196,8 +192,8 @@ class Unit:
         if self._answer is None:
             self.execute(sql, parameters)
             return
-        if self._session is not None:
-            self._session.flush()
+        if self.held_session is not None:
+            self.held_session.flush()
         _translated(sql, "named", has_parameters=False)  # refuses COMMIT and the like
         self._sent.append((sql, parameters))
 
@@ -230,9 +226,9 @@ class Unit:
 
         Called by whoever made the unit, before the transaction is ended.
         """
-        session = self._session
+        session = self.held_session
         if session is not None:
-            self._session = None
+            self.held_session = None
             try:
                 session.commit()
             finally:
@@ -240,9 +236,9 @@ class Unit:
 
     def abandon(self) -> None:
         """Let go of the session and of what it holds."""
-        session = self._session
+        session = self.held_session
         if session is not None:
-            self._session = None
+            self.held_session = None
             session.expunge_all()
             session.close()
 

@@ -58,7 +58,7 @@ def update_of(
     """
     facts = plan.facts
     kept = {*facts.key_names, facts.version_name, facts.deleted_name} | _STAMPED
-    if any(name in kept or not plan.is_plain(name) for name in names):
+    if any(name in kept for name in names):
         return None
     values = {
         plan.columns[name]: slot(number, plan.columns[name].type)

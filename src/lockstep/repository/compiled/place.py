@@ -60,7 +60,8 @@ class InUnit:
 
     def reading(self) -> Any:
         """Return the driver's connection, for a read."""
-        self._flush_held()
+        if self._unit.held_session is not None:
+            self._flush_held()
         return self._unit.driver_to_read()
 
     def writing(self) -> Any:

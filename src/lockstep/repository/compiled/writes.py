@@ -164,6 +164,8 @@ class Writer(Generic[R]):
     def _alteration(
         self, verb: str, names: tuple[str, ...], expected: int | None
     ) -> changes.Alteration | None:
+        if not all(map(self.plan.is_plain, names)):
+            return None
         with_version, with_actor = expected is not None, self.place.actor is not None
         make = changes.update_of if verb == "update" else changes.mark_of
         return self.plan.kept.of(

@@ -155,6 +155,13 @@ class Decimal(PortableType[decimal.Decimal]):
             return ordinary
         limit, factor = decimal.Decimal(10**self.precision), 10**self.scale
         scaled = _EXACT.multiply
+        # Raises where a product would have more digits, or would be rounded.
+        bounded = decimal.Context(
+            prec=self.precision,
+            Emax=self.precision - 1,
+            Emin=decimal.MIN_EMIN,
+            traps=[decimal.InvalidOperation, decimal.Overflow, decimal.Inexact],
+        )
 
         def write(value: Any) -> Any:
             if type(value) is decimal.Decimal and value.is_finite():
@@ -167,9 +174,7 @@ class Decimal(PortableType[decimal.Decimal]):
         def write_column(values: Sequence[Any]) -> Sequence[int] | None:
             if not are_all(decimal.Decimal, values):
                 return None
-            units = list(map(scaled, values, repeat(factor)))
-            if not (-limit < min(units) and max(units) < limit):
-                return None
+            units = list(map(bounded.multiply, values, repeat(factor)))
             whole = list(map(int, units))
             return whole if whole == units else None
 
