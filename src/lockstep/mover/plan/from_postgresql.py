@@ -25,6 +25,7 @@ from lockstep.mover.translate.from_postgresql import expression_to_sqlite, famil
 from lockstep.mover.translate.syntax import Untranslatable
 from lockstep.mover.translate.to_sqlite import default_to_sqlite
 from lockstep.schema.names import constraint_name
+from lockstep.schema.types.portable import quoted
 
 _INTEGERS = frozenset({"smallint", "integer", "bigint", "oid"})
 _TYPES = {
@@ -52,6 +53,10 @@ def plan_from_postgresql(schema: PgSchema) -> Plan:
         for found, column in zip(table.columns, made.columns, strict=True):
             if found.name != alias:
                 _default(plan, table, found, column)
+            elif found.default is not None and "nextval(" not in found.default:
+                where = f"{made.source}.{found.name}"
+                why = f"{found.default}: SQLite counts such a key up by itself"
+                plan.losses.append(Loss("default", where, why))
     _build(plan, schema, names)
     return plan
 
@@ -75,7 +80,12 @@ def rebuild(plan: Plan, schema: PgSchema) -> None:
 
 def _build(plan: Plan, schema: PgSchema, names: Names) -> None:
     for table, made in zip(schema.tables, plan.tables, strict=True):
-        _constraints(plan, table, made, names)
+        if made.columns:
+            _constraints(plan, table, made, names)
+        else:
+            made.carry = False
+            why = "a table of SQLite has a column"
+            plan.losses.append(Loss("table", made.source, why, is_data=True))
     for kind, where, name in schema.others:
         shown = name if where == "public" else f"{where}.{name}"
         plan.losses.append(Loss(kind, shown, "its SQL is PostgreSQL's"))
@@ -167,6 +177,12 @@ def _column_clause(
         words.append("NOT NULL")
     if found.length_max is not None:
         words.append(f"CHECK (length({quote(column.target)}) <= {found.length_max})")
+    if found.labels and column.codec == "text":
+        listed = ", ".join(map(quoted, found.labels))
+        words.append(f"CHECK ({quote(column.target)} IN ({listed}))")
+    for check in found.domain_checks:
+        where = f"{source_name(table)}.{column.source}: {check}"
+        plan.losses.append(Loss("check", where, f"{found.full_type} is a domain"))
     if found.generated:
         words.append(_generated(plan, table, made, column, found.default or ""))
     elif column.default is not None:
@@ -209,6 +225,7 @@ def _key_clause(
         return "" if alias is not None else f"PRIMARY KEY ({columns})"
     head = f"CONSTRAINT {quote(key.name)} "
     if key.kind == "u":
+        _say_if_nulls_repeat(plan, source_name(table), key.name, key.definition)
         return f"{head}UNIQUE ({columns})"
     if key.kind == "f":
         return head + _reference(plan, key, columns)
@@ -220,6 +237,12 @@ def _key_clause(
             return ""
     _lose(plan, table, key, "SQLite has no exclusion constraints")
     return ""
+
+
+def _say_if_nulls_repeat(plan: Plan, table: str, name: str, definition: str) -> None:
+    if "NULLS NOT DISTINCT" in definition:
+        why = "SQLite lets NULL in more than once"
+        plan.losses.append(Loss("unique", f"{table}.{name}", why))
 
 
 def _reference(plan: Plan, key: PgKey, columns: str) -> str:
@@ -274,6 +297,8 @@ def _index(plan: Plan, made: TablePlan, index: PgIndex, names: Names) -> None:
     except Untranslatable as reason:
         plan.losses.append(Loss(kind, where, str(reason)))
         return
+    if index.unique:
+        _say_if_nulls_repeat(plan, made.source, index.name, index.definition)
     name = names.give(index.name or constraint_name("ix", made.target))
     unique = "UNIQUE " if index.unique else ""
     sql = (

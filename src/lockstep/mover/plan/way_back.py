@@ -176,3 +176,5 @@ def _readjust_default(column: ColumnPlan) -> None:
         column.default = f"{literal}::{column.type}"
     elif column.codec == "zoned":
         column.default = "now()"
+    elif column.codec == "text" and column.type != "text":
+        column.default = f"({column.default})::{column.type}"

@@ -28,7 +28,12 @@ _ACTIONS = {
 
 @dataclass
 class PgColumn:
-    """A column; ``type`` is the base type behind a domain, without modifiers."""
+    """A column; ``type`` is the base type behind a domain, without modifiers.
+
+    Attributes:
+        labels: The values of its type, if that is an enumeration.
+        domain_checks: What its domain asks of every value.
+    """
 
     name: str
     type: str
@@ -39,6 +44,8 @@ class PgColumn:
     generated: bool
     length_max: int | None
     comment: str | None
+    labels: list[str] = field(default_factory=list[str])
+    domain_checks: list[str] = field(default_factory=list[str])
 
 
 @dataclass
@@ -170,7 +177,10 @@ def _read_columns(
         "format_type(a.atttypid, a.atttypmod), a.attnotnull OR t.typnotnull, "
         "pg_get_expr(d.adbin, d.adrelid), a.attidentity <> '', a.attgenerated <> '', "
         "CASE WHEN a.atttypid IN ('varchar'::regtype) AND a.atttypmod > 4 "
-        "THEN a.atttypmod - 4 END, col_description(a.attrelid, a.attnum) "
+        "THEN a.atttypmod - 4 END, col_description(a.attrelid, a.attnum), "
+        "ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid "
+        "ORDER BY e.enumsortorder), ARRAY(SELECT pg_get_constraintdef(k.oid) "
+        "FROM pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c') "
         "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
         "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
         "WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped "

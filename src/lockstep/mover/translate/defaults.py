@@ -21,6 +21,7 @@ from lockstep.mover.plan.model import ColumnPlan
 from lockstep.mover.sqlite.profile import has_form
 from lockstep.mover.translate.functions import is_constant
 from lockstep.mover.translate.syntax import Untranslatable
+from lockstep.mover.translate.to_sqlite import UUID_TEXT, ZONED_NOW
 from lockstep.schema.types.portable import quoted
 
 _UTC = "(now() AT TIME ZONE 'utc')"
@@ -65,6 +66,11 @@ _RANDOM: Final = {
     "randomblob ( 16 )": (
         "bytea",
         "decode(replace(gen_random_uuid()::text, '-', ''), 'hex')",
+    ),
+    canonical(UUID_TEXT): ("text", "gen_random_uuid()::text"),
+    canonical(ZONED_NOW): (
+        "text",
+        f"to_char({_UTC}, 'YYYY-MM-DD HH24:MI:SS.MS') || '+00:00'",
     ),
 }
 _FORMAT: Final = {

@@ -16,11 +16,12 @@ _CAST = re.compile(
     r"(?:\(\d+(?:,\s*\d+)?\))?(?:\[\])*"
 )
 _NUMBERS: Final = frozenset({"integer", "real", "boolean"})
-_UUID = (
+UUID_TEXT = (
     "(lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || "
     "substr(hex(randomblob(2)), 2) || '-' || substr('89ab', 1 + (abs(random()) % 4), "
     "1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6))))"
 )
+ZONED_NOW: Final = "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '+00:00')"
 _NOW: Final = frozenset(
     {"now()", "CURRENT_TIMESTAMP", "transaction_timestamp()", "clock_timestamp()"}
 )
@@ -46,9 +47,9 @@ def default_to_sqlite(expression: str, column: ColumnPlan) -> str:
         if column.codec in _NUMBERS and re.fullmatch(r"-?\d+(\.\d+)?", number):
             return number
     if plain in _NOW and column.codec == "zoned":
-        return "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '+00:00')"
+        return ZONED_NOW
     if plain == "CURRENT_DATE" and column.codec == "text":
         return "CURRENT_DATE"
     if plain in ("gen_random_uuid()", "uuid_generate_v4()"):
-        return _UUID
+        return UUID_TEXT
     raise Untranslatable("SQLite has no default that gives the same")
