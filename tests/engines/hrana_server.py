@@ -45,6 +45,11 @@ class HranaServer:
         except StopIteration as done:
             return done.value
 
+    def close(self) -> None:
+        """Close the database and what streams are left."""
+        self.forget_streams()
+        self._anchor.close()
+
     def forget_streams(self) -> None:
         """Close what is open, as a server does with streams that stand still."""
         while self.streams:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -32,10 +33,15 @@ from lockstep.engine.hrana.wire import ServerFacts
 Opened = tuple[HranaServer, Connection]
 
 
+@pytest.fixture
+def server() -> Iterator[HranaServer]:
+    with closing(HranaServer()) as server:
+        yield server
+
+
 @pytest.fixture(params=["v3", "v2"])
-def opened(request: pytest.FixtureRequest) -> Iterator[Opened]:
-    versions = ("v3", "v2") if request.param == "v3" else ("v2",)
-    server = HranaServer(versions=versions)
+def opened(request: pytest.FixtureRequest, server: HranaServer) -> Iterator[Opened]:
+    server.versions = ("v3", "v2") if request.param == "v3" else ("v2",)
     connection = Connection(server.run, autocommit=True)
     connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER UNIQUE)")
     server.calls.clear()
@@ -202,8 +208,7 @@ def test_words_begin_and_end_too(opened: Opened) -> None:
     assert ids(connection) == [1]
 
 
-def test_a_savepoint_can_be_the_transaction() -> None:
-    server = HranaServer()
+def test_a_savepoint_can_be_the_transaction(server: HranaServer) -> None:
     connection = Connection(server.run, autocommit=True)
     connection.execute("CREATE TABLE t (id INTEGER)")
     connection.execute("SAVEPOINT a")
@@ -390,8 +395,8 @@ def test_infinity_is_refused_where_only_json_is_spoken(opened: Opened) -> None:
     assert ids(connection) == [1]
 
 
-def test_the_turn_is_had_from_begin_to_commit() -> None:
-    server, given = HranaServer(), []
+def test_the_turn_is_had_from_begin_to_commit(server: HranaServer) -> None:
+    given: list[str] = []
     conversation = Conversation(ServerFacts(), lambda: given.append("turn"))
     from lockstep.engine.hrana.dbapi import bind
 
@@ -407,9 +412,7 @@ def test_the_turn_is_had_from_begin_to_commit() -> None:
     assert given == ["turn", "turn"]
 
 
-def test_a_turn_that_does_not_come_leaves_no_transaction() -> None:
-    server = HranaServer()
-
+def test_a_turn_that_does_not_come_leaves_no_transaction(server: HranaServer) -> None:
     def run(talk: Any) -> Any:
         try:
             next(talk)
