@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,17 @@ from hypothesis import strategies as st
 from tests.mover.test_schemas import tables
 
 from lockstep.mover.ahead import Ahead
+from lockstep.mover.codecs import codec_of
 from lockstep.mover.encoding import LineBlock
+from lockstep.mover.lines import NULL, columns_of, escape, join, unescape_all
 from lockstep.mover.plan.from_sqlite import plan_from_sqlite
 from lockstep.mover.plan.model import Plan
-from lockstep.mover.sqlite import packed
+from lockstep.mover.sqlite import lines, opening, packed
 from lockstep.mover.sqlite.lines import SqliteLines
+from lockstep.mover.sqlite.opening import open_source
 from lockstep.mover.sqlite.profile import TableProfile, profile_table
 from lockstep.mover.sqlite.schema import Schema, read_schema
+from lockstep.mover.sqlite.source import SqliteSource
 from lockstep.mover.sqlite.survey import survey_table
 from lockstep.mover.verify.streams import LineReader, pass_equal
 
@@ -68,7 +73,7 @@ def lines_of(blocks: Any) -> bytes:
     return b"".join(block.data for block in blocks)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(table=tables())
 @example(table=EVERYTHING)
 @example(table=("CREATE TABLE t (a TEXT)", ['"a"'], [["a\0b"], ["\x1f"], [None]]))
@@ -85,7 +90,7 @@ def test_packed_rows_are_the_encoders_lines(
         (made,) = plan.tables
         quick = SqliteLines(connection, schema, {"t": survey})
         exact = SqliteLines(connection, schema, {}, codecs={})
-        exact._packing = lambda *_: None  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]
+        exact._packing = untold  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]
         assert lines_of(quick.in_own_order(made, None)) == lines_of(
             exact.in_own_order(made, None)
         )
@@ -105,13 +110,13 @@ def test_the_usual_types_are_packed_and_go_on_anywhere(
     schema = read_schema(connection)
     survey = survey_table(connection, schema.tables[0])
     (made,) = plan_of(connection, schema, survey).tables
-    lines = SqliteLines(connection, schema, {"t": survey})
+    made_lines = SqliteLines(connection, schema, {"t": survey})
     columns = [column.source for column in made.columns]
     assert packed.packing_of(made, columns, schema.tables[0], survey) is not None
-    blocks = list(lines.in_own_order(made, None))
+    blocks = list(made_lines.in_own_order(made, None))
     assert len(blocks) > 2
     for block in blocks:
-        rest = lines_of(lines.in_own_order(made, block.position))
+        rest = lines_of(made_lines.in_own_order(made, block.position))
         assert lines_of(blocks).endswith(rest)
         assert rest.count(b"\n") == len(REALS) - int(str(block.position))
     connection.close()
@@ -129,12 +134,41 @@ def test_a_row_that_cannot_be_packed_goes_the_exact_way(
     schema = read_schema(connection)
     survey = survey_table(connection, schema.tables[0])
     (made,) = plan_of(connection, schema, survey).tables
-    lines = SqliteLines(connection, schema, {"t": survey})
+    made_lines = SqliteLines(connection, schema, {"t": survey})
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1_500)
     expected = "".join(f"{i}\t{s}\t\\\\x{b.hex()}\n" for i, s, b in rows).encode()
-    assert lines_of(lines.in_own_order(made, None)) == expected
-    assert lines_of(lines.in_key_order(made)) == expected
+    assert lines_of(made_lines.in_own_order(made, None)) == expected
+    assert lines_of(made_lines.in_key_order(made)) == expected
     connection.close()
+
+
+@given(cells=st.lists(st.none() | st.text(max_size=4), min_size=1, max_size=12))
+def test_cells_are_taken_apart_as_they_were_joined(cells: list[str | None]) -> None:
+    clean = [None if cell is None else cell.replace("\0", "") for cell in cells]
+    fields = [NULL if cell is None else escape(cell) for cell in clean]
+    text = join([fields, fields[::-1]], len(fields))
+    assert [list(unescape_all(column)) for column in columns_of(text, 2)] == [
+        clean,
+        clean[::-1],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("codec", "values"),
+    [
+        ("integer", [0, -1, 2**63 - 1, -(2**63), None]),
+        ("real", [0.1, -0.0, float("inf"), None, 5e-324]),
+        ("real", ["NaN", 1.5]),
+        ("text", ["a", None, "\\N", "\t"]),
+        ("mixed_text", ["a", 1, 1.5, None]),
+        ("bytes", [b"", b"\\x", None]),
+        ("boolean", [0, 1, None]),
+    ],
+)
+def test_a_column_is_decoded_as_its_cells_are(codec: str, values: list[Any]) -> None:
+    made = codec_of(codec)
+    texts = unescape_all(made.fields(values))
+    assert list(map(repr, made.values(texts))) == list(map(repr, values))
 
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -151,26 +185,26 @@ CUTS = st.lists(st.integers(1, 7), min_size=1, max_size=4)
 
 
 @given(
-    lines=st.lists(st.binary(max_size=5).map(lambda b: b.hex()), max_size=40),
+    texts=st.lists(st.binary(max_size=5).map(lambda b: b.hex()), max_size=40),
     one=CUTS,
     two=CUTS,
     change=st.none() | st.integers(0, 39),
 )
 def test_alike_lines_are_passed_and_no_difference(
-    lines: list[str], one: list[int], two: list[int], change: int | None
+    texts: list[str], one: list[int], two: list[int], change: int | None
 ) -> None:
-    other = list(lines)
+    other = list(texts)
     if change is not None and change < len(other):
         other[change] += "!"
-    mine = LineReader(pieces("".join(f"{x}\n" for x in lines).encode(), one))
+    mine = LineReader(pieces("".join(f"{x}\n" for x in texts).encode(), one))
     theirs = LineReader(pieces("".join(f"{x}\n" for x in other).encode(), two))
     passed = pass_equal(mine, theirs)
-    assert passed == len(lines) if lines == other else passed <= (change or 0)
+    assert passed == len(texts) if texts == other else passed <= (change or 0)
     left, right = mine.take(2), theirs.take(2)
-    assert left == lines[passed : passed + 2]
+    assert left == texts[passed : passed + 2]
     assert right == other[passed : passed + 2]
     mine.give_back(left[1:])
-    assert mine.piece().decode().split("\n")[:-1][:1] == lines[passed + 1 :][:1]
+    assert mine.piece().decode().split("\n")[:-1][:1] == texts[passed + 1 :][:1]
 
 
 def test_an_error_of_the_source_comes_where_its_block_would() -> None:
@@ -208,3 +242,109 @@ def test_a_source_is_let_go_of_when_nobody_wants_its_blocks(tmp_path: Path) -> N
     ahead.close()
     assert closed == [True]
     assert list(ahead) == []
+
+
+def is_held_by_another(path: Path, shm: Path) -> bool:
+    """Say what one learns of a file that another program has open."""
+    return True
+
+
+def untold(table: str, rows: int) -> None:
+    """Progress that nobody reads."""
+
+
+@pytest.fixture
+def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "processors", lambda: 2)
+    monkeypatch.setattr(lines, "ROWS_FOR_THREADS", 1)
+    monkeypatch.setattr(packed, "BLOCK_BYTES", 200)
+
+
+def filled(path: Path, mode: str = "delete") -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(f"PRAGMA journal_mode = {mode}")
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT, r REAL)")
+    # With holes: some ranges of rowids are empty.
+    found = [(i, f"text {i}\t", i / 7) for i in range(-40, 400) if i % 90 < 70]
+    connection.executemany("INSERT INTO t VALUES (?, ?, ?)", found)
+    return connection
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_several_threads_read_what_one_reads(tmp_path: Path) -> None:
+    filled(tmp_path / "a.db").close()
+    source = SqliteSource(open_source(tmp_path / "a.db"))
+    try:
+        (made,) = source.make_plan(untold).tables
+        assert source._others  # pyright: ignore[reportPrivateUsage]
+        alone = SqliteLines(source.connection, source.schema, source.surveys())
+        expected = lines_of(alone.in_own_order(made, None))
+        blocks = list(source.own_order(made, None))
+        assert lines_of(blocks) == expected == lines_of(source.key_order(made))
+        assert len(blocks) > 20
+        for block in blocks[::7]:
+            rest = lines_of(source.own_order(made, block.position))
+            assert rest == lines_of(alone.in_own_order(made, block.position))
+            assert rest.count(b"\n") < 400
+        stream = source.own_order(made, None)
+        next(stream)
+        stream.close()  # type: ignore[attr-defined]
+        names = [thread.name for thread in threading.enumerate()]
+        assert not [name for name in names if name.startswith("lockstep")]
+    finally:
+        source.close()
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_a_failing_thread_leaves_the_rest_to_the_exact_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path / "a.db").close()
+    source = SqliteSource(open_source(tmp_path / "a.db"))
+    try:
+        (made,) = source.make_plan(untold).tables
+        expected = lines_of(source.own_order(made, None))
+        whole, calls = packed.lines_of, list[int]()
+
+        def failing(rows: Any) -> bytes:
+            calls.append(len(rows))
+            if len(calls) == 9:
+                raise sqlite3.DataError("string or blob too big")
+            return whole(rows)
+
+        for read in (
+            lambda: source.own_order(made, None),
+            lambda: source.key_order(made),
+        ):
+            calls.clear()
+            monkeypatch.setattr(packed, "lines_of", failing)
+            assert lines_of(read()) == expected
+            assert len(calls) >= 9
+    finally:
+        source.close()
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_a_second_connection_sees_the_same_state_or_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = filled(tmp_path / "rollback.db")
+    source = open_source(tmp_path / "rollback.db")
+    other = source.other()
+    assert other is not None
+    writer.execute("PRAGMA busy_timeout = 0")
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        writer.execute("DELETE FROM t")
+    source.close()
+    writer.execute("DELETE FROM t")
+    writer.close()
+    held = filled(tmp_path / "wal.db", "wal")
+    monkeypatch.setattr(opening, "_is_held", is_held_by_another)
+    source = open_source(tmp_path / "wal.db")
+    assert source.other() is None, "somebody may commit between two transactions"
+    source.close()
+    held.close()
+    closed = open_source(tmp_path / "wal.db")
+    assert closed.other() is not None
+    closed.close()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["rollback.db", "wal.db"]

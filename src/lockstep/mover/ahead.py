@@ -13,9 +13,11 @@ error of the source is raised where its block would have come; no more than
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Final
 
 from lockstep.mover.encoding import Blocks, LineBlock
@@ -36,7 +38,7 @@ class Ahead(Iterator[LineBlock]):
     """The blocks of an iterator that a thread of its own reads.
 
     Args:
-        blocks: Read in the thread, from the first ``next`` on, and closed there.
+        blocks: Read in the thread, and closed there.
     """
 
     def __init__(self, blocks: Iterable[LineBlock]) -> None:
@@ -46,12 +48,16 @@ class Ahead(Iterator[LineBlock]):
         self._end: _End | None = None
         self._thread: threading.Thread | None = None
 
-    def __next__(self) -> LineBlock:
-        if self._thread is None:
+    def start(self) -> None:
+        """Begin to read; the first ``next`` does it otherwise."""
+        if self._thread is None and self._end is None:
             self._thread = threading.Thread(
                 target=self._read, name="lockstep-read-ahead", daemon=True
             )
             self._thread.start()
+
+    def __next__(self) -> LineBlock:
+        self.start()
         found = self._end or self._waiting.get()
         if isinstance(found, LineBlock):
             return found
@@ -88,8 +94,31 @@ class Ahead(Iterator[LineBlock]):
         """Stop reading, and wait until the source is let go of."""
         self._is_unwanted.set()
         self._end = self._end or _End()
+        with contextlib.suppress(queue.Empty):
+            # A thread that waits for room has it now, and sees that it may end.
+            while True:
+                self._waiting.get_nowait()
         if self._thread is not None:
             self._thread.join()
+
+
+def in_turn(streams: Sequence[Iterable[LineBlock]]) -> Generator[LineBlock]:
+    """Yield a block of each stream in turn until all have ended; each has a thread.
+
+    The streams end together: none has more than one block more than the next.
+    """
+    readers = [Ahead(stream) for stream in streams]
+    try:
+        for reader in readers:
+            reader.start()
+        for reader in itertools.cycle(readers):
+            block = next(reader, None)
+            if block is None:
+                return
+            yield block
+    finally:
+        for reader in readers:
+            reader.close()
 
 
 class Reading:

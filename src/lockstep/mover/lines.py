@@ -52,6 +52,25 @@ def unescape(field: str) -> str | None:
     return _ESCAPED.sub(lambda found: _MEANING.get(found[1], found[1]), field)
 
 
+def unescape_all(column: Sequence[str]) -> Sequence[str | None]:
+    """Return the texts of a block's cells; the block itself when none is escaped."""
+    backslashes = "".join(column).count("\\")
+    if not backslashes:
+        return column
+    if backslashes == column.count(NULL):
+        return [None if field == NULL else field for field in column]
+    return list(map(unescape, column))
+
+
+def columns_of(lines: str, width: int) -> list[list[str]]:
+    """Return the cells of a block's lines column by column, as they stand there."""
+    if not lines:
+        return [[] for _ in range(width)]
+    cells = lines[:-1].replace("\n", "\t").split("\t")
+    assert len(cells) % width == 0, "every line has a cell for each column"
+    return [cells[place::width] for place in range(width)]
+
+
 def join(columns: Sequence[Sequence[str]], count: int) -> str:
     """Return the lines of a block from its columns' escaped cells."""
     if not columns:

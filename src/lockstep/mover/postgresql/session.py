@@ -31,6 +31,7 @@ _ONE_FORM = {
     "idle_in_transaction_session_timeout": "0",
     "lock_timeout": "30s",
     "row_security": "off",
+    "synchronize_seqscans": "off",
 }
 
 

@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock, TableEncoder
 from lockstep.mover.plan.model import ColumnPlan, TablePlan
-from lockstep.mover.sqlite.packed import Packing, packed_blocks, packing_of
+from lockstep.mover.sqlite.packed import (
+    Packing,
+    packed_blocks,
+    packed_by_several,
+    packing_of,
+)
 from lockstep.mover.sqlite.profile import TableProfile
 from lockstep.mover.sqlite.rows import read_blocks, read_sorted, sorting
 from lockstep.mover.sqlite.schema import Schema, Table
 from lockstep.mover.sqlite.survey import can_survey, survey_table
+
+ROWS_FOR_THREADS = 20_000
+"""Below that a table is read before a second thread has begun."""
 
 
 class SqliteLines:
@@ -30,6 +39,7 @@ class SqliteLines:
         profiles: What lies in its tables; those that are missing are added.
         is_target: Whether it is the plan's target, and so has those names.
         codecs: By the plan's source table, instead of the plan's words.
+        others: More connections that see the same state, for more threads.
     """
 
     def __init__(
@@ -40,12 +50,14 @@ class SqliteLines:
         *,
         is_target: bool = False,
         codecs: Mapping[str, Sequence[Codec]] | None = None,
+        others: Sequence[sqlite3.Connection] = (),
     ) -> None:
         self._connection = connection
         self._schema = schema
         self._profiles = profiles
         self._is_target = is_target
         self._codecs = codecs or {}
+        self._others = others
 
     def _name(self, column: ColumnPlan) -> str:
         return column.target if self._is_target else column.source
@@ -60,15 +72,11 @@ class SqliteLines:
         table, encoder = self._prepared(plan)
         packing = self._packing(plan, table) if table.rowid_name else None
         if packing is not None:
-            rowid = quote(table.rowid_name or "")
-            rest = f"FROM {quote(table.name)}"
-            if after is not None:
-                rest += f" WHERE {rowid} > {int(after)}"
-            rest += f" ORDER BY {rowid}"
             try:
-                for block in packed_blocks(self._connection, packing, rowid, rest):
-                    yield block
-                    after = block.position
+                with closing(self._by_rowid(table, packing, after)) as blocks:
+                    for block in blocks:
+                        yield block
+                        after = block.position
             except sqlite3.Error:
                 pass  # the exact way goes on behind the last block, and says why
             else:
@@ -82,6 +90,28 @@ class SqliteLines:
         ):
             yield encoder.block(position, rows)
 
+    def _by_rowid(
+        self, table: Table, packing: Packing, after: int | str | None
+    ) -> Generator[LineBlock]:
+        """Return packed blocks, read by several threads where that pays."""
+        rowid = quote(table.rowid_name or "")
+        rest = f"FROM {quote(table.name)}"
+        profile = self._profile(table)
+        if self._others and profile is not None and profile.rows >= ROWS_FOR_THREADS:
+            (first,) = self._connection.execute(
+                f"SELECT min({rowid}) {rest}"
+            ).fetchone()
+            (last,) = self._connection.execute(f"SELECT max({rowid}) {rest}").fetchone()
+            # Ranges of rowids that lie far apart would mostly be empty.
+            if last - first < 2 * profile.rows:
+                first = first if after is None else int(after) + 1
+                readers = [self._connection, *self._others]
+                return packed_by_several(readers, packing, table, first, last)
+        if after is not None:
+            rest += f" WHERE {rowid} > {int(after)}"
+        rest += f" ORDER BY {rowid}"
+        return packed_blocks(self._connection, packing, rowid, rest)
+
     def in_key_order(self, plan: TablePlan) -> Generator[LineBlock]:
         """Yield all blocks, sorted by ``order_key``; texts by their bytes."""
         table, encoder = self._prepared(plan)
@@ -89,12 +119,11 @@ class SqliteLines:
         key = [self._name(plan.column(name)) for name in plan.order_key]
         packing, done = self._packing(plan, table), 0
         if packing is not None:
-            order = ", ".join(sorting(table, key))
-            rest = f"FROM {quote(table.name)} ORDER BY {order}"
             try:
-                for block in packed_blocks(self._connection, packing, "NULL", rest):
-                    yield block
-                    done += block.count
+                with closing(self._by_key(table, packing, key)) as blocks:
+                    for block in blocks:
+                        yield block
+                        done += block.count
             except sqlite3.Error:
                 pass  # the exact way goes on behind these rows
             else:
@@ -107,11 +136,20 @@ class SqliteLines:
             if skipped < len(rows):
                 yield encoder.block(None, rows[skipped:])
 
+    def _by_key(
+        self, table: Table, packing: Packing, key: list[str]
+    ) -> Generator[LineBlock]:
+        if key in ([table.rowid_alias], [table.rowid_name]):
+            return self._by_rowid(table, packing, None)
+        order = ", ".join(sorting(table, key))
+        rest = f"FROM {quote(table.name)} ORDER BY {order}"
+        return packed_blocks(self._connection, packing, "NULL", rest)
+
     def _profile(self, table: Table) -> TableProfile | None:
         """Return what lies in a table; None where nothing can be said quickly."""
         known = self._profiles.get(table.name)
         if known is None and can_survey(self._connection, self._schema, table):
-            known = survey_table(self._connection, table)
+            known = survey_table(self._connection, table, self._others)
             self._profiles[table.name] = known
         return known
 

@@ -45,7 +45,7 @@ _NEEDS_ROLLBACK = {
 }
 _KNOWN_COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
 _COPY_ATTEMPTS = 5
-READ_CACHE_KIB = 8_192
+READ_CACHE_KIB = 4_096
 
 
 @dataclass
@@ -67,6 +67,7 @@ class Source:
     _aside: Path | None = None
     _is_guarded: bool = False
     _seen: str = ""
+    _other: sqlite3.Connection | None = None
 
     def fingerprint(self) -> str:
         """Return what changes when anybody writes: sizes and times of the files."""
@@ -81,8 +82,49 @@ class Source:
         if self._is_guarded and self.fingerprint() != self._seen:
             raise SourceChanged(f"{self.path} was written to while it was read")
 
+    def other(self) -> sqlite3.Connection | None:
+        """Return a second connection that sees the same state, for a second thread.
+
+        None where that cannot be known, or where a second processor is missing. A
+        read transaction holds writers off in a file with a rollback journal; a copy
+        aside is nobody else's; a file that is read as immutable is guarded. In a WAL
+        that somebody has open two transactions may see two states.
+        """
+        if self._other is None and processors() > 1 and self._is_still():
+            try:
+                self._other = self._second()
+            except sqlite3.DatabaseError:
+                return None
+        return self._other
+
+    def _is_still(self) -> bool:
+        if self._aside is not None or self._is_guarded:
+            return True
+        mode = self.connection.execute("PRAGMA journal_mode").fetchone()[0]
+        return mode not in ("wal", "off")
+
+    def _second(self) -> sqlite3.Connection:
+        query = "immutable=1" if self._is_guarded else "mode=ro"
+        path = self.path
+        if self._aside is not None:
+            path, query = self._aside / "source", "mode=rw"
+        connection = _connect(path, query)
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute(f"PRAGMA cache_size = -{READ_CACHE_KIB}")
+            connection.execute("BEGIN")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            for name in self.missing_collations:
+                connection.create_collation(name, _compare_bytes)
+        except sqlite3.DatabaseError:
+            connection.close()
+            raise
+        return connection
+
     def close(self) -> None:
         """End the read transaction; remove the copy, if one was made."""
+        if self._other is not None:
+            self._other.close()
         self.connection.close()
         if self._aside is not None:
             shutil.rmtree(self._aside, ignore_errors=True)
@@ -97,6 +139,13 @@ class Source:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def fingerprint(path: Path) -> str:

@@ -16,16 +16,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.ahead import in_turn
 from lockstep.mover.codecs import Codec, codec_of
 from lockstep.mover.encoding import LineBlock
 from lockstep.mover.plan.model import TablePlan
 from lockstep.mover.sqlite.profile import ColumnProfile, TableProfile
 from lockstep.mover.sqlite.schema import Table
-from lockstep.mover.values import is_same, real_text
+from lockstep.mover.values import INTEGER_MAX, is_same, real_text
 
 BLOCK_BYTES = 256 * 1024
 _CELL_END: Final = b"\xfe"
@@ -178,17 +180,72 @@ def packed_blocks(
         sqlite3.Error: A row is too long for one value, or a cell does not fit;
             the blocks before it are right.
     """
+    with _packing_by(connection, packing) as cursor:
+        cursor.execute(f"SELECT {packing.expression}, {position} {rest}")
+        while block := _fetched(cursor, packing.rows_at_once):
+            yield block
+
+
+@contextmanager
+def _packing_by(
+    connection: sqlite3.Connection, packing: Packing
+) -> Generator[sqlite3.Cursor]:
     for name, function in packing.functions.items():
         connection.create_function(name, 1, function, deterministic=True)
     before, connection.text_factory = connection.text_factory, bytes
     cursor = connection.cursor()
     try:
-        cursor.execute(f"SELECT {packing.expression}, {position} {rest}")
-        while texts := _fetched(cursor, packing.rows_at_once):
-            yield texts
+        yield cursor
     finally:
         cursor.close()
         connection.text_factory = before
+
+
+def packed_by_several(
+    connections: Sequence[sqlite3.Connection],
+    packing: Packing,
+    table: Table,
+    first: int,
+    last: int,
+) -> Generator[LineBlock]:
+    """Yield the blocks of rowids from ``first`` to ``last``, read by several threads.
+
+    Each connection reads every so-manieth range, as wide as a block has rows; the
+    blocks come in the order of the rowids, as from one.
+
+    Raises:
+        sqlite3.Error: As ``packed_blocks`` does.
+    """
+    stride = packing.rows_at_once * len(connections)
+    streams = [
+        _ranges(
+            connection,
+            packing,
+            table,
+            range(first + place * packing.rows_at_once, last + 1, stride),
+        )
+        for place, connection in enumerate(connections)
+    ]
+    with closing(in_turn(streams)) as blocks:
+        for block in blocks:
+            if block.count:
+                yield block
+
+
+def _ranges(
+    connection: sqlite3.Connection, packing: Packing, table: Table, starts: range
+) -> Generator[LineBlock]:
+    rowid = quote(table.rowid_name or "")
+    select = (
+        f"SELECT {packing.expression} FROM {quote(table.name)} "
+        f"WHERE {rowid} BETWEEN ? AND ? ORDER BY {rowid}"
+    )
+    with _packing_by(connection, packing) as cursor:
+        for start in starts:
+            end = min(start + packing.rows_at_once - 1, INTEGER_MAX)
+            rows = cursor.execute(select, (start, end)).fetchall()
+            data = lines_of([row[0] for row in rows]) if rows else b""
+            yield LineBlock(end, data, len(rows), len(rows))
 
 
 def _fetched(cursor: sqlite3.Cursor, at_once: int) -> LineBlock | None:

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.sqlite.pages import Pages
 from lockstep.mover.sqlite.schema import Table
-from lockstep.mover.sqlite.served import ServedConnection
 from lockstep.mover.values import Value, text_of
+
+if TYPE_CHECKING:
+    from lockstep.mover.sqlite.served import ServedConnection
 
 BLOCK_ROWS_MAX = 2_000
 BLOCK_CELLS_MAX = 20_000
@@ -50,7 +51,7 @@ def read_blocks(
     """
     names = [c.name for c in table.columns] if columns is None else columns
     by_rowid = table.rowid_name is not None and table.kind != "virtual"
-    if isinstance(connection, ServedConnection):
+    if not isinstance(connection, sqlite3.Connection):
         yield from _pages(connection, table, after, names, is_clean, by_rowid)
         return
     shown = ", ".join(quote(name) for name in names) or "NULL"
@@ -87,7 +88,9 @@ def read_sorted(
     """Yield blocks of all rows sorted by ``key``; texts by their bytes."""
     order = sorting(table, key)
     size = block_rows(table)
-    if isinstance(connection, ServedConnection):
+    if not isinstance(connection, sqlite3.Connection):
+        from lockstep.mover.sqlite.pages import Pages
+
         pages = Pages(connection, table, columns, order, size, is_clean)
         yield from (rows for _, rows in pages)
         return
@@ -109,6 +112,9 @@ def _pages(
     is_clean: bool,
     by_rowid: bool,
 ) -> Generator[Block]:
+    # What reaches a server is imported by those who have one.
+    from lockstep.mover.sqlite.pages import Pages
+
     key = [quote(table.rowid_name or "")] if by_rowid else []
     if table.without_rowid:
         key = [quote(name) for name in table.key]

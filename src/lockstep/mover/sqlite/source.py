@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import Codec
@@ -24,8 +24,10 @@ from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import Source
 from lockstep.mover.sqlite.profile import TableProfile, profile_table
 from lockstep.mover.sqlite.schema import Schema, Table, read_schema
-from lockstep.mover.sqlite.served import ServedSource
 from lockstep.mover.sqlite.survey import can_survey, survey_table
+
+if TYPE_CHECKING:
+    from lockstep.mover.sqlite.served import ServedSource
 
 
 class SqliteSource:
@@ -71,6 +73,12 @@ class SqliteSource:
         return self._source.connection
 
     @cached_property
+    def _others(self) -> list[sqlite3.Connection]:
+        """More connections that see the same state, for more threads."""
+        other = self._source.other() if isinstance(self._source, Source) else None
+        return [] if other is None else [other]
+
+    @cached_property
     def schema(self) -> Schema:
         """What the file says about itself."""
         return read_schema(self.connection)
@@ -95,8 +103,9 @@ class SqliteSource:
         """Look at every value as far as a plan must know it, which is quicker."""
 
         def look(connection: Any, table: Table) -> TableProfile:
-            quick = can_survey(connection, self.schema, table)
-            return (survey_table if quick else profile_table)(connection, table)
+            if can_survey(connection, self.schema, table):
+                return survey_table(connection, table, self._others)
+            return profile_table(connection, table)
 
         return self._looked_at(look, self._surveys, on_table)
 
@@ -177,7 +186,11 @@ class SqliteSource:
     @cached_property
     def _lines(self) -> SqliteLines:
         return SqliteLines(
-            self.connection, self.schema, self._surveys, codecs=self._codecs
+            self.connection,
+            self.schema,
+            self._surveys,
+            codecs=self._codecs,
+            others=self._others,
         )
 
     def rebuild(self, plan: Plan) -> None:

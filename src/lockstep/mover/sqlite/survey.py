@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Final, Self
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.plan.times import may_be_moment
@@ -55,35 +57,98 @@ def can_survey(connection: Any, schema: Schema, table: Table) -> bool:
     return is_here and schema.encoding == "UTF-8" and table.kind != "virtual"
 
 
-def survey_table(connection: sqlite3.Connection, table: Table) -> TableProfile:
+def survey_table(
+    connection: sqlite3.Connection,
+    table: Table,
+    others: Sequence[sqlite3.Connection] = (),
+) -> TableProfile:
     """Look at every value of a table, as far as a plan must know it.
+
+    Args:
+        connection: In a read transaction.
+        table: Which.
+        others: Connections that see the same state; a thread counts with the first
+            of them while the texts are looked at.
 
     Raises:
         sqlite3.DatabaseError: The table cannot be read.
     """
     if not table.columns:
         return profile_table(connection, table)
-    rows, found, careful = 0, dict[str, ColumnProfile](), list[Column]()
-    for first in range(0, len(table.columns), _COLUMNS_AT_ONCE):
-        some = table.columns[first : first + _COLUMNS_AT_ONCE]
-        rows, answers = _asked(connection, table, some)
-        for column, answer in zip(some, answers, strict=True):
-            try:
-                found[column.name] = _profile_of(column, rows, answer)
-            except _NeedsCare:
-                careful.append(column)
-    texts = [name for name, stored in found.items() if stored.classes == {"text"}]
-    widest = sum(found[name].text_bytes_max for name in found if name not in texts)
+    expected = [c.name for c in table.columns if c.affinity == "text"]
+    expected = [n for n in expected if not _is_moment(table, n)]
     try:
-        widest += _longest_texts(connection, table, texts)
+        with _Counting(others[0] if others else connection, table) as counting:
+            if others:
+                counting.start()
+            widest = _longest_texts(connection, table, expected)
+            rows, found, careful = counting.result()
+        texts = [name for name, stored in found.items() if stored.classes == {"text"}]
+        more = [name for name in texts if name not in expected]
+        widest += _longest_texts(connection, table, more)
         if careful:
             _, looked_at = profile_columns(connection, table, careful, is_clean=True)
             found |= {stored.name: stored for stored in looked_at}
-            widest += sum(stored.text_bytes_max for stored in looked_at)
     except (_NeedsCare, sqlite3.OperationalError):
         return profile_table(connection, table)
+    others_width = [found[name].text_bytes_max for name in found if name not in texts]
     ordered = [found[column.name] for column in table.columns]
-    return TableProfile(table.name, rows, ordered, widest)
+    return TableProfile(table.name, rows, ordered, widest + sum(others_width))
+
+
+def _is_moment(table: Table, name: str) -> bool:
+    column = table.column(name)
+    return column is not None and is_time_type(column.declared)
+
+
+Counted = tuple[int, dict[str, ColumnProfile], list[Column]]
+"""Rows, the columns that are known now, and those that need care."""
+
+
+class _Counting:
+    """The aggregates of a table, in a thread if it was started."""
+
+    def __init__(self, connection: sqlite3.Connection, table: Table) -> None:
+        self._connection = connection
+        self._table = table
+        self._pool: ThreadPoolExecutor | None = None
+        self._future: Future[Counted] | None = None
+
+    def start(self) -> None:
+        """Begin now, in a thread."""
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="lockstep-survey")
+        self._future = self._pool.submit(self._count)
+
+    def result(self) -> Counted:
+        """Return the answers."""
+        return self._count() if self._future is None else self._future.result()
+
+    def _count(self) -> Counted:
+        rows, found, careful = 0, dict[str, ColumnProfile](), list[Column]()
+        columns = self._table.columns
+        for first in range(0, len(columns), _COLUMNS_AT_ONCE):
+            some = columns[first : first + _COLUMNS_AT_ONCE]
+            rows, answers = _asked(self._connection, self._table, some)
+            for column, answer in zip(some, answers, strict=True):
+                try:
+                    found[column.name] = _profile_of(column, rows, answer)
+                except _NeedsCare:
+                    careful.append(column)
+        return rows, found, careful
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            if error is not None:
+                self._connection.interrupt()
+            self._pool.shutdown()
 
 
 def _asked(

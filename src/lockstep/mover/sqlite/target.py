@@ -23,7 +23,7 @@ from lockstep.mover.ahead import Reading
 from lockstep.mover.codecs import Codec, TextBytes, class_from_bytes, codec_of
 from lockstep.mover.encoding import Blocks, LineBlock, OddRow, Rejected, line_digest
 from lockstep.mover.journal import TableProgress
-from lockstep.mover.lines import unescape
+from lockstep.mover.lines import columns_of, unescape, unescape_all
 from lockstep.mover.plan.model import Plan, Statement, TablePlan
 from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
@@ -366,17 +366,16 @@ class _Writer:
 
     def rows(self, block: LineBlock) -> Sequence[tuple[Any, ...]]:
         """Return a block's rows as SQLite binds them."""
-        lines = block.text.split("\n")
-        lines.pop()
         if not self._kept:
-            return [()] * len(lines)
-        fields = list(zip(*(line.split("\t") for line in lines), strict=True))
-        columns: list[list[Value]] = []
-        for place in self._kept:
-            texts = [unescape(field) for field in fields[place]]
-            columns.append(self._codecs[place].values(texts))
+            return [()] * block.count
+        lines = block.text
+        fields = columns_of(lines, len(self._codecs))
+        columns = [
+            self._codecs[place].values(unescape_all(fields[place]))
+            for place in self._kept
+        ]
         if block.odd:
-            self._restore(lines, columns, block)
+            self._restore(lines.split("\n")[:-1], columns, block)
         bound: list[Sequence[Any]] = []
         for place, column in zip(self._kept, columns, strict=True):
             if _may_be_raw(self._codecs[place]):

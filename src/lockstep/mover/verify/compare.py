@@ -1,9 +1,10 @@
 """Compare the lines of one table on both sides, and name every cell that differs.
 
-Owns two ways. In key order both streams run side by side: blocks of the same bytes
-need no second look, other lines are merged row by row by their keys.
-Without a common order each line becomes a digest, counted up for the source and
-down for the target in a temporary file; what does not end at zero differs.
+Owns three ways. In key order both streams run side by side: blocks of the same
+bytes need no second look, other lines are merged row by row by their keys. Without
+a key both may still come in the same order. If not, each line becomes a digest,
+counted up for the source and down for the target in a temporary file; what does not
+end at zero differs.
 
 Invariants: every cell takes part, none is sampled; memory is bounded; a line that
 is written differently is equal only if both texts decode to the same value.
@@ -191,6 +192,15 @@ class TableComparison:
 
     def _add(self, difference: Difference) -> None:
         self._report.add(difference, keep_max=DIFFERENCES_KEPT_MAX)
+
+    def in_step(self, source: Iterable[bytes], target: Iterable[bytes]) -> int | None:
+        """Return the rows of streams that are the same bytes throughout, else None.
+
+        A fresh copy has its rows in the order in which they were read.
+        """
+        ours, theirs = LineReader(source), LineReader(target)
+        rows = pass_equal(ours, theirs)
+        return None if ours.piece() or theirs.piece() else rows
 
     def as_sets(self, source: Pieces, target: Pieces) -> int:
         """Compare streams in any order; each may be read twice.

@@ -107,10 +107,14 @@ def _compare(
                 theirs.add(block.odd)
             yield block.data
 
-    if table.order_key:
-        with closing(Ahead(source.key_order(table))) as blocks:
-            rows = comparison.ordered(mine(blocks), other(target.key_order(table)))
-    else:
+    in_key_order = bool(table.order_key)
+    stream = source.key_order(table) if in_key_order else source.own_order(table, None)
+    stored = target.key_order(table) if in_key_order else target.any_order(table)
+    with closing(Ahead(stream)) as blocks:
+        compare = comparison.ordered if in_key_order else comparison.in_step
+        rows = compare(mine(blocks), other(stored))
+    if rows is None:
+        ours, theirs, done = OddSum(), OddSum(), 0
         first, second = _first_only(), _first_only()
         rows = comparison.as_sets(
             lambda: mine(source.own_order(table, None), counts=first()),
