@@ -13,13 +13,18 @@ asked for as bytes, because a server cannot send it as text.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.sqlite.schema import Table
-from lockstep.mover.sqlite.served import AnswerTooLarge, ServedConnection
+from lockstep.mover.sqlite.served import (
+    AnswerTooLarge,
+    ServedConnection,
+    ServedSnapshot,
+)
 from lockstep.mover.values import RawText, Value, text_of
 
 Rows = list[tuple[Value, ...]]
@@ -33,7 +38,7 @@ class Pages:
         names: The columns that are wanted.
         key: What to sort by and to go on after, as SQL; empty reads by counting.
         size: How many rows a page has at most; less where the server refuses it.
-        is_clean: Every text is known to be UTF-8.
+        is_clean: Texts are asked for as they are; an answer that fails makes it False.
         skip: How many rows to pass over first.
     """
 
@@ -49,6 +54,8 @@ class Pages:
 
     def __post_init__(self) -> None:
         self._fitting = self.size
+        # A failure would cost a snapshot its transaction; elsewhere it costs a call.
+        self.is_clean |= not isinstance(self.connection, ServedSnapshot)
 
     def __iter__(self) -> Generator[tuple[tuple[Value, ...], Rows]]:
         """Yield ``(key of the last row, rows)``."""
@@ -72,6 +79,12 @@ class Pages:
                 # Bytes take a third more than they are; escaped text up to six times.
                 is_clean = is_clean and size > 1
                 size = max(1, size // 2)
+                continue
+            except sqlite3.OperationalError:
+                # A text that is no UTF-8 ends the call, without a word that says so.
+                if not is_clean:
+                    raise
+                is_clean = self.is_clean = False
                 continue
             self._fitting = size
             return found

@@ -41,6 +41,12 @@ if TYPE_CHECKING:
 BEAT_S = 3.0
 """A third of what libsql-server allows a stream to stand still."""
 
+GROUP_ROWS_MAX = 1_000
+GROUP_VALUES_MAX = 10_000
+GROUP_BYTES_MAX = 1024 * 1024
+"""Of one INSERT; SQLite itself takes 32,766 values, and a server's answer comes late
+where it gets much more than a megabyte at once."""
+
 _PIN_ATTEMPTS = 5
 _TOO_LARGE = "RESPONSE_TOO_LARGE"
 _VALUE_REFUSED = "ARGS_INVALID"
@@ -74,9 +80,19 @@ class ServedConnection:
             return self._driver.execute(sql, parameters)
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run one statement per row, many rows per request."""
+        """Run one INSERT … VALUES (…) per row: many rows in one statement.
+
+        Where one of them is refused none of its statement is there; those of
+        earlier statements are the transaction's.
+        """
+        head, _, marks = sql.rpartition(" VALUES ")
         with self._speaking():
-            self._driver.executemany(sql, rows)
+            if not head or not marks.startswith("("):
+                self._driver.executemany(sql, rows)
+                return
+            for group in _groups(rows):
+                many = f"{head} VALUES {', '.join([marks] * len(group))}"
+                self._driver.execute(many, [value for row in group for value in row])
 
     def cursor(self) -> ServedCursor:
         """Return what reads as a DB-API cursor does."""
@@ -261,6 +277,22 @@ def open_served(url: DatabaseUrl) -> ServedSource:
             "stopped begins anew"
         )
     return source
+
+
+def _groups(rows: Iterable[Sequence[Any]]) -> Generator[list[Sequence[Any]]]:
+    """Yield rows that one statement and one request can hold."""
+    group: list[Sequence[Any]] = []
+    values = size = 0
+    for row in rows:
+        group.append(row)
+        values += len(row)
+        size += sum(len(v) if isinstance(v, str | bytes) else 8 for v in row)
+        is_full = len(group) >= GROUP_ROWS_MAX or size >= GROUP_BYTES_MAX
+        if is_full or values + len(row) > GROUP_VALUES_MAX:
+            yield group
+            group, values, size = [], 0, 0
+    if group:
+        yield group
 
 
 def _meaning(error: hrana.Error) -> Exception:
