@@ -50,7 +50,7 @@ TEXTS = st.sampled_from(
     [
         *("", "a", "A", "abc", "ABC", "aBé", "É", "é", "ß", "%", "_", "a_c", "a%c"),
         *("[", "]x", "a]c", "x-1", "\\", "a\\c", "it's", " pad ", "12", "1.5", "Z"),
-        *("日本", "😀b", "a\nb"),
+        *("日本", "😀b", "a\nb", '{"a": 1}', "[1", '"\x01"'),
     ]
 )
 BLOBS = st.sampled_from([b"", b"\x00\xff", b"abc", bytes(16)])
@@ -77,7 +77,12 @@ ONE = [
     *("CAST({} AS REAL)", "NOT {}", "{} IS NULL", "{} NOTNULL", "{} IS TRUE", "+{}"),
     *("{} IS NOT FALSE", "{} COLLATE NOCASE", "date({})", "datetime({})", "time({})"),
     *("strftime('%Y-%m', {})", "strftime('%d.%m.%Y %H h', {})", "unixepoch({})"),
-    *("ltrim({}, 'a ')", "typeof({}) = 'integer'", "strftime('%j', {})"),
+    *(
+        "json_valid({})",
+        "ltrim({}, 'a ')",
+        "typeof({}) = 'integer'",
+        "strftime('%j', {})",
+    ),
     *[f"substr({{}}, {place})" for place in range(-4, 5)],
     *[f"substr({{}}, {place}, {n})" for place in range(-4, 5) for n in (0, 1, 3)],
 ]
@@ -220,6 +225,7 @@ def test_a_translated_expression_gives_the_same(
         expected = on_sqlite(rows, sql)
     except sqlite3.OperationalError:  # abs() of the least integer
         return
+    assume("IS JSON" not in made.sql or server.info.server_version >= 160_000)
     found = on_postgresql(server, rows, made.sql)
     for mine, other in zip(expected, found, strict=True):
         if other is psycopg.errors.NumericValueOutOfRange:
@@ -267,6 +273,7 @@ def test_what_comes_back_from_postgresqls_catalogs_gives_the_same(
     plan = to_sqlite_plan()
     try:
         made = value(sql, MEANINGS)
+        assume("IS JSON" not in made.sql)
         again = expression_to_sqlite(in_its_own_words(server, made.sql), plan)
     except Untranslatable:
         assume(False)

@@ -144,6 +144,12 @@ def _unicode(name: str, arguments: Sequence[Piece]) -> Made:
     return f"ascii(nullif({arguments[0].sql}, ''))", "integer", False
 
 
+def _json_valid(name: str, arguments: Sequence[Piece]) -> Made:
+    # PostgreSQL 16 and later; SQLite takes no document that is 2,000 levels deep.
+    _wants(name, arguments, "text")
+    return f"({arguments[0].sql} IS JSON)", "boolean", False
+
+
 def _typeof(name: str, arguments: Sequence[Piece]) -> Made:
     if len(arguments) != 1 or arguments[0].kind not in _CLASSES:
         raise Untranslatable("typeof() of numbers that may be of two classes")
@@ -214,6 +220,7 @@ FUNCTIONS: Final[dict[str, Callable[[str, Sequence[Piece]], Made]]] = {
     "substring": _substr,
     "hex": _hex,
     "unicode": _unicode,
+    "json_valid": _json_valid,
     "typeof": _typeof,
     "min": _extreme,
     "max": _extreme,
