@@ -168,6 +168,42 @@ def test_a_unit_sees_its_own_entries(tools: Database) -> None:
     assert tools.write(work) == (1, 2, 3)
 
 
+@pytest.mark.engines("postgresql")
+def test_an_audited_change_waits_three_times(
+    tools: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from psycopg import Connection
+
+    waits, ordinary = 0, Connection.wait
+
+    def wait(self: Any, *args: Any, **options: Any) -> Any:
+        nonlocal waits
+        waits += 1
+        return ordinary(self, *args, **options)
+
+    def counted(unit: Unit) -> int:
+        before = waits
+        assert change(unit, 2, 2).quantity == 2
+        return waits - before
+
+    tools.write(lambda unit: change(unit, 1, 1))  # psycopg asks for types at first
+    monkeypatch.setattr(Connection, "wait", wait)
+    # The savepoint; images and change; the entry. Its release goes with the next.
+    assert tools.write(counted) == 3
+
+
+@pytest.mark.engines("postgresql")
+def test_a_statement_that_psycopg_dropped_is_run_all_the_same(tools: Database) -> None:
+    def dropping(unit: Unit) -> None:
+        unit.execute("DEALLOCATE ALL")
+
+    for version in (1, 3):
+        tools.write(lambda unit, v=version: change(unit, v, v), actor="ann")
+        tools.write(dropping)
+        tools.write(lambda unit, v=version + 1: change(unit, v, v), actor="ann")
+    assert entries(tools) == [("ann", quantity) for quantity in (1, 2, 3, 4)]
+
+
 _FOR_EVER = """
 import sys, threading
 from lockstep.bench.audited import Stock

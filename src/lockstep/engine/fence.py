@@ -14,9 +14,10 @@ Invariant: whatever fails, exactly the function it belongs to is undone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lockstep.engine.pipeline import Statement
+from lockstep.engine.pipeline import Statement, Together
 from lockstep.engine.unit import Unit, named
 
 if TYPE_CHECKING:
@@ -87,6 +88,11 @@ class SavepointFence:
 class Sender(Protocol):
     """Sends many statements in one round trip: ``Pipeline``, ``HranaPipeline``."""
 
+    @property
+    def together(self) -> Callable[[], AbstractContextManager[Together]] | None:
+        """Collects statements and fills their answers; None if it cannot."""
+        ...
+
     def run(
         self, statements: Sequence[Statement], *, prepared: bool = False
     ) -> Exception | None:
@@ -95,6 +101,10 @@ class Sender(Protocol):
 
     def run_soon(self, sql: str) -> None:
         """Run a savepoint's statement now, or with the next one that is sent."""
+        ...
+
+    def catch_up(self) -> None:
+        """Run what was left for then: what comes next is not sent here."""
         ...
 
 
@@ -117,6 +127,7 @@ class PipelineFence:
         self._inside = False
         unit.defer(self._answer)
         unit.savepoint = SAVEPOINT  # set before the first answer
+        unit.together = self._pipeline.together
 
     def leave(self, unit: Unit, job: Job) -> None:
         """Release the savepoint, or let the function's statements wait."""
@@ -150,6 +161,7 @@ class PipelineFence:
             self._inside = True
         if sent:
             self._run(sent)
+        self._pipeline.catch_up()
 
     def _run(self, statements: list[Statement]) -> None:
         error = self._pipeline.run(statements)

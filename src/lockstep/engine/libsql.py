@@ -165,6 +165,8 @@ def server_of(url: DatabaseUrl, settings: Settings) -> Server:
 class HranaPipeline:
     """Many statements in one batch; see ``pipeline.py`` for what it is to do."""
 
+    together = None
+
     def __init__(self, driver: Any) -> None:
         self._driver = driver
 
@@ -185,6 +187,9 @@ class HranaPipeline:
     def run_soon(self, sql: str) -> None:
         """Run a savepoint's statement with the next one: no round trip of its own."""
         self._driver.conversation.execute_later(sql)
+
+    def catch_up(self) -> None:
+        """Do nothing: what was left goes with whatever comes next."""
 
 
 def _begin(connection: sa.Connection) -> None:

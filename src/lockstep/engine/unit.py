@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from lockstep.engine.classify import classify
-from lockstep.engine.pipeline import Statement
+from lockstep.engine.pipeline import Statement, Together
 from lockstep.engine.sessions import ACTOR, CLOCK, DATABASE, ReadSession, note_statement
 from lockstep.errors import InvalidStatement
 
@@ -68,11 +69,13 @@ class Unit:
         held_session: The session, if somebody has asked for it.
         savepoint: Set by whoever made the unit: the savepoint that was set right
             before it. Forgotten as soon as something is done in the unit.
+        together: Set by whoever made the unit: collects statements for one round
+            trip, and only after ``driver`` was asked for.
     """
 
     __slots__ = (
         *("_answer", "_connection", "_driver", "_read_only", "_sent"),
-        *("actor", "database", "held_session", "savepoint"),
+        *("actor", "database", "held_session", "savepoint", "together"),
     )
 
     def __init__(
@@ -89,6 +92,7 @@ class Unit:
         self.database = database
         self.actor = actor
         self.savepoint: str | None = None
+        self.together: Callable[[], AbstractContextManager[Together]] | None = None
         self._read_only = read_only
         self.held_session: Session | None = None
         self._sent: list[Statement] = []

@@ -41,7 +41,11 @@ _SESSION_EVENTS = {"before_flush": 1, "after_flush": 1, "after_flush_postexec": 
 
 
 class InUnit:
-    """A unit of work, which may have a session and usually has none."""
+    """A unit of work, which may have a session and usually has none.
+
+    Attributes:
+        together: Collects statements for one round trip; None where each is a call.
+    """
 
     session = None
 
@@ -50,6 +54,7 @@ class InUnit:
         self.actor = unit.actor
         #: Returns the time by the unit's clock.
         self.now = unit.clock.now
+        self.together = unit.together
         self.dialect = unit.dialect
         self.reason = _reason(self.dialect)
 
@@ -121,6 +126,8 @@ class InUnit:
 
 class InSession:
     """A session, whose identity map the instances belong to."""
+
+    together = None
 
     def __init__(self, session: orm.Session, model: type[Any]) -> None:
         self.session = self.held = session

@@ -148,6 +148,11 @@ class Statement:
         )
         return next(iter(self.converted(cursor, [found])))
 
+    def first(self, cursor: Any) -> Sequence[Any] | None:
+        """Return the first row of what ``run`` gave, converted, or None."""
+        found = cursor.fetchone()
+        return None if found is None else next(iter(self.converted(cursor, [found])))
+
     def rows(self, driver: Any, values: Sequence[Any]) -> Iterator[Sequence[Any]]:
         """Execute; return all rows with their values converted."""
         cursor = driver.execute(self.sql, self.bound(values))

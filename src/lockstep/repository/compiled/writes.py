@@ -187,17 +187,19 @@ class Writer(Generic[R]):
         if expected is not None:
             bound.append(expected)
 
-        def alter(driver: Any) -> None:
-            if alteration.run(driver, self.place, bound).rowcount != 1:
+        def alter(driver: Any) -> Any:
+            return alteration.run(driver, self.place, bound)
+
+        def check(cursor: Any) -> None:
+            if cursor.rowcount != 1:
                 raise Declined("no such row, or another version")
 
         def work(driver: Any) -> Sequence[Any]:
             journal = journal_of(self.plan)
             if journal is not None:
-                return self._recorded(driver, identity, journal, alter)
-            alter(driver)
-            found = self.reader.lookup.one(driver, identity)
-            return _there(found)
+                return self._recorded(driver, identity, journal, alter, check)
+            check(alter(driver))
+            return _there(self.reader.lookup.one(driver, identity))
 
         after = attempt(self.place, work)
         return None if after is None else self._shown(identity, after, names)
@@ -207,14 +209,36 @@ class Writer(Generic[R]):
         driver: Any,
         identity: Identity,
         journal: Journal,
-        alter: Callable[[Any], None],
+        alter: Callable[[Any], Any],
+        check: Callable[[Any], None],
     ) -> Sequence[Any]:
-        """Change a row, write its entry; return its values afterwards."""
-        before = _there(journal.locked.row(driver, identity))
-        alter(driver)
-        after = _there(journal.stored.row(driver, identity))
-        change = journal.change(identity, before, after)
-        journal.write(driver, self.place, [change])
+        """Change a row, write its entry; return its values afterwards.
+
+        Args:
+            driver: The driver's connection.
+            identity: The row's key.
+            journal: How the change is written down.
+            alter: Runs the statement; returns its cursor.
+            check: Looks at the cursor; raises ``Declined`` if nothing was changed.
+        """
+        together = self.place.together
+        if together is None:
+            before = _there(journal.locked.row(driver, identity))
+            check(alter(driver))
+            after = _there(journal.stored.row(driver, identity))
+            change = journal.change(identity, before, after)
+            journal.write(driver, self.place, [change])
+        else:
+            with together() as several:  # none of them waits for another's answer
+                found = journal.locked.run(several, identity)
+                altered = alter(several)
+                stored = journal.stored.run(several, identity)
+            before = _there(journal.locked.first(found))
+            check(altered)
+            after = _there(journal.stored.first(stored))
+            change = journal.change(identity, before, after)
+            with together() as several:
+                journal.write(several, self.place, [change])
         return journal.values_of(after, self.target.names)
 
     def _shown(
@@ -284,8 +308,10 @@ class Writer(Generic[R]):
 
         found: list[Sequence[Any]] = []
 
-        def alter(driver: Any) -> None:
-            cursor = addition.run(driver, self.place, bound)
+        def alter(driver: Any) -> Any:
+            return addition.run(driver, self.place, bound)
+
+        def check(cursor: Any) -> None:
             found[:] = addition.statement.converted(cursor, cursor.fetchall())
             if len(found) != 1:
                 raise Declined("no such row, or not enough")
@@ -293,9 +319,9 @@ class Writer(Generic[R]):
         def work(driver: Any) -> Any:
             journal = journal_of(plan)
             if journal is None:
-                alter(driver)
+                check(alter(driver))
             else:
-                self._recorded(driver, identity, journal, alter)
+                self._recorded(driver, identity, journal, alter, check)
             return found[0][0]
 
         done = attempt(self.place, work)
