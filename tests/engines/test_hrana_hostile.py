@@ -12,8 +12,13 @@ from hypothesis import strategies as st
 from tests.engines.hostile_server import FAULTS, HostileServer
 
 from lockstep.engine.classify import classify
-from lockstep.engine.hrana import dbapi
-from lockstep.engine.hrana.errors import ConnectionFailed, Error, TransactionLost
+from lockstep.engine.hrana import dbapi, streamed
+from lockstep.engine.hrana.errors import (
+    ConnectionFailed,
+    Error,
+    ProgrammingError,
+    TransactionLost,
+)
 from lockstep.engine.hrana.transport import Server, Transport
 from lockstep.errors import (
     AccessDenied,
@@ -190,3 +195,23 @@ def test_another_statement_keeps_what_is_left(server: HostileServer) -> None:
         rest = cursor.fetchall()
         assert [first, *rest] == [(n,) for n in range(3000)]
     assert not server.streams, "a stream was left open"
+
+
+def test_not_more_is_kept_than_may_be(
+    server: HostileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other statement works; who reads on is told that rows are missing."""
+    monkeypatch.setattr(streamed, "KEPT_ROWS_MAX", 10)
+    server.begin_anew({})
+    server.anchor.execute("DELETE FROM t")
+    server.anchor.executemany("INSERT INTO t VALUES (?)", [(n,) for n in range(4000)])
+    server.anchor.commit()
+    with closing(connected(server)) as connection:
+        cursor = connection.cursor(stream=True).execute("SELECT n FROM t ORDER BY n")
+        assert cursor.fetchone() == (0,)
+        assert connection.execute("SELECT 'between'").fetchone() == ("between",)
+        given = 1
+        with pytest.raises(ProgrammingError, match="another statement"):
+            while cursor.fetchone() is not None:
+                given += 1
+        assert 10 < given < 4000

@@ -16,7 +16,13 @@ from tests.mover.quirks import make
 
 from lockstep.engine import Database
 from lockstep.engine.hrana import dbapi
-from lockstep.errors import ConnectionLost, SourceChanged, TargetInUse, Unmappable
+from lockstep.errors import (
+    ConfigError,
+    ConnectionLost,
+    SourceChanged,
+    TargetInUse,
+    Unmappable,
+)
 from lockstep.mover import Mover, inspect_database
 from lockstep.mover.sqlite import served
 from lockstep.mover.sqlite.served import ServedSnapshot
@@ -296,6 +302,13 @@ def test_a_target_with_rows_of_its_own_is_not_touched(
     with pytest.raises(TargetInUse):
         Mover(tmp_path / "a.db", url).move()
     assert connection.execute("SELECT count(*) FROM t").fetchone() == (1500,)
+
+
+def test_a_server_is_not_moved_into_itself(
+    filled: tuple[str, dbapi.Connection],
+) -> None:
+    with pytest.raises(ConfigError, match="the same database"):
+        Mover(filled[0], filled[0]).move()
 
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:

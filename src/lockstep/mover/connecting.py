@@ -22,8 +22,11 @@ def open_move_source(
     """Open a database to read it, in one snapshot.
 
     Raises:
+        ConfigError: Source and target are one database.
         UnsupportedCapability: Something else copies between these two engines.
     """
+    if url.engine_name == target.engine_name == "libsql" and str(url) == str(target):
+        raise ConfigError("source and target are the same database")
     if url.engine_name == target.engine_name == "sqlite":
         raise UnsupportedCapability(
             "a SQLite file moves to PostgreSQL or to a libSQL server; a copy of the "

@@ -198,11 +198,7 @@ def _restore_served(
     from lockstep.engine.backup.sqlite import check_copy
 
     if not plan.is_empty:
-        raise BackupFailed(
-            f"{plan.target} is not empty, and a server keeps nothing aside",
-            hint="make an empty database on the server, restore into that one, then "
-            "let the application use it",
-        )
+        raise not_empty(plan)
     on_progress(Step("hashing", 0, plan.backup.stat().st_size, "bytes"))
     entry = _entry_for(plan, sha256_of(plan.backup))
     problems, differences, _ = check_copy(plan.backup, entry.tables, on_progress)
@@ -213,6 +209,12 @@ def _restore_served(
 
 def not_empty(plan: RestorePlan) -> BackupFailed:
     """Return the error for a target that would be overwritten."""
+    if plan.target.startswith("libsql:"):
+        return BackupFailed(
+            f"{plan.target} is not empty, and a server keeps nothing aside",
+            hint="make an empty database on the server, restore into that one, then "
+            "let the application use it",
+        )
     return BackupFailed(
         f"{plan.target} is not empty",
         hint="--replace keeps what it holds under another name, then replaces it",

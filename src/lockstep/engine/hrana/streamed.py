@@ -22,9 +22,13 @@ from lockstep.engine.hrana.errors import (
     DataError,
     Error,
     InterfaceError,
+    ProgrammingError,
     TransactionLost,
     from_server,
 )
+
+KEPT_ROWS_MAX = 100_000
+"""Rows that are taken into memory when another statement needs the stream."""
 
 PIECE_BYTES_MAX = 256 * 1024 * 1024
 """More than one row of SQLite takes in any encoding of a server's own limits."""
@@ -100,9 +104,20 @@ class RowStream:
         return found
 
     def keep(self) -> Talk[None]:
-        """Read the rest into memory, so that the stream is free for others."""
+        """Read the rest into memory, so that the stream is free for others.
+
+        More than ``KEPT_ROWS_MAX`` are not kept: who reads on is told so there.
+        """
         while not self.is_ended:
             yield from self._read()
+            if len(self._rows) > KEPT_ROWS_MAX and not self.is_ended:
+                self._failure = ProgrammingError(
+                    "the connection was used for another statement while more rows "
+                    "were to come than are kept in memory: read to the end, or use "
+                    "a second connection"
+                )
+                self.is_ended = True
+                yield Leave(self._incoming)
 
     def leave(self) -> Talk[None]:
         """Want no more rows; the server is told by the closed connection."""
