@@ -67,6 +67,7 @@ VALUES = st.one_of(
     st.binary(max_size=6),
     st.sampled_from([b"42", b"abc", b"\xff", b""]),
 )
+KEYS = ["UNIQUE", "PRIMARY KEY", "COLLATE NOCASE UNIQUE"]
 
 
 @st.composite
@@ -76,10 +77,12 @@ def tables(draw: st.DrawFn) -> tuple[str, list[str], list[list[Any]]]:
     )
     declared = [draw(DECLARED) for _ in names]
     quoted = ['"' + name.replace('"', '""') + '"' for name in names]
-    key = draw(st.sampled_from(["", "", "INTEGER PRIMARY KEY", "UNIQUE"]))
+    key = draw(st.sampled_from(["", "INTEGER PRIMARY KEY", *KEYS, "WITHOUT ROWID"]))
     columns = [f"{q} {d}" for q, d in zip(quoted, declared, strict=True)]
-    if key == "UNIQUE":
-        columns[0] += " UNIQUE"
+    if key in KEYS:
+        columns[0] += f" {key}"
+    elif key == "WITHOUT ROWID":
+        columns.append(f"PRIMARY KEY ({quoted[-1]} DESC)")
     elif key:
         columns[0] = f"{quoted[0]} {key}"
     kinds = draw(
@@ -88,7 +91,12 @@ def tables(draw: st.DrawFn) -> tuple[str, list[str], list[list[Any]]]:
         )
     )
     rows = draw(st.lists(st.tuples(*kinds), max_size=12))
-    return f"CREATE TABLE t ({', '.join(columns)})", quoted, [list(r) for r in rows]
+    tail = key if key == "WITHOUT ROWID" else ""
+    return (
+        f"CREATE TABLE t ({', '.join(columns)}) {tail}",
+        quoted,
+        [list(r) for r in rows],
+    )
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ and each cell of its text decodes to a value that says all that the cell says.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
@@ -37,6 +38,13 @@ _KEEPS_ALL = {
 }
 """Codecs under which a type's every value comes back, so that none is tried."""
 
+_SURELY = {
+    "utc": re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?\+00", re.ASCII),
+    # A double keeps fifteen digits, wherever the point stands.
+    "numeric": re.compile(r"-?\d{1,8}(?:\.\d{1,7})?|-?\d{1,15}", re.ASCII),
+}
+"""Texts that fit, so that most need no conversion to say so."""
+
 _ANY_TEXT = frozenset({"text", "mixed_text"})
 _TRUE = frozenset({"t", "true", "y", "yes", "on", "1"})
 _FALSE = frozenset({"f", "false", "n", "no", "off", "0"})
@@ -62,6 +70,7 @@ class Fitting:
             )
             if not _keeps_all(column, kind)
         ]
+        self._surely = [_SURELY.get(column.codec) for column in plan.columns]
         names = [column.target for column in plan.columns]
         self._key = [names.index(n) for n in plan.primary_key if n in names] or [0]
 
@@ -85,8 +94,9 @@ class Fitting:
         )
 
     def _misfit(self, place: int, field: str) -> str:
+        surely = self._surely[place]
         text = unescape(field)
-        if text is None:
+        if text is None or (surely is not None and surely.fullmatch(text)):
             return ""
         try:
             self._codecs[place].respelled(text)
