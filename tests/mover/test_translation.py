@@ -141,6 +141,7 @@ def compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
+READ_AS_OBJECTS = ("day", "moment", "clock", "numeric")
 SIMPLE = compound(LEAVES)
 EXPRESSIONS = compound(LEAVES | SIMPLE | compound(LEAVES | SIMPLE))
 
@@ -230,7 +231,7 @@ def test_a_translated_expression_gives_the_same(
     for mine, other in zip(expected, found, strict=True):
         if other is psycopg.errors.NumericValueOutOfRange:
             continue
-        if made.kind in ("day", "moment", "clock", "numeric"):
+        if made.kind in READ_AS_OBJECTS:
             continue
         assert seen(mine) == seen(other), (sql, made.sql)
 
@@ -278,7 +279,7 @@ def test_what_comes_back_from_postgresqls_catalogs_gives_the_same(
     except Untranslatable:
         assume(False)
         raise
-    assume(not again.differences)
+    assume(not again.differences and made.kind not in READ_AS_OBJECTS)
     found = on_postgresql(server, rows, made.sql)
     try:
         back = on_sqlite(rows, again.sql)

@@ -97,7 +97,8 @@ class PostgresqlSource:
         A REAL column would store it as zero, one without a type keeps it.
         """
         reals = [column for column in table.columns if column.codec == "real"]
-        tests = [f"bool_or({quote(c.source)}::text = '-0')" for c in reals]
+        names = [quote(column.source) for column in reals]
+        tests = [f"bool_or({name} = 0 AND {name}::text = '-0')" for name in names]
         asked = ", ".join(["count(*)", *tests])
         row = self._connection.execute(
             f"SELECT {asked} FROM {self._place(table)}".encode()
