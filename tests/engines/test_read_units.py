@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from typing import Any
 
 import pytest
@@ -109,23 +108,3 @@ def test_reading_again_finds_the_connection_guarded(
     for _ in range(3):
         numbers.read(lambda unit: None)
     assert len(guards) == 1
-
-
-@pytest.mark.engines("sqlite")
-def test_a_cursor_that_is_kept_does_not_hold_the_snapshot(numbers: Database) -> None:
-    for _ in range(3):
-        add(numbers)
-    numbers.close()
-    kept: list[Any] = []
-
-    def look(unit: Any) -> int:
-        kept.append(unit.execute("SELECT n FROM numbers"))
-        kept[-1].fetchone()
-        return unit.execute(COUNT).fetchone()[0]
-
-    assert numbers.read(look) == 3
-    # As another process does: through a connection of its own.
-    with sqlite3.connect(str(numbers.url.path)) as elsewhere:
-        elsewhere.execute("INSERT INTO numbers VALUES (4)")
-    elsewhere.close()
-    assert numbers.read(look) == 4

@@ -14,16 +14,15 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 import sqlalchemy as sa
 
 from lockstep.engine.sessions import MAY_HAVE_WRITTEN
 from lockstep.engine.sqlite import SqliteBackend
-from lockstep.engine.unit import Cursor, Unit, named
+from lockstep.engine.unit import Unit, named
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection
@@ -58,17 +57,11 @@ class FileUnit(Unit):
         """The dialect of the connection."""
         return self._snapshot.reader.dialect
 
-    def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Cursor:
-        """Run one statement on the driver. See ``Unit.execute``."""
-        cursor = super().execute(sql, parameters)
-        self._snapshot.watch(cursor)
-        return cursor
-
 
 class FileSnapshot:
     """A read transaction of a file. Used as a context manager, in one thread."""
 
-    __slots__ = ("_connection", "_cursors", "_pooled", "database", "driver", "reader")
+    __slots__ = ("_connection", "_pooled", "database", "driver", "reader")
 
     def __init__(
         self, database: Database, reader: sa.Engine, pooled: PoolProxiedConnection
@@ -76,7 +69,6 @@ class FileSnapshot:
         self.database = database
         self.reader = reader
         self.driver: Any = pooled.dbapi_connection
-        self._cursors: WeakSet[Any] | None = None
         self._pooled = pooled
         self._connection: sa.Connection | None = None
 
@@ -91,21 +83,10 @@ class FileSnapshot:
             self._connection.begin()
         return self._connection
 
-    def watch(self, cursor: Cursor) -> None:
-        """Close a cursor at the end of the snapshot, if somebody keeps it.
-
-        Half read, it would hold the snapshot for whoever gets the connection next.
-        """
-        if self._cursors is None:
-            self._cursors = WeakSet()
-        self._cursors.add(cursor)
-
     def __enter__(self) -> FileSnapshot:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for cursor in self._cursors or ():
-            cursor.close()
         # There is nothing that could be kept. Closing would roll back too, with a
         # statement that SQLite prepares each time.
         if self._connection is not None:
