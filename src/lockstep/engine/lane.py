@@ -345,7 +345,10 @@ class Lane:
                 for job in self._queue
                 if job.loop is loop and job.state is State.QUEUED
             ]
-            late = [job for job in waiting if job.deadline_s <= now_s]
+            late = sorted(
+                (job for job in waiting if job.deadline_s <= now_s),
+                key=lambda job: job.deadline_s,
+            )
             for job in late:
                 job.state = State.WITHDRAWN
         rest = [job.deadline_s for job in waiting if job.deadline_s > now_s]

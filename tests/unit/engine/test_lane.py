@@ -115,9 +115,9 @@ def test_deadlines_of_one_loop_come_in_their_own_order() -> None:
             late.append(error.detail["timeout_s"])
 
     async def main() -> None:
-        begun = asyncio.create_task(call(0.001))
+        begun = asyncio.create_task(call(0.2))
         await asyncio.to_thread(busy.wait, SOON_S)
-        waiting = [asyncio.create_task(call(each)) for each in (0.03, 0.01, 0.02)]
+        waiting = [asyncio.create_task(call(each)) for each in (0.26, 0.22, 0.24)]
         patient = asyncio.create_task(call(SOON_S))
         await asyncio.gather(*waiting)
         done.set()
@@ -125,4 +125,4 @@ def test_deadlines_of_one_loop_come_in_their_own_order() -> None:
 
     asyncio.run(main())
     lane.close()
-    assert late == [0.01, 0.02, 0.03]
+    assert late == [0.22, 0.24, 0.26]
