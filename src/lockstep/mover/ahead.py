@@ -22,7 +22,7 @@ from typing import Final
 
 from lockstep.mover.encoding import Blocks, LineBlock
 
-BLOCKS_AHEAD: Final = 4
+BLOCKS_AHEAD: Final = 2
 _LOOK_UP_S: Final = 0.1
 """How often a thread that waits for room looks whether it is still wanted."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lockstep.bench.moving import (
     Lockstep,
+    Moves,
     Pgloader,
     ReadyCopy,
     RowByRow,
@@ -18,10 +19,10 @@ _COPY = "Lockstep, the copy alone"
 
 
 def _contestants(scale: Scale) -> list[Contestant]:
-    table = WideTable(scale)
+    table, moves = WideTable(scale), Moves()
     return [
-        Lockstep(table, _WHOLE, without_verification),
-        Lockstep(table, _COPY, of_phase("copy")),
+        Lockstep(table, _WHOLE, without_verification, moves),
+        Lockstep(table, _COPY, of_phase("copy"), moves),
         ReadyCopy(table),
         RowByRow(table),
         Pgloader(table),

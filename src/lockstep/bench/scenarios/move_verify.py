@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from lockstep.bench.moving import Lockstep, WideTable, of_phase
+from lockstep.bench.moving import Lockstep, Moves, WideTable, of_phase
 from lockstep.bench.scenario import Contestant, Metric, Scale, Scenario, Target
 
 _COPY, _VERIFY = "the copy", "the comparison of every cell"
 
 
 def _contestants(scale: Scale) -> list[Contestant]:
-    table = WideTable(scale)
+    table, moves = WideTable(scale), Moves()
     return [
-        Lockstep(table, _COPY, of_phase("copy")),
-        Lockstep(table, _VERIFY, of_phase("verify")),
+        Lockstep(table, _COPY, of_phase("copy"), moves),
+        Lockstep(table, _VERIFY, of_phase("verify"), moves),
     ]
 
 

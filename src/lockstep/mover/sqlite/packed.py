@@ -32,6 +32,7 @@ from lockstep.mover.values import INTEGER_MAX, is_same, real_text
 BLOCK_BYTES = 256 * 1024
 _CELL_END: Final = b"\xfe"
 _ROW_END: Final = b"\xfd"
+_ROW_END_TEXT: Final = "CAST(x'fd' AS TEXT)"
 _NULL: Final = "CAST(x'ff' AS TEXT)"
 _MARKS: Final = bytes.maketrans(_CELL_END + _ROW_END, b"\t\n")
 _ESCAPES: Final = (
@@ -236,16 +237,18 @@ def _ranges(
     connection: sqlite3.Connection, packing: Packing, table: Table, starts: range
 ) -> Generator[LineBlock]:
     rowid = quote(table.rowid_name or "")
+    # One value for a whole range: each row would ask for the interpreter's lock.
     select = (
-        f"SELECT {packing.expression} FROM {quote(table.name)} "
-        f"WHERE {rowid} BETWEEN ? AND ? ORDER BY {rowid}"
+        f"SELECT count(*), group_concat(line, {_ROW_END_TEXT}) FROM "
+        f"(SELECT {packing.expression} AS line FROM {quote(table.name)} "
+        f"WHERE {rowid} BETWEEN ? AND ? ORDER BY {rowid})"
     )
     with _packing_by(connection, packing) as cursor:
         for start in starts:
             end = min(start + packing.rows_at_once - 1, INTEGER_MAX)
-            rows = cursor.execute(select, (start, end)).fetchall()
-            data = lines_of([row[0] for row in rows]) if rows else b""
-            yield LineBlock(end, data, len(rows), len(rows))
+            count, packed = cursor.execute(select, (start, end)).fetchone()
+            data = lines_of([packed]) if count else b""
+            yield LineBlock(end, data, count, count)
 
 
 def _fetched(cursor: sqlite3.Cursor, at_once: int) -> LineBlock | None:
@@ -264,7 +267,7 @@ def _fetched(cursor: sqlite3.Cursor, at_once: int) -> LineBlock | None:
 
 
 def lines_of(packed: Sequence[bytes]) -> bytes:
-    r"""Return packed rows as lines.
+    r"""Return packed rows, alone or joined already, as lines.
 
     Example:
         >>> lines_of([b"1\xfea\tb", b"2\xfe\xff"])
