@@ -22,13 +22,14 @@ from lockstep.cli.run import Run
         "cells": "How many cells.",
         "differences": "The first of them: list of `{kind, table, key, column, source, "
         "target}`; kind is `cell`, `missing row`, `extra row`, `missing table`, "
-        "`missing column` or `storage class`.",
+        "`missing column`, `extra table`, `extra column` or `storage class`.",
         "difference_count": "All of them.",
         "notices": "What to know about the comparison.",
     },
     examples={
         "lockstep verify old.db postgresql:///new": "whoever moved it",
         "lockstep verify postgresql:///shop shop.db": "the other way",
+        "lockstep verify old.db copy.db": "two of one engine",
     },
     needs="nothing",
     short_help="Compare every cell of two databases.",
