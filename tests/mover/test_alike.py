@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -39,13 +40,13 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damage_between_two_files_is_named(damage: str, tmp_path: Path) -> None:
     one, two = tmp_path / "a.db", tmp_path / "b.db"
-    with sqlite3.connect(one) as connection:
+    with closing(sqlite3.connect(one)) as connection, connection:
         connection.executescript(FILE)
     connection.close()
     shutil.copy(one, two)
     before = one.read_bytes()
     assert Mover(one, two).verify().is_same
-    with sqlite3.connect(two) as connection:
+    with closing(sqlite3.connect(two)) as connection, connection:
         connection.execute(damage)
     connection.close()
     report = Mover(one, two).verify()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -58,7 +59,7 @@ def test_a_computed_column_is_computed_on_postgresql_too(
             connection.execute("INSERT INTO lines (qty, name) VALUES (1, 'nut ')")
     back = tmp_path / "back.db"
     assert Mover(url, back).move().is_exact
-    with sqlite3.connect(back) as connection:
+    with closing(sqlite3.connect(back)) as connection, connection:
         rows = connection.execute("SELECT total, folded, half, share, twice FROM lines")
         assert rows.fetchall()[-1] == (900, "Ö", 4.5, 11, 1800)
     connection.close()
@@ -132,7 +133,7 @@ def test_what_postgresql_checks_and_computes_sqlite_does_too(
     assert sorted(loss.name.partition(":")[0] for loss in result.plan.losses) == [
         *("items", "items", "items.by_name", "items.loud")
     ]
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         for wrong in (
             "INSERT INTO items (id, name) VALUES (3, 'Apple')",
             "INSERT INTO items (id, name) VALUES (3, 'a_')",

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -70,7 +71,7 @@ def test_a_move_from_inspection_to_the_way_back(
     assert back.returncode == 0, back.stderr
     document = json.loads(back.stdout)
     assert document["is_exact"]
-    with sqlite3.connect(tmp_path / "back.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "back.db")) as connection, connection:
         rows = connection.execute("SELECT n, typeof(n) FROM t WHERE id < 3").fetchall()
     connection.close()
     assert rows == [(1, "integer"), ("pear", "text")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -146,7 +147,7 @@ def test_digits_written_on_postgresql_are_not_forgiven(
     tmp_path: Path, make_database: MakeDatabase
 ) -> None:
     path = tmp_path / "a.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(
             "CREATE TABLE t (id INTEGER PRIMARY KEY, d DECIMAL(10,2));"
             "INSERT INTO t VALUES (1, 1.5), (2, 0.25)"

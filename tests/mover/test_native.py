@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -96,7 +97,7 @@ def test_whatever_postgresql_holds_goes_there_and_back(
     assert there.is_exact
     assert there.not_built == []
     assert {loss.name for loss in there.plan.losses} == LOSSES
-    with sqlite3.connect(path) as file, pytest.raises(sqlite3.IntegrityError):
+    with closing(sqlite3.connect(path)) as file, pytest.raises(sqlite3.IntegrityError):
         file.execute("INSERT INTO kinds (e) VALUES ('furious')")
     file.close()
     back = Mover(path, again).move()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -43,7 +44,7 @@ def test_a_quirk_arrives_exactly(
     assert verification.differences == []
     assert result.is_exact
     carried = {table.source: table.target for table in result.plan.carried()}
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         ordinary = {
             row[1]
             for row in connection.execute("PRAGMA table_list")

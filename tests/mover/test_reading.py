@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -105,12 +106,12 @@ def test_a_live_program_goes_on(tmp_path: Path, make_database: MakeDatabase) -> 
 
 def test_a_file_that_changes_under_the_reader_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "quiet.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("CREATE TABLE t (n INTEGER)")
     connection.close()
     with open_source(path) as source:
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("INSERT INTO t VALUES (1)")
         connection.close()
         with pytest.raises(SourceChanged):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -21,7 +22,7 @@ BY = {"note.entity_id": ("entity_type", {"ticket": "ticket", "part": "part"})}
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     path = tmp_path / "old.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript("""
             CREATE TABLE ticket (id INTEGER PRIMARY KEY, s TEXT,
               parent_id INTEGER REFERENCES ticket(id), boss INTEGER REFERENCES person);
@@ -95,7 +96,7 @@ def test_keys_and_references_become_uuids(
 def test_a_reference_that_leads_nowhere_stops_the_move(
     source: Path, make_database: MakeDatabase
 ) -> None:
-    with sqlite3.connect(source) as connection:
+    with closing(sqlite3.connect(source)) as connection, connection:
         connection.execute("INSERT INTO note VALUES (9, 'unknown', 1)")
     connection.close()
     url = make_database("postgresql").url.unmasked()
@@ -109,7 +110,10 @@ def test_a_reference_that_leads_nowhere_stops_the_move(
 def test_the_numbers_come_back_with_what_was_added_meanwhile(
     source: Path, tmp_path: Path, make_database: MakeDatabase
 ) -> None:
-    with sqlite3.connect(source) as connection:  # an orphan of a table's own
+    with (
+        closing(sqlite3.connect(source)) as connection,
+        connection,
+    ):  # an orphan of a table's own
         connection.execute("INSERT INTO ticket VALUES (5, 'f', NULL, 66)")
     connection.close()
     url = make_database("postgresql").url.unmasked()

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -160,7 +161,7 @@ def test_a_killed_move_goes_on_to_sqlite(
     for table in ("keyed", "plain", "packed"):
         expected = checker.typed_rows(source, table)
         assert checker.typed_rows(back, table) == expected
-    with sqlite3.connect(back) as connection:
+    with closing(sqlite3.connect(back)) as connection, connection:
         names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master")]
     connection.close()
     assert not [name for name in names if name.startswith("lockstep")]
@@ -178,7 +179,7 @@ def test_after_a_change_of_the_source_only_changed_tables_are_copied_again(
         ).fetchall()
         before = [connection.execute(f"{marks}{t}".encode()).fetchone() for t in TABLES]
     assert {"keyed", "plain"} <= {name for (name,) in done}
-    with sqlite3.connect(source) as connection:
+    with closing(sqlite3.connect(source)) as connection, connection:
         connection.execute("UPDATE plain SET b = b + 1 WHERE rowid = 1000")
         connection.execute("DELETE FROM packed WHERE k = 'k7'")
     connection.close()
@@ -257,7 +258,7 @@ def test_a_mapping_file_decides_about_dirt(
     tmp_path: Path, make_database: MakeDatabase
 ) -> None:
     path = tmp_path / "dirty.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript("""
             CREATE TABLE t (id INTEGER PRIMARY KEY, qty INTEGER, at INTEGER);
             INSERT INTO t VALUES (1, 5, 1700000000000), (2, 'lots', 1700000000001),

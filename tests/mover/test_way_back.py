@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -95,7 +96,7 @@ def test_a_database_of_postgresql_goes_there_and_back(
     there = Mover(url, path, quarantine=tmp_path / "q").move()
     assert there.verification is not None
     assert there.verification.differences == []
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         cells = connection.execute(
             "SELECT id, price, tags, doc, at, ratio, exact, flag, blob, wall, key "
             "IS NOT NULL FROM parent ORDER BY id"

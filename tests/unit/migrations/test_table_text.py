@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -42,7 +43,7 @@ def test_an_odd_table_is_understood_and_stays_the_same_table() -> None:
     assert table.column("c").clause("default").expression == "-1.5"  # type: ignore[union-attr]
 
     def shape(sql: str) -> list[tuple[object, ...]]:
-        with sqlite3.connect(":memory:") as connection:
+        with closing(sqlite3.connect(":memory:")) as connection, connection:
             connection.execute(sql)
             found = connection.execute('PRAGMA table_xinfo("T (x")').fetchall()
             found += connection.execute('PRAGMA foreign_key_list("T (x")').fetchall()
