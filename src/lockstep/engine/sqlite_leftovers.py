@@ -26,13 +26,13 @@ _NOTHING = "SELECT 1 WHERE 0"
 
 
 def interrupt_leftovers(raw: Any, record: Any) -> None:
-    """Let no statement go on that outlives its session; called at the checkin."""
+    """Let no statement go on that outlives its session; called when one is brought back."""
     if isinstance(raw, sqlite3.Connection):
         raw.interrupt()
 
 
 def refuse_leftovers(raw: Any, record: Any, proxy: Any) -> None:
-    """Look whether the last user's statements have ended; called at the checkout.
+    """Look whether the last user's statements have ended; called when one is taken.
 
     Raises:
         sqlalchemy.exc.DisconnectionError: One has not; the pool opens another
