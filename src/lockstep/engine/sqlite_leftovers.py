@@ -26,7 +26,7 @@ _NOTHING = "SELECT 1 WHERE 0"
 
 
 def interrupt_leftovers(raw: Any, record: Any) -> None:
-    """Let no statement go on that outlives its session; called when one is brought back."""
+    """Let no statement go on that outlives its session; called at its return."""
     if isinstance(raw, sqlite3.Connection):
         raw.interrupt()
 
