@@ -21,7 +21,7 @@ from lockstep.engine.pipeline import Statement, Together
 from lockstep.engine.unit import Unit, named
 
 if TYPE_CHECKING:
-    from lockstep.engine.lane import Job
+    from lockstep.engine.job import Job
 
 SAVEPOINT = "lockstep_unit"
 GROUP_SAVEPOINT = "lockstep_group"

@@ -33,7 +33,8 @@ from lockstep.errors import Busy, ConnectionLost, DataError, OutcomeUnknown
 if TYPE_CHECKING:
     from lockstep.config import WriteSettings
     from lockstep.engine.database import Database
-    from lockstep.engine.lane import Job, Lane
+    from lockstep.engine.job import Job
+    from lockstep.engine.lane import Lane
 
 
 RETRY_S = 0.005

@@ -1,20 +1,20 @@
 """A lane: threads that run functions in turn and answer those who wait for them.
 
-Owns the queue, the waiting and the deadlines, for callers in threads and in event
+Owns the queue, the threads and the deadlines, for callers in threads and in event
 loops alike. What is done with the functions is its ``work``'s business
 (``group_commit.py``, ``read_lane.py``).
 
     submit ──► queue ──► thread: work(lane) ──claim()──► functions ──► answer([…])
-       │          └── withdrawn by a deadline or a cancellation: never claimed
-       └── waits: a lock (threads) · a future (event loops, woken once per answer)
+                  └── withdrawn by a deadline or a cancellation: never claimed
 
-Threads that are answered together wake one another in turn. A hundred that wake at
-once would all fight for the interpreter, which takes longer than their writes.
+A lane with several threads may be *patient*: while one is at work, the next function
+waits for it up to ``LOOK_S`` before another thread joins. Two threads that run short
+functions take the interpreter from each other all the time.
 
 Invariants: a job is claimed or withdrawn, never both; a claimed job is answered
-exactly once; a thread that leaves without its answer breaks no turn; a thread that
-has nothing to do for ``IDLE_S`` ends, so a lane that nobody uses holds no thread and
-no connection.
+exactly once; no answer waits longer than ``LOOK_S`` for a function that runs beside
+it; a thread that has nothing to do for ``IDLE_S`` ends, so a lane that nobody uses
+holds no thread and no connection.
 """
 
 from __future__ import annotations
@@ -24,114 +24,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from enum import Enum, auto
-from typing import Any, NamedTuple
+from typing import Any
 
-from lockstep.engine.unit import Unit
+from lockstep.engine.job import Job, State, Tasks
 from lockstep.errors import Busy, EngineError
 
 IDLE_S = 5.0
 CLOSE_TIMEOUT_S = 10.0
-
-
-class State(Enum):
-    """Where a job is."""
-
-    QUEUED = auto()
-    CLAIMED = auto()
-    WITHDRAWN = auto()
-    ANSWERED = auto()
-
-
-class Job:
-    """A function that waits for its turn, and what came of it.
-
-    Attributes:
-        function: Called with a ``Unit`` in one of the lane's threads.
-        actor: Who does it.
-        key: The idempotency key, or None.
-        loop: Whose task waits for it; None: a thread does.
-        timeout_s: How long it may wait for its turn.
-        deadline_s: The same by the loop's clock; later it does not begin.
-        value: What the function returned, once it is answered.
-        error: What it raised instead.
-    """
-
-    __slots__ = ("_is_left", "_is_told", "_lock", "_next", "actor", "deadline_s",
-                 "error", "function", "future", "key", "loop", "state",
-                 "timeout_s", "value")  # fmt: skip
-
-    def __init__(
-        self,
-        function: Callable[[Unit], Any],
-        *,
-        actor: str | None = None,
-        key: str | None = None,
-        loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        self.function = function
-        self.actor = actor
-        self.key = key
-        self.state = State.QUEUED
-        self.value: Any = None
-        self.error: BaseException | None = None
-        self.loop = loop
-        self.timeout_s = self.deadline_s = 0.0
-        self.future = None if loop is None else loop.create_future()
-        self._next: Job | None = None
-        self._is_told = self._is_left = False
-        self._lock = threading.Lock()
-        if loop is None:
-            self._lock.acquire()
-
-    def wait(self, timeout_s: float | None) -> bool:
-        """Wait, in a thread, until it is answered; say whether it was."""
-        if not self._lock.acquire(timeout=-1 if timeout_s is None else timeout_s):
-            return False
-        if self._next is not None:
-            self._next.tell()
-        return True
-
-    def leave(self) -> None:
-        """Wait no longer, although it may be answered yet."""
-        self._is_left = True
-        if self._is_told and self._next is not None:
-            self._next.tell()
-
-    def result(self) -> Any:
-        """Return the value, or raise the error."""
-        if self.error is not None:
-            raise self.error
-        return self.value
-
-    def follow(self, job: Job) -> None:
-        """Be told by the thread that waits for ``job``, when that one was told."""
-        job._next = self
-
-    def tell(self) -> None:
-        """Wake the thread that waits for it, and with it those that follow.
-
-        Told twice is told once: an interrupt may have come between.
-        """
-        job: Job | None = self
-        while job is not None:
-            job._is_told = True
-            try:  # noqa: SIM105 - "suppress" would take longer than the waking
-                job._lock.release()
-            except RuntimeError:  # told before, and not woken yet
-                pass
-            # Here it is told first and asked second whether it has left; ``leave``
-            # does it the other way round. So at least one of the two sees the
-            # other, and the next is told.
-            job = job._next if job._is_left else None
-
-
-class _Alarm(NamedTuple):
-    """When the deadlines of a loop's jobs are looked at next."""
-
-    at_s: float
-    timer: asyncio.TimerHandle
+LOOK_S = 0.002
+"""How often a loop looks after its jobs in a lane of several threads."""
 
 
 class Lane:
@@ -142,6 +43,7 @@ class Lane:
         work: Called in a thread while there are jobs; claims and answers them.
         threads_max: How many at a time.
         queue_max: More waiting jobs than this are refused.
+        is_patient: Whether a function waits for a busy thread before another joins.
     """
 
     def __init__(
@@ -151,6 +53,7 @@ class Lane:
         *,
         threads_max: int,
         queue_max: int,
+        is_patient: bool = False,
     ) -> None:
         self._name = name
         self._work = work
@@ -160,8 +63,10 @@ class Lane:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._threads: set[threading.Thread] = set()
-        self._alarms: dict[asyncio.AbstractEventLoop, _Alarm] = {}
-        self._idle = 0
+        self._is_patient = is_patient
+        self._tasks: dict[asyncio.AbstractEventLoop, Tasks] = {}
+        self._idle = 0  # threads that wait and that nobody has called yet
+        self._called = 0  # threads that were called and have not come yet
         self._closing = False
 
     def run(self, job: Job, timeout_s: float) -> Any:
@@ -190,19 +95,20 @@ class Lane:
         Cancelled while it waits in the queue, the job never runs; later, it runs to
         its end unheard.
         """
-        loop, future = job.loop, job.future
-        assert loop is not None, "the job was made for a loop"
-        assert future is not None, "and so has a future"
-        job.timeout_s, job.deadline_s = timeout_s, loop.time() + timeout_s
+        future = job.future
+        assert future is not None, "the job was made for a loop"
+        tasks = job.tasks = self._tasks_of(future.get_loop())
+        job.timeout_s, job.deadline_s = timeout_s, tasks.loop.time() + timeout_s
         self._submit(job)
-        alarm = self._alarms.get(loop)
-        if alarm is None or alarm.at_s > job.deadline_s:
-            self._set_alarm(loop, job.deadline_s)
+        tasks.waiting += 1
+        self._look_after(tasks, job.deadline_s)
         try:
             return await future
         except asyncio.CancelledError:
             self._withdraw(job)
             raise
+        finally:
+            tasks.waiting -= 1
 
     def claim(self) -> Job | None:
         """Return the next job for good, or None when nobody waits."""
@@ -228,24 +134,30 @@ class Lane:
                 self._queue.popleft()
             return bool(self._queue)
 
+    def finish(self, job: Job) -> None:
+        """Note a job's end; its task is told soon, or with others by ``answer``."""
+        job.state = State.ANSWERED
+        if job.tasks is not None:
+            job.tasks.finish(job)
+
     def answer(self, jobs: Iterable[Job]) -> None:
-        """Wake everybody whose job has its value or error now."""
-        by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}
+        """Tell everybody whose job has its value or error now."""
+        loops: set[Tasks] = set()
         first: Job | None = None
         last: Job | None = None
         for job in jobs:
-            job.state = State.ANSWERED
-            if job.loop is not None:
-                by_loop.setdefault(job.loop, []).append(job)
+            if job.state is not State.ANSWERED:
+                self.finish(job)
+            if job.tasks is not None:
+                loops.add(job.tasks)
                 continue
             if last is None:
                 first = job
             else:
                 job.follow(last)
             last = job
-        for loop, answered in by_loop.items():
-            with suppress(RuntimeError):  # the loop is closed, and its tasks with it
-                loop.call_soon_threadsafe(_deliver, answered)
+        for tasks in loops:
+            tasks.announce()
         if first is not None:
             first.tell()
 
@@ -283,13 +195,21 @@ class Lane:
                     hint="try again later, or raise LOCKSTEP_WRITE__QUEUE_MAX",
                 )
             self._queue.append(job)
-            if self._idle:
-                self._changed.notify()
-            elif len(self._threads) < self._threads_max:
-                thread = threading.Thread(target=self._serve, name=self._name)
-                thread.daemon = True
-                self._threads.add(thread)
-                thread.start()
+            is_somebody_at_work = len(self._threads) > self._idle
+            if not (self._is_patient and is_somebody_at_work):
+                self._call_thread()
+
+    def _call_thread(self) -> None:
+        """Let one more thread come to work, if there is one; the lock is held."""
+        if self._idle:
+            self._idle -= 1
+            self._called += 1
+            self._changed.notify()
+        elif len(self._threads) < self._threads_max:
+            thread = threading.Thread(target=self._serve, name=self._name)
+            thread.daemon = True
+            self._threads.add(thread)
+            thread.start()
 
     def _serve(self) -> None:
         while self._await_jobs():
@@ -306,7 +226,12 @@ class Lane:
                     break
                 self._idle += 1
                 woken = self._changed.wait(IDLE_S)
-                self._idle -= 1
+                # Whoever comes first answers a call, also one whose patience was
+                # over in the same moment.
+                if self._called:
+                    self._called -= 1
+                else:
+                    self._idle -= 1
                 if not woken and not self._queue:
                     break
             else:
@@ -321,42 +246,47 @@ class Lane:
             job.state = State.WITHDRAWN
             return True
 
-    def _set_alarm(self, loop: asyncio.AbstractEventLoop, at_s: float) -> None:
-        """Look at the deadlines of this loop's jobs at this time, and not later.
+    def _tasks_of(self, loop: asyncio.AbstractEventLoop) -> Tasks:
+        tasks = self._tasks.get(loop)
+        if tasks is None:
+            for known in list(self._tasks):
+                if known.is_closed():
+                    self._tasks.pop(known, None)
+            tasks = self._tasks[loop] = Tasks(loop, self._look)
+        return tasks
 
-        One timer for all: one for each job would cost more than its turn.
+    def _look_after(self, tasks: Tasks, deadline_s: float) -> None:
+        """Look at a loop's jobs when the first deadline comes, or soon."""
+        if self._threads_max > 1:
+            deadline_s = min(deadline_s, tasks.loop.time() + LOOK_S)
+        tasks.look_at(deadline_s)
+
+    def _look(self, tasks: Tasks) -> None:
+        """Look after a loop's jobs, in its thread.
+
+        Tells what is finished, withdraws what is too late, and calls another thread
+        for what has waited long enough.
         """
-        for known in list(self._alarms):
-            if known.is_closed():
-                self._alarms.pop(known, None)
-        alarm = self._alarms.pop(loop, None)
-        if alarm is not None:
-            alarm.timer.cancel()
-        timer = loop.call_at(at_s, self._expire, loop)
-        self._alarms[loop] = _Alarm(at_s, timer)
-
-    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Withdraw the loop's jobs whose deadline has come."""
-        self._alarms.pop(loop, None)
-        now_s = loop.time()
+        tasks.hand_over()
+        now_s = tasks.loop.time()
         with self._lock:
-            waiting = [
+            queued = [
                 job
                 for job in self._queue
-                if job.loop is loop and job.state is State.QUEUED
+                if job.tasks is tasks and job.state is State.QUEUED
             ]
-            late = sorted(
-                (job for job in waiting if job.deadline_s <= now_s),
-                key=lambda job: job.deadline_s,
-            )
+            late = [job for job in queued if job.deadline_s <= now_s]
             for job in late:
                 job.state = State.WITHDRAWN
-        rest = [job.deadline_s for job in waiting if job.deadline_s > now_s]
-        if rest:
-            self._set_alarm(loop, min(rest))
-        for job in late:
+            rest = [job.deadline_s for job in queued if job.deadline_s > now_s]
+            if rest and self._is_patient:
+                self._call_thread()
+        for job in sorted(late, key=lambda job: job.deadline_s):
             if job.future is not None and not job.future.done():
                 job.future.set_exception(self._too_late(job.timeout_s))
+        # One that is alone and at work is told when it ends: nothing to look at.
+        if rest or tasks.waiting > len(late) + 1:
+            self._look_after(tasks, min(rest, default=now_s + IDLE_S))
 
     def _too_late(self, timeout_s: float) -> Busy:
         return Busy(
@@ -371,16 +301,3 @@ class Lane:
                 "a unit of work waits for another one of its own lane",
                 hint="use the unit that the function was given",
             )
-
-
-def _deliver(jobs: list[Job]) -> None:
-    """Hand answers over, inside the event loop that waits for them."""
-    for job in jobs:
-        future = job.future
-        assert future is not None, "only jobs of a loop come here"
-        if future.done():  # cancelled meanwhile
-            continue
-        if job.error is not None:
-            future.set_exception(job.error)
-        else:
-            future.set_result(job.value)

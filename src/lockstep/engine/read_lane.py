@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from lockstep.engine.database import Database
     from lockstep.engine.group_commit import TransactionFacts
-    from lockstep.engine.lane import Job, Lane
+    from lockstep.engine.job import Job
+    from lockstep.engine.lane import Lane
 
 SHARING_MAX = 100
 SHARING_S_MAX = 0.005
@@ -131,6 +132,11 @@ class Snapshots:
         self._database = database
         self._file = backend if isinstance(backend, SqliteBackend) else None
 
+    @property
+    def are_of_a_file(self) -> bool:
+        """Whether this process itself reads, and not a server for it."""
+        return self._file is not None
+
     def take(self) -> FileSnapshot | AbstractContextManager[ServerSnapshot]:
         """Return a new snapshot, to be used as a context manager."""
         if self._file is None:
@@ -175,6 +181,7 @@ class ReadWork:
             except BaseException as error:
                 job.error = named(error)
                 return  # PostgreSQL ends the transaction with the error
+            lane.finish(job)
             if len(ended) >= SHARING_MAX or time.monotonic() > until:
                 return
             job = lane.claim()

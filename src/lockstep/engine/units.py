@@ -19,7 +19,8 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lockstep.engine.group_commit import GroupCommit, TransactionFacts
-from lockstep.engine.lane import Job, Lane
+from lockstep.engine.job import Job
+from lockstep.engine.lane import Lane
 from lockstep.engine.read_lane import ReadWork, Snapshots
 from lockstep.engine.unit import Unit
 from lockstep.errors import InvalidValue
@@ -63,6 +64,8 @@ class Units:
             ReadWork(self._snapshots),
             threads_max=READ_THREADS_MAX,
             queue_max=settings.queue_max,
+            # A server's answers come while other threads work.
+            is_patient=self._snapshots.are_of_a_file,
         )
 
     def write(

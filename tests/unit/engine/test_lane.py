@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 
-from lockstep.engine.lane import Job, Lane
+from lockstep.engine.job import Job
+from lockstep.engine.lane import Lane
 from lockstep.errors import Busy
 
 SOON_S = 10.0
@@ -126,3 +128,77 @@ def test_deadlines_of_one_loop_come_in_their_own_order() -> None:
     asyncio.run(main())
     lane.close()
     assert late == [0.22, 0.24, 0.26]
+
+
+def sharing(lane: Lane) -> None:
+    """Run whatever waits, one after another, as reads share a snapshot."""
+    ended: list[Job] = []
+    while (found := lane.claim()) is not None:
+        found.value = found.function(cast("Any", None))
+        lane.finish(found)
+        ended.append(found)
+    lane.answer(ended)
+
+
+async def called(lane: Lane, function: Callable[[Any], Any]) -> Any:
+    job = Job(function, loop=asyncio.get_running_loop())
+    return await lane.run_async(job, SOON_S)
+
+
+def test_short_functions_share_a_thread() -> None:
+    lane = Lane("test", sharing, threads_max=4, queue_max=100, is_patient=True)
+
+    async def main() -> list[Any]:
+        me = [called(lane, lambda unit: threading.get_ident()) for _ in range(50)]
+        return await asyncio.gather(*me)
+
+    assert len(set(asyncio.run(main()))) == 1
+    lane.close()
+
+
+def test_a_long_function_holds_nobody_up_who_comes_later() -> None:
+    lane = Lane("test", sharing, threads_max=2, queue_max=10, is_patient=True)
+    begun, released = threading.Event(), threading.Event()
+
+    def long(_: Any) -> bool:
+        begun.set()
+        return released.wait(SOON_S)
+
+    async def main() -> None:
+        waiting = asyncio.create_task(called(lane, long))
+        await asyncio.to_thread(begun.wait, SOON_S)
+        assert await called(lane, lambda unit: "short") == "short"
+        released.set()
+        assert await waiting
+
+    asyncio.run(main())
+    lane.close()
+
+
+def test_an_answer_does_not_wait_for_what_runs_after_it() -> None:
+    lane = Lane("test", sharing, threads_max=2, queue_max=10, is_patient=True)
+    both, released = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        first = asyncio.create_task(called(lane, lambda unit: both.wait(SOON_S)))
+        second = asyncio.create_task(called(lane, lambda unit: released.wait(SOON_S)))
+        await asyncio.sleep(0)
+        both.set()
+        assert await first
+        assert not second.done()
+        released.set()
+        assert await second
+
+    asyncio.run(main())
+    lane.close()
+
+
+def test_a_lane_is_used_by_one_loop_after_another() -> None:
+    lane = Lane("test", sharing, threads_max=2, queue_max=10, is_patient=True)
+    for number in range(3):
+
+        async def main(number: int = number) -> Any:
+            return await called(lane, lambda unit: number)
+
+        assert asyncio.run(main()) == number
+    lane.close()
