@@ -84,3 +84,11 @@ def test_nobody_reads_the_past_or_waits_for_ever(numbers: Database, keep: Keep) 
     assert count == 5
     with pytest.raises(Exception, match=r"interrupted|closed"):
         kept[0].fetchone()
+
+
+def test_who_closes_last_still_writes_the_checkpoint(numbers: Database) -> None:
+    path = numbers.url.path
+    assert path is not None
+    numbers.read(lambda unit: unit.execute(COUNT).fetchone())
+    numbers.close()
+    assert [each.name for each in path.parent.glob(f"{path.name}*")] == [path.name]

@@ -34,7 +34,7 @@ from lockstep.engine.sqlite_files import (
     note_closed,
     note_opening,
 )
-from lockstep.engine.sqlite_leftovers import interrupt_leftovers, refuse_leftovers
+from lockstep.engine.sqlite_leftovers import close_with_leftovers
 from lockstep.engine.sqlite_reading import (
     READING,
     allow_writing,
@@ -111,8 +111,7 @@ class SqliteBackend:
         event.listen(engine, "begin", self._begin)
         self._end_turns_after(engine.dialect)
         event.listen(engine, "reset", self._reset)
-        event.listen(engine, "checkin", interrupt_leftovers)
-        event.listen(engine, "checkout", refuse_leftovers)
+        event.listen(engine, "checkin", close_with_leftovers)
         event.listen(engine, "checkout", allow_writing_unless_expected)
         for ending in ("close", "close_detached", "invalidate"):
             event.listen(engine, ending, self._closed)
