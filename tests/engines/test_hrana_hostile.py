@@ -28,8 +28,8 @@ from lockstep.errors import (
     Timeout,
 )
 
-CALL_TIMEOUT_S = 0.15
-PATIENCE_S = 3.0
+CALL_TIMEOUT_S = 0.15  # where a late answer is one of the faults
+PATIENCE_S = 15.0
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +39,11 @@ def server() -> Iterator[HostileServer]:
         yield hostile
 
 
-def connected(server: HostileServer) -> dbapi.Connection:
+def connected(
+    server: HostileServer, call_timeout_s: float = PATIENCE_S
+) -> dbapi.Connection:
     transport = Transport(
-        Server(server.url(), connect_timeout_s=1, call_timeout_s=CALL_TIMEOUT_S)
+        Server(server.url(), connect_timeout_s=5, call_timeout_s=call_timeout_s)
     )
     connection = dbapi.Connection(transport.run, autocommit=True)
     connection.when_closed = transport.close
@@ -80,7 +82,7 @@ def test_what_is_said_of_a_write_is_true(
     server.begin_anew(faults)
     server.anchor.execute("DELETE FROM t")
     server.anchor.commit()
-    with closing(connected(server)) as connection:
+    with closing(connected(server, CALL_TIMEOUT_S)) as connection:
         for number in range(3):
             began_s = time.monotonic()
             said: LockstepError | None = None
@@ -108,7 +110,7 @@ def test_a_streamed_answer_is_whole_or_an_error(
     server.anchor.executemany("INSERT INTO t VALUES (?)", [(n,) for n in range(size)])
     server.anchor.commit()
     server.begin_anew(faults)
-    with closing(connected(server)) as connection:
+    with closing(connected(server, CALL_TIMEOUT_S)) as connection:
         began_s = time.monotonic()
         found = None
         try:
@@ -145,7 +147,8 @@ def test_a_fault_in_a_transaction_has_its_class(
 ) -> None:
     # The first call opens the transaction, the second one fails.
     server.begin_anew({2: fault})
-    with closing(connected(server)) as connection:
+    patience_s = CALL_TIMEOUT_S if fault == "late" else PATIENCE_S
+    with closing(connected(server, patience_s)) as connection:
         connection.begin()
         connection.execute("SELECT 1")
         with pytest.raises(Error) as caught:

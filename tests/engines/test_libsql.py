@@ -508,15 +508,15 @@ def test_a_server_killed_before_the_commit_keeps_nothing(
 def test_a_server_that_hangs_is_a_timeout_and_never_a_wait(
     own_server: OwnServer,
 ) -> None:
-    with database_at(own_server, statement_timeout_s=0.5) as db:
+    with database_at(own_server, statement_timeout_s=2.0) as db:
         db.ping()
         own_server.send(signal.SIGSTOP)
         started = time.monotonic()
         with pytest.raises(Timeout):
             db.ping()
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 10
         own_server.send(signal.SIGCONT)
-        assert db.ping() < 5
+        assert db.ping() < 10
 
 
 def test_a_connection_that_the_server_closed_is_opened_again(
