@@ -127,13 +127,6 @@ class Lane:
                 job.state = State.QUEUED
                 self._queue.appendleft(job)
 
-    def has_jobs(self) -> bool:
-        """Say whether somebody waits."""
-        with self._lock:
-            while self._queue and self._queue[0].state is State.WITHDRAWN:
-                self._queue.popleft()
-            return bool(self._queue)
-
     def finish(self, job: Job) -> None:
         """Note a job's end; its task is told soon, or with others by ``answer``."""
         job.state = State.ANSWERED
