@@ -180,7 +180,7 @@ import os, signal, sys
 from lockstep.mover import Mover, encoding
 from lockstep.mover.sqlite import journal, pages, rows, target
 from lockstep.mover.sqlite.served_target import ServedTarget
-target.CHUNK_BYTES = ServedTarget.chunk_bytes = 12_000
+target.SqliteTarget.chunk_bytes = ServedTarget.chunk_bytes = 12_000
 rows.BLOCK_ROWS_MAX = 200
 source, to, *points = sys.argv[1:]
 

@@ -60,10 +60,12 @@ class Codec:
     Attributes:
         plain: Python types that ``encode_plain`` converts exactly.
         may_be_odd: Whether ``decode`` may give another storage class back.
+        has_one_spelling: Whether a cell can be written in one way only.
     """
 
     plain: ClassVar[frozenset[type]] = frozenset()
     may_be_odd: ClassVar[bool] = False
+    has_one_spelling: ClassVar[bool] = False
 
     def encode(self, value: Any) -> str:
         """Return PostgreSQL's text of a value that is not NULL."""
@@ -147,6 +149,8 @@ def _refuse(value: Any, what: str) -> ValueError:
 class Integer(Codec):
     """``integer`` ↔ ``bigint``."""
 
+    has_one_spelling = True
+
     plain = frozenset({int})
 
     def encode(self, value: Any) -> str:
@@ -171,6 +175,8 @@ class Integer(Codec):
 
 class Boolean(Codec):
     """0 and 1 ↔ ``boolean``."""
+
+    has_one_spelling = True
 
     def encode(self, value: Any) -> str:
         if type(value) is int and value in (0, 1):
@@ -266,6 +272,8 @@ class Numeric(Codec):
 class Text(Codec):
     """``text`` ↔ ``text``, or any type that writes the same text back."""
 
+    has_one_spelling = True
+
     plain = frozenset({str})
 
     def encode(self, value: Any) -> str:
@@ -317,6 +325,8 @@ class MixedText(Text):
 class Bytes(Codec):
     """``blob`` ↔ ``bytea``."""
 
+    has_one_spelling = True
+
     plain = frozenset({bytes})
 
     def encode(self, value: Any) -> str:
@@ -336,6 +346,8 @@ class Bytes(Codec):
 
 class TextBytes(Codec):
     """Text with NUL or invalid UTF-8 ↔ ``bytea`` of the same bytes."""
+
+    has_one_spelling = True
 
     def encode(self, value: Any) -> str:
         if type(value) is str:
@@ -457,6 +469,8 @@ class Zoned(Codec):
 class Scaled(Codec):
     """Integers that count units of 10⁻ˢ ↔ ``numeric(p, s)``."""
 
+    has_one_spelling = True
+
     def __init__(self, scale: str) -> None:
         self._scale = int(scale)
 
@@ -492,6 +506,8 @@ class Uuid7(Codec):
 
     ``words`` are the instant in milliseconds and the table's tag.
     """
+
+    has_one_spelling = True
 
     def __init__(self, words: str) -> None:
         now_ms, tag = map(int, words.split(","))
@@ -544,6 +560,8 @@ class Uuid7By(Codec):
     ``words`` are the instant, the directing column, and ``value=tag`` pairs. A row
     that names no known table keeps no key: it is refused.
     """
+
+    has_one_spelling = True
 
     def __init__(self, words: str) -> None:
         now_ms, self.directing, *pairs = words.split(",")

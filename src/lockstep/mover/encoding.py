@@ -46,6 +46,23 @@ class Rejected:
     value: str
     reason: str
 
+    def raise_if(self, on_dirt: str, what: str) -> None:
+        """Raise where the plan says ``fail``.
+
+        Args:
+            on_dirt: What it says.
+            what: What is wrong with the cell, as a verb and its object.
+
+        Raises:
+            Unmappable: It does.
+        """
+        if on_dirt == "fail":
+            raise Unmappable(
+                f"{self.table}.{self.column} of row {self.key} {what}: "
+                f"{self.reason}: {self.value}",
+                detail=asdict(self),
+            )
+
 
 @dataclass
 class LineBlock:
@@ -198,12 +215,7 @@ class TableEncoder:
                 shown(value),
                 reason,
             )
-            if column.on_dirt == "fail":
-                raise Unmappable(
-                    f"{found.table}.{found.column} of row {found.key} does not fit "
-                    f"{column.type}: {reason}: {found.value}",
-                    detail=asdict(found),
-                )
+            found.raise_if(column.on_dirt, f"does not fit {column.type}")
             rejected.append(found)
             return None
         return changed

@@ -24,6 +24,7 @@ class Stored(Codec):
     """
 
     plain = frozenset({int, str, float, bytes, RawText})
+    has_one_spelling = True
 
     def __init__(self, word: str = "") -> None:
         self.may_be_raw = word == "raw"

@@ -13,10 +13,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 
-from lockstep.errors import Unmappable
 from lockstep.mover.codecs import Codec, codec_of
 from lockstep.mover.encoding import LineBlock, Rejected
 from lockstep.mover.lines import NULL, escape, unescape
@@ -133,12 +131,7 @@ class Fitting:
                 shown(unescape(original[place])),
                 reason,
             )
-            if column.on_dirt == "fail":
-                raise Unmappable(
-                    f"{found.table}.{found.column} of row {found.key} cannot be kept "
-                    f"as {column.codec}: {reason}: {found.value}",
-                    detail=asdict(found),
-                )
+            found.raise_if(column.on_dirt, f"cannot be kept as {column.codec}")
             rejected.append(found)
             return False
         return True

@@ -228,7 +228,7 @@ class PostgresqlSource:
         ):
             if odd:
                 for line in block.text.split("\n")[:-1]:
-                    waiting = odd.get(line_digest(normalized(line, codecs, table)))
+                    waiting = odd.get(line_digest(normalized(line, codecs)))
                     if waiting:
                         block.odd.append(waiting.pop())
             yield block

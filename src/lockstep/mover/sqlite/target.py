@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from lockstep.engine.sqlite_files import check_folder
 from lockstep.errors import StorageFailed, TargetInUse, Unmappable
@@ -62,8 +62,8 @@ class SqliteTarget:
     """
 
     dialect = "sqlite"
-    chunk_bytes: int | None = None
-    """Of lines in one transaction; None for ``CHUNK_BYTES``."""
+    chunk_bytes: ClassVar[int] = CHUNK_BYTES
+    """Of lines in one transaction."""
 
     def __init__(self, connection: Any, name: str) -> None:
         self._name = name
@@ -215,7 +215,7 @@ class SqliteTarget:
             block.data = b""
             written.append(block)
             # Without a position a copy cannot go on, so the table is one chunk.
-            if size >= (self.chunk_bytes or CHUNK_BYTES) and block.position is not None:
+            if size >= self.chunk_bytes and block.position is not None:
                 return written, False
         return written, True
 
@@ -400,7 +400,7 @@ class _Writer:
             self._plan.columns[place].target: at for at, place in enumerate(self._kept)
         }
         for row, line in enumerate(lines):
-            waiting = odd.get(line_digest(normalized(line, self._codecs, self._plan)))
+            waiting = odd.get(line_digest(normalized(line, self._codecs)))
             if not waiting:
                 continue
             for column, storage in waiting.pop(0).cells:

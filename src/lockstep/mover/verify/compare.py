@@ -27,15 +27,6 @@ from lockstep.mover.verify.streams import LineReader, in_pieces, pass_equal
 PIECE_LINES = 2_000
 DIFFERENCES_KEPT_MAX = 100
 _SPILL = 50_000
-# Codecs whose cells can be written in one way only. The mixed ones must not be
-# decoded here at all: of the blob ``0`` among reals decoding makes ``0.0``.
-_EXACT_TEXT = frozenset(
-    {
-        *("integer", "boolean", "text", "mixed_text"),
-        *("bytes", "text_bytes", "mixed_bytes", "scaled", "uuid7", "uuid7_by"),
-        "stored",
-    }
-)
 
 Pieces = Callable[[], Iterable[bytes]]
 
@@ -237,7 +228,7 @@ class TableComparison:
 
     def _digest(self, line: str) -> bytes:
         everywhere = range(len(self._codecs)) if self._is_foreign else None
-        return line_digest(normalized(line, self._codecs, self._plan, everywhere))
+        return line_digest(normalized(line, self._codecs, everywhere))
 
     def _name_rows(
         self,
@@ -283,23 +274,17 @@ class TableComparison:
 
 
 def normalized(
-    line: str,
-    codecs: Sequence[Codec],
-    plan: TablePlan,
-    places: Sequence[int] | None = None,
+    line: str, codecs: Sequence[Codec], places: Sequence[int] | None = None
 ) -> str:
     """Return a line as the encoder writes it, whoever wrote this one.
 
     ``places`` are the columns that may be written in more than one way; None for
-    those of which the plan's codecs say so.
+    those of which the codecs say so. The others are not decoded at all: of the blob
+    ``0`` among reals that would make ``0.0``.
     """
     again = places
     if again is None:
-        again = [
-            place
-            for place, column in enumerate(plan.columns)
-            if column.codec.partition(":")[0] not in _EXACT_TEXT
-        ]
+        again = [p for p, codec in enumerate(codecs) if not codec.has_one_spelling]
     if not again:
         return line
     fields = line.split("\t")
