@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lockstep.errors import Unmappable
-from lockstep.mover.codecs import CellRefused, Codec, Uuid7By, codec_of
+from lockstep.mover.codecs import CellRefused, Codec, codec_of
+from lockstep.mover.codecs.keys import Uuid7By
 from lockstep.mover.lines import join
 from lockstep.mover.plan.model import TablePlan
 from lockstep.mover.values import Value, shown, storage_of

@@ -20,7 +20,9 @@ from lockstep.engine.sqlite_files import check_folder
 from lockstep.errors import StorageFailed, TargetInUse, Unmappable
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.ahead import Reading
-from lockstep.mover.codecs import Codec, TextBytes, class_from_bytes, codec_of
+from lockstep.mover.codecs import Codec, codec_of
+from lockstep.mover.codecs.blobs import TextBytes, class_from_bytes
+from lockstep.mover.codecs.stored import Stored
 from lockstep.mover.encoding import Blocks, LineBlock, OddRow, Rejected, line_digest
 from lockstep.mover.journal import TableProgress
 from lockstep.mover.lines import columns_of, unescape, unescape_all
@@ -29,7 +31,6 @@ from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import stand_in_for_collations
 from lockstep.mover.sqlite.schema import Schema, read_schema
-from lockstep.mover.stored_codec import Stored
 from lockstep.mover.values import RawText, Value, shown
 from lockstep.mover.verify.compare import normalized
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lockstep.mover.codecs import Codec
+from lockstep.mover.codecs.base import Codec
 from lockstep.mover.lines import escape_all
 from lockstep.mover.values import RawText, Value
 

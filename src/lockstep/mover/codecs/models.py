@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from lockstep.mover.codecs import Codec
+from lockstep.mover.codecs.base import Codec
 from lockstep.mover.values import Value
 from lockstep.schema.types import Decimal
 from lockstep.schema.types.json_text import canonical_json

@@ -1,0 +1,120 @@
+"""What every codec does, one cell at a time or a block's column at once.
+
+Owns the contract and the way a column goes through it: NULLs apart, whole columns
+where all cells have a plain class, and which cell it was that did not fit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, ClassVar, cast
+
+from lockstep.mover.lines import NULL, escape, escape_all
+from lockstep.mover.values import Value, is_same, storage_of
+
+_NOTHING = type(None)
+_DECIMAL = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]?\d+)?", re.ASCII)
+
+
+class CellRefused(ValueError):
+    """One cell of a block does not fit its codec; ``row`` is its place."""
+
+    def __init__(self, row: int, reason: str) -> None:
+        super().__init__(reason)
+        self.row = row
+        self.reason = reason
+
+
+class Codec:
+    """One conversion. Subclasses say which classes they convert in blocks.
+
+    Attributes:
+        plain: Python types that ``encode_plain`` converts exactly.
+        may_be_odd: Whether ``decode`` may give another storage class back.
+        has_one_spelling: Whether a cell can be written in one way only.
+    """
+
+    plain: ClassVar[frozenset[type]] = frozenset()
+    may_be_odd: ClassVar[bool] = False
+    has_one_spelling: ClassVar[bool] = False
+
+    def encode(self, value: Any) -> str:
+        """Return PostgreSQL's text of a value that is not NULL."""
+        raise NotImplementedError
+
+    def decode(self, text: str) -> Value:
+        """Return the value SQLite stores for PostgreSQL's text."""
+        raise NotImplementedError
+
+    def encode_plain(self, column: Sequence[Any]) -> Sequence[str]:
+        """Return the escaped cells of a block whose cells are all ``plain``."""
+        return escape_all(list(map(self.encode, column)))
+
+    def respelled(self, text: str) -> str:
+        """Return PostgreSQL's text as ``encode`` writes the value it stands for.
+
+        ``0.10`` is ``0.1`` as a real; of twenty digits none may be forgiven.
+
+        Raises:
+            ValueError: SQLite would hold something else, or nothing.
+        """
+        again = self.encode(self.decode(text))
+        if again != text and not _is_same_number(again, text):
+            raise ValueError(f"only {again} of it would be kept")
+        return again
+
+    def fields(self, column: Sequence[Value]) -> Sequence[str]:
+        """Return a block's cells as they stand in lines.
+
+        Raises:
+            CellRefused: A cell cannot be converted so that it comes back.
+        """
+        kinds = set(map(type, column))
+        if kinds <= self.plain:
+            return self.encode_plain(column)
+        if kinds == {_NOTHING}:
+            return [NULL] * len(column)
+        if kinds - {_NOTHING} <= self.plain:
+            encoded = iter(self.encode_plain([v for v in column if v is not None]))
+            return [NULL if value is None else next(encoded) for value in column]
+        fields: list[str] = []
+        for row, value in enumerate(column):
+            try:
+                text = NULL if value is None else escape(self.encode(value))
+            except (ValueError, TypeError, OverflowError) as error:
+                raise CellRefused(row, str(error)) from error
+            fields.append(text)
+        return fields
+
+    def odd_rows(self, column: Sequence[Value]) -> list[int]:
+        """Return the rows whose storage class the cell alone would not give back."""
+        if not self.may_be_odd:
+            return []
+        return [
+            row
+            for row, value in enumerate(column)
+            if value is not None and not is_same(self.decode(self.encode(value)), value)
+        ]
+
+    def values(self, texts: Sequence[str | None]) -> list[Value]:
+        """Return the SQLite values of a column of a block."""
+        if None not in texts:
+            return self.decode_all(cast("Sequence[str]", texts))
+        decoded = iter(self.decode_all([text for text in texts if text is not None]))
+        return [None if text is None else next(decoded) for text in texts]
+
+    def decode_all(self, texts: Sequence[str]) -> list[Value]:
+        """Return what ``decode`` gives for each; codecs may have a quicker way."""
+        return list(map(self.decode, texts))
+
+
+def _is_same_number(one: str, two: str) -> bool:
+    is_number = _DECIMAL.fullmatch(one) and _DECIMAL.fullmatch(two)
+    return bool(is_number) and Decimal(one) == Decimal(two)
+
+
+def refusal(value: Any, what: str) -> ValueError:
+    """Return what is said of a value of the wrong class."""
+    return ValueError(f"a {storage_of(value)} is no {what}")

@@ -1,0 +1,79 @@
+"""Bytes, and whatever else only bytes can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lockstep.mover.codecs.base import Codec, refusal
+from lockstep.mover.values import RawText, Value, text_of
+
+
+class Bytes(Codec):
+    """``blob`` ↔ ``bytea``."""
+
+    has_one_spelling = True
+
+    plain = frozenset({bytes})
+
+    def encode(self, value: Any) -> str:
+        if type(value) is not bytes:
+            raise refusal(value, "blob")
+        return "\\x" + value.hex()
+
+    def encode_plain(self, column: Sequence[Any]) -> Sequence[str]:
+        return ["\\\\x" + value.hex() for value in column]
+
+    def decode(self, text: str) -> Value:
+        return bytes.fromhex(text[2:])
+
+    def decode_all(self, texts: Sequence[str]) -> list[Value]:
+        return [bytes.fromhex(text[2:]) for text in texts]
+
+
+class TextBytes(Codec):
+    """Text with NUL or invalid UTF-8 ↔ ``bytea`` of the same bytes."""
+
+    has_one_spelling = True
+
+    def encode(self, value: Any) -> str:
+        if type(value) is str:
+            return "\\x" + value.encode("utf-8", "surrogatepass").hex()
+        if type(value) is RawText:
+            return "\\x" + value.hex()
+        raise refusal(value, "text")
+
+    def decode(self, text: str) -> Value:
+        return text_of(bytes.fromhex(text[2:]))
+
+
+class MixedBytes(TextBytes):
+    """Anything ↔ ``bytea``; numbers are their digits, the rarer classes are odd."""
+
+    may_be_odd = True
+
+    def __init__(self, usual: str) -> None:
+        self._usual = usual
+
+    def encode(self, value: Any) -> str:
+        if type(value) is bytes:
+            return "\\x" + value.hex()
+        if type(value) is int or type(value) is float:
+            return "\\x" + repr(value).encode().hex()
+        return super().encode(value)
+
+    def decode(self, text: str) -> Value:
+        raw = bytes.fromhex(text[2:])
+        return raw if self._usual == "blob" else class_from_bytes(raw, self._usual)
+
+
+def class_from_bytes(raw: bytes, storage: str) -> Value:
+    """Return the value of a storage class whose bytes ``MixedBytes`` wrote."""
+    try:
+        if storage == "integer":
+            return int(raw)
+        if storage == "real":
+            return float(raw)
+    except ValueError:
+        return raw
+    return text_of(raw) if storage == "text" else raw

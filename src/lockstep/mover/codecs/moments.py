@@ -1,0 +1,100 @@
+"""Moments: counted, in Julian days, or written out."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Final
+
+from lockstep.mover.codecs.base import Codec, refusal
+from lockstep.mover.values import Value
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNITS: Final = {"s": 1, "ms": 1_000, "us": 1_000_000}
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?", re.ASCII)
+
+
+class Epoch(Codec):
+    """Integers that count seconds, ms or µs since 1970 ↔ ``timestamptz``."""
+
+    def __init__(self, unit: str) -> None:
+        if unit not in _UNITS:
+            raise ValueError(f"an epoch counts s, ms or us, not '{unit}'")
+        self._per_second = _UNITS[unit]
+
+    def encode(self, value: Any) -> str:
+        if type(value) is not int:
+            raise refusal(value, "count of time units")
+        seconds, rest = divmod(value, self._per_second)
+        micros = rest * (1_000_000 // self._per_second)
+        moment = _EPOCH + timedelta(seconds=seconds, microseconds=micros)
+        return postgresql_moment(moment) + "+00"
+
+    def decode(self, text: str) -> Value:
+        moment = datetime.fromisoformat(text)
+        micros = (moment - _EPOCH) // timedelta(microseconds=1)
+        return micros // (1_000_000 // self._per_second)
+
+
+class Julian(Codec):
+    """Real Julian days ↔ ``timestamptz``, where a day comes back bit for bit."""
+
+    _UNIX_DAY: ClassVar[float] = 2440587.5
+
+    def encode(self, value: Any) -> str:
+        if type(value) is not float:
+            raise refusal(value, "Julian day")
+        micros = round((value - self._UNIX_DAY) * 86_400_000_000)
+        text = postgresql_moment(_EPOCH + timedelta(microseconds=micros)) + "+00"
+        if self.decode(text) != value:
+            raise ValueError("the Julian day is no whole number of microseconds")
+        return text
+
+    def decode(self, text: str) -> Value:
+        moment = datetime.fromisoformat(text)
+        micros = (moment - _EPOCH) // timedelta(microseconds=1)
+        return micros / 86_400_000_000 + self._UNIX_DAY
+
+
+class Utc(Codec):
+    """``2026-11-20T22:14:00.000000Z`` ↔ ``timestamptz``: our models' moments."""
+
+    def encode(self, value: Any) -> str:
+        found = _MOMENT.fullmatch(value[:-1]) if type(value) is str else None
+        if found is None or value[10] != "T" or not value.endswith("Z"):
+            raise ValueError("the text is no UTC moment of fixed width")
+        text = _without_zeros(found) + "+00"
+        if self.decode(text) != value:
+            raise ValueError("the moment does not come back as it was")
+        return text
+
+    def decode(self, text: str) -> Value:
+        found = _MOMENT.fullmatch(text.removesuffix("+00"))
+        if found is None:
+            return text
+        day, time, fraction = found.groups(default="")
+        return f"{day}T{time}.{fraction.ljust(6, '0')}Z"
+
+
+class Zoned(Codec):
+    """``timestamptz`` as SQLite's date functions read it: ``…+00:00``."""
+
+    def encode(self, value: Any) -> str:
+        if type(value) is not str:
+            raise refusal(value, "moment")
+        return value.removesuffix(":00") if value.endswith("+00:00") else value
+
+    def decode(self, text: str) -> Value:
+        return f"{text}:00" if text.endswith("+00") else text
+
+
+def postgresql_moment(moment: datetime) -> str:
+    """Return a moment as PostgreSQL writes it with ``DateStyle = ISO``."""
+    text = moment.replace(tzinfo=None).isoformat(" ")
+    return text.rstrip("0") if "." in text else text
+
+
+def _without_zeros(found: re.Match[str]) -> str:
+    day, time, fraction = found.groups(default="")
+    fraction = fraction.rstrip("0")
+    return f"{day} {time}.{fraction}" if fraction else f"{day} {time}"

@@ -1,0 +1,165 @@
+"""Integers, booleans, reals and decimals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from lockstep.mover.codecs.base import Codec, refusal
+from lockstep.mover.lines import NULL
+from lockstep.mover.values import (
+    EXACT_IN_DOUBLE,
+    INTEGER_MAX,
+    INTEGER_MIN,
+    Value,
+    decimal_text,
+    real_text,
+    real_texts,
+)
+
+_NOTHING = type(None)
+_DIGITS_THAT_FIT: Final = 18
+
+
+class Integer(Codec):
+    """``integer`` ↔ ``bigint``."""
+
+    has_one_spelling = True
+
+    plain = frozenset({int})
+
+    def encode(self, value: Any) -> str:
+        if type(value) is not int:
+            raise refusal(value, "integer")
+        return str(value)
+
+    def encode_plain(self, column: Sequence[Any]) -> Sequence[str]:
+        return list(map(str, column))
+
+    def decode(self, text: str) -> Value:
+        number = int(text)
+        # PostgreSQL's wider types may hold what SQLite's integer cannot.
+        return number if INTEGER_MIN <= number <= INTEGER_MAX else text
+
+    def decode_all(self, texts: Sequence[str]) -> list[Value]:
+        numbers: list[Value] = list(map(int, texts))
+        if max(map(len, texts), default=0) < _DIGITS_THAT_FIT:
+            return numbers
+        return list(map(self.decode, texts))
+
+
+class Boolean(Codec):
+    """0 and 1 ↔ ``boolean``."""
+
+    has_one_spelling = True
+
+    def encode(self, value: Any) -> str:
+        if type(value) is int and value in (0, 1):
+            return "t" if value else "f"
+        raise ValueError("a boolean is 0 or 1")
+
+    def decode(self, text: str) -> Value:
+        return int(text == "t")
+
+    def fields(self, column: Sequence[Value]) -> Sequence[str]:
+        if set(column) <= {0, 1, None} and set(map(type, column)) <= {int, _NOTHING}:
+            words = {0: "f", 1: "t", None: NULL}
+            return [words[value] for value in column]  # pyright: ignore[reportArgumentType]
+        return super().fields(column)
+
+
+class Real(Codec):
+    """``real`` ↔ ``double precision`` (never 4 bytes).
+
+    NaN, which SQLite cannot store as a number, is the text ``NaN`` there.
+    """
+
+    plain = frozenset({float})
+
+    def encode(self, value: Any) -> str:
+        if value == "NaN":
+            return "NaN"
+        if type(value) is not float:
+            raise refusal(value, "real")
+        return real_text(value)
+
+    def encode_plain(self, column: Sequence[Any]) -> Sequence[str]:
+        return real_texts(column)
+
+    def decode(self, text: str) -> Value:
+        return "NaN" if text == "NaN" else float(text)
+
+    def decode_all(self, texts: Sequence[str]) -> list[Value]:
+        if "NaN" in texts:
+            return list(map(self.decode, texts))
+        return list(map(float, texts))
+
+
+class Number(Codec):
+    """Integers and reals of a column with numeric affinity ↔ ``double precision``.
+
+    Such a column stores every integral real as an integer, so the class comes
+    back from the value.
+    """
+
+    plain = frozenset({float})
+    may_be_odd = True
+
+    def encode(self, value: Any) -> str:
+        if type(value) is float:
+            return real_text(value)
+        if type(value) is not int:
+            raise refusal(value, "number")
+        if abs(value) > EXACT_IN_DOUBLE:
+            raise ValueError("the integer has more digits than a double holds")
+        return str(value)
+
+    def encode_plain(self, column: Sequence[Any]) -> Sequence[str]:
+        return real_texts(column)
+
+    def decode(self, text: str) -> Value:
+        number = float(text)
+        if number.is_integer() and abs(number) <= EXACT_IN_DOUBLE:
+            return int(number)
+        return number
+
+
+class Numeric(Codec):
+    """Integers and reals ↔ ``numeric``; ``3`` is an integer, ``3.0`` a real."""
+
+    plain = frozenset({float})
+
+    def encode(self, value: Any) -> str:
+        if type(value) is float:
+            finite = value - value == 0
+            return decimal_text(value) if finite else real_text(value)
+        if type(value) is not int:
+            raise refusal(value, "number")
+        return str(value)
+
+    def decode(self, text: str) -> Value:
+        if text.isdigit() or text[1:].isdigit():
+            number = int(text)
+            return number if INTEGER_MIN <= number <= INTEGER_MAX else float(text)
+        return float(text)
+
+
+class Scaled(Codec):
+    """Integers that count units of 10⁻ˢ ↔ ``numeric(p, s)``."""
+
+    has_one_spelling = True
+
+    def __init__(self, scale: str) -> None:
+        self._scale = int(scale)
+
+    def encode(self, value: Any) -> str:
+        if type(value) is not int:
+            raise refusal(value, "scaled number")
+        if self._scale == 0:
+            return str(value)
+        sign, digits = ("-", str(-value)) if value < 0 else ("", str(value))
+        digits = digits.rjust(self._scale + 1, "0")
+        return f"{sign}{digits[: -self._scale]}.{digits[-self._scale :]}"
+
+    def decode(self, text: str) -> Value:
+        return int(text.replace(".", ""))
