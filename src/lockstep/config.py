@@ -77,7 +77,9 @@ class LibsqlSettings(BaseModel):
     busy_timeout_s: float = Field(default=5.0, ge=0, le=3600)
     """How long a transaction waits for the other writers of this process."""
     statement_timeout_s: float = Field(default=30.0, gt=0, le=3600)
-    """How long an answer of the server may take."""
+    """How long an answer may take as a whole; of a streamed one each row."""
+    stream_timeout_s: float = Field(default=3600.0, gt=0, le=7 * 86400)
+    """How long one waits in all for the rows of a streamed answer."""
     connect_timeout_s: float = Field(default=10.0, gt=0, le=600)
     """How long reaching the server may take."""
 

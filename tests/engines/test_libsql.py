@@ -70,9 +70,9 @@ def counted_calls(monkeypatch: pytest.MonkeyPatch) -> Generator[list[Any]]:
     calls: list[Any] = []
     post = Transport._post
 
-    def counting(self: Transport, call: Any) -> Any:
+    def counting(self: Transport, client: Any, call: Any, ends_s: float) -> Any:
         calls.append(call)
-        return post(self, call)
+        return post(self, client, call, ends_s)
 
     with monkeypatch.context() as patched:
         patched.setattr(Transport, "_post", counting)

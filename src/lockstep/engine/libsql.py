@@ -147,7 +147,7 @@ def server_of(url: DatabaseUrl, settings: Settings) -> Server:
     Raises:
         MissingExtraError: The library that speaks HTTP is not installed.
     """
-    if importlib.util.find_spec("httpx2") is None:
+    if importlib.util.find_spec("httpcore2") is None:
         raise MissingExtraError("libSQL", extra="libsql")
     given = settings.libsql
     token = url.auth_token
@@ -159,6 +159,7 @@ def server_of(url: DatabaseUrl, settings: Settings) -> Server:
         connect_timeout_s=given.connect_timeout_s,
         call_timeout_s=given.statement_timeout_s,
         turn_timeout_s=given.busy_timeout_s,
+        stream_timeout_s=given.stream_timeout_s,
     )
 
 

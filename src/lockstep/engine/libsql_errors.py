@@ -29,6 +29,8 @@ def classify_libsql(error: hrana.Error) -> LockstepError:
     # SQLite's own names are told as on a file, so that errors are equal.
     if error.server_code and not error.server_code.startswith("SQLITE_"):
         detail["server_code"] = error.server_code
+    if error.retry_after_s is not None:
+        detail["retry_after_s"] = error.retry_after_s
     if isinstance(error, hrana.OutcomeUnknown):
         return OutcomeUnknown(str(error), detail=detail)
     if isinstance(error, hrana.TlsFailed):
@@ -42,6 +44,9 @@ def classify_libsql(error: hrana.Error) -> LockstepError:
     if isinstance(error, hrana.ConnectionFailed):
         if error.timed_out and error.sent:
             return Timeout(str(error), hint="", detail=detail)
+        if error.retry_after_s is not None:
+            hint = f"the server asks to wait for {error.retry_after_s:g} s"
+            return ConnectionLost(str(error), hint=hint, detail=detail)
         return ConnectionLost(str(error), detail=detail)
     if isinstance(error, hrana.TransactionLost):
         return ConnectionLost(

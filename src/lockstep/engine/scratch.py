@@ -63,7 +63,7 @@ def scratch_database(
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     elif engine_name == "libsql":
-        if importlib.util.find_spec("httpx2") is None:
+        if importlib.util.find_spec("httpcore2") is None:
             raise MissingExtraError("A scratch database on libSQL", extra="libsql")
         with libsql_database(shared_libsql_server()) as url:
             yield url

@@ -32,6 +32,7 @@ def connect(
     autocommit: bool = False,
     connect_timeout_s: float = 10.0,
     call_timeout_s: float = 30.0,
+    stream_timeout_s: float = 3600.0,
 ) -> AsyncConnection:
     """Return a connection as ``dbapi.connect`` does, with methods to await."""
     server = Server(
@@ -39,6 +40,7 @@ def connect(
         auth_token=auth_token,
         connect_timeout_s=connect_timeout_s,
         call_timeout_s=call_timeout_s,
+        stream_timeout_s=stream_timeout_s,
     )
     transport = Transport(server)
     connection = AsyncConnection(transport, autocommit=autocommit)

@@ -142,6 +142,7 @@ def connect(
     autocommit: bool = False,
     connect_timeout_s: float = 10.0,
     call_timeout_s: float = 30.0,
+    stream_timeout_s: float = 3600.0,
 ) -> Connection:
     """Return a connection to the server at ``url`` (``http`` or ``https``).
 
@@ -153,6 +154,7 @@ def connect(
         auth_token=auth_token,
         connect_timeout_s=connect_timeout_s,
         call_timeout_s=call_timeout_s,
+        stream_timeout_s=stream_timeout_s,
     )
     transport = Transport(server)
     connection = Connection(transport.run, autocommit=autocommit)

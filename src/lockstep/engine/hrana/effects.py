@@ -30,16 +30,20 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to a ``Call``, whatever its status."""
+    """The answer to a ``Call``, whatever its status.
+
+    ``retry_after_s`` is how long the server asks to wait, if it does.
+    """
 
     status: int
     body: bytes
+    retry_after_s: float | None = None
 
 
 class Incoming(Protocol):
     """The body of an answer that is still arriving."""
 
-    def read(self) -> bytes:
+    def read(self, *, goes_on: bool = False) -> bytes:
         """Return the next bytes; none after the last."""
         ...
 
@@ -65,9 +69,13 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Read the next piece; answered with its bytes, none after the last."""
+    """Read the next piece; answered with its bytes, none after the last.
+
+    ``goes_on``: the last piece ended no row, so its deadline is this one's too.
+    """
 
     incoming: Incoming
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Error(Exception):
         sqlite_errorcode: SQLite's (extended) result code, if it is one of those.
         sqlite_errorname: That code's name, or ``""``.
         disconnected: The connection cannot go on with what it was doing.
+        retry_after_s: How long the server asks to wait, if it said so.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Error(Exception):
         self.server_code = server_code
         self.sqlite_errorcode = sqlite_errorcode
         self.disconnected = disconnected
+        self.retry_after_s: float | None = None
 
     @property
     def sqlite_errorname(self) -> str:
@@ -266,7 +268,10 @@ def from_status(
     if status == 400 and had_stream:
         return TransactionLost(f"the server does not know the stream{said}")
     if status in (429, 502, 503, 504):
-        return ConnectionFailed(f"the server cannot be reached (HTTP {status}){said}")
+        # One that counts the requests refuses before it does anything.
+        return ConnectionFailed(
+            f"the server cannot be reached (HTTP {status}){said}", sent=status != 429
+        )
     kind = InternalError if status >= 500 else OperationalError
     return kind(f"the server answered HTTP {status}{said}", disconnected=True)
 

@@ -66,8 +66,8 @@ def decode_pipeline(body: bytes) -> m.Answer:
     with _as_hrana():
         answer = cast("dict[str, Any]", json.loads(body))
         return m.Answer(
-            baton=answer.get("baton"),
-            base_url=answer.get("base_url"),
+            baton=_text_or_none(answer, "baton"),
+            base_url=_text_or_none(answer, "base_url"),
             results=tuple(_result(result) for result in answer["results"]),
         )
 
@@ -86,7 +86,7 @@ def decode_head(piece: bytes) -> tuple[str | None, str | None]:
     """
     with _as_hrana():
         head = cast("dict[str, Any]", json.loads(piece))
-        return head.get("baton"), head.get("base_url")
+        return _text_or_none(head, "baton"), _text_or_none(head, "base_url")
 
 
 def decode_entries(pieces: Listed[bytes]) -> list[m.Entry]:
@@ -98,6 +98,13 @@ def decode_entries(pieces: Listed[bytes]) -> list[m.Entry]:
     """
     with _as_hrana():
         return list(map(_entry, json.loads(b"[" + b",".join(pieces) + b"]")))
+
+
+def _text_or_none(found: dict[str, Any], name: str) -> str | None:
+    text: Any = found.get(name)
+    if not isinstance(text, str | None):
+        raise TypeError(f"{name} is no text")
+    return text
 
 
 def _entry(entry: dict[str, Any]) -> m.Entry:
@@ -137,7 +144,7 @@ def decode_failure(body: bytes) -> m.Failure | None:
     """Return the ``Error`` structure in the body of an HTTP error, if it is one."""
     try:
         given: Any = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(given, dict):
         return None
@@ -253,7 +260,7 @@ def _result(result: dict[str, Any]) -> m.Result:
 
 
 def _failure(error: dict[str, Any]) -> m.Failure:
-    return m.Failure(str(error["message"]), error.get("code"))
+    return m.Failure(str(error["message"]), _text_or_none(error, "code"))
 
 
 def _column(column: dict[str, Any]) -> m.Column:

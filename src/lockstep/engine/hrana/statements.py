@@ -15,6 +15,8 @@ from functools import lru_cache
 from lockstep.engine.reading_pragmas import only_reads
 
 TEXTS_REMEMBERED = 2048
+REMEMBERED_LENGTH_MAX = 20_000
+"""A longer text is looked at each time: 2,048 of those would fill the memory."""
 
 
 class Kind(Enum):
@@ -55,8 +57,8 @@ class Nature:
 _TOKEN = re.compile(
     r"""
     (?P<space>   \s+ | --[^\n]* | /\*.*?(?:\*/|\Z) )
-  | (?P<quoted>  '(?:[^']|'')*(?:'|\Z) | "(?:[^"]|"")*(?:"|\Z)
-               | `(?:[^`]|``)*(?:`|\Z) | \[[^\]]*(?:\]|\Z) )
+  | (?P<quoted>  '[^']*(?:''[^']*)*(?:'|\Z) | "[^"]*(?:""[^"]*)*(?:"|\Z)
+               | `[^`]*(?:``[^`]*)*(?:`|\Z) | \[[^\]]*(?:\]|\Z) )
   | (?P<word>    [^\W\d][\w$]* )
   | (?P<other>   . )
     """,
@@ -70,9 +72,12 @@ _READ = Nature(Kind.READ)
 _OTHER = Nature(Kind.OTHER)
 
 
-@lru_cache(maxsize=TEXTS_REMEMBERED)
 def nature_of(sql: str) -> Nature:
     """Return what ``sql`` is; ``OTHER`` where that is not certain."""
+    return _remembered(sql) if len(sql) <= REMEMBERED_LENGTH_MAX else _nature(sql)
+
+
+def _nature(sql: str) -> Nature:
     tokens = _tokens(sql)
     while tokens and tokens[-1] == ";":
         tokens.pop()
@@ -100,6 +105,9 @@ def nature_of(sql: str) -> Nature:
     if first == "ROLLBACK":
         return Nature(Kind.ROLLBACK)
     return _OTHER
+
+
+_remembered = lru_cache(maxsize=TEXTS_REMEMBERED)(_nature)
 
 
 def _tokens(sql: str) -> list[str]:

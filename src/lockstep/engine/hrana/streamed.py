@@ -68,6 +68,7 @@ class RowStream:
         self._rows: list[m.Row] = []
         self._failure: Error | None = None
         self._has_head = self._has_begun = self._is_complete = False
+        self._is_waiting = False
         self.columns: tuple[m.Column, ...] = ()
         self.given = 0
         self.is_ended = False
@@ -133,7 +134,7 @@ class RowStream:
 
     def _read(self) -> Talk[None]:
         try:
-            piece: bytes = yield Read(self._incoming)
+            piece: bytes = yield Read(self._incoming, goes_on=self._is_waiting)
             self._understand(piece)
         except Error as error:
             yield from self._fail(error)
@@ -161,7 +162,9 @@ class RowStream:
         if pieces and not self._has_head:
             self._has_head = True
             self._on_head(*self._codec.decode_head(pieces.pop(0)))
-        for entry in self._codec.decode_entries(pieces):
+        entries = self._codec.decode_entries(pieces)
+        self._is_waiting = not any(entry is not None for entry in entries)
+        for entry in entries:
             self._take_in(entry)
 
     def _take_in(self, entry: m.Entry) -> None:

@@ -1,25 +1,25 @@
-"""HTTP: the only place of the driver that does I/O.
+"""Where the talks of the driver meet the network.
 
-Owns the clients, their deadlines, the token and what may be sent twice. Every call
-has a deadline: a server that hangs is an error, never a wait without end.
+Owns the threads, the token, the addresses and what may be sent twice. Sockets and
+deadlines are ``http_client``'s: a server that hangs is an error, never a wait
+without end.
 
-Invariants: the token is only sent to the server that was named, and never in clear
-where that one is reached by TLS; a request is sent again once, and only if the
-caller says that it may be and the first try ended without an answer (a connection
-that the server had closed meanwhile), never after a deadline.
+Invariants: the token is only sent to the server that was named; what goes to one
+that is reached by TLS never goes on in clear; a request is sent again once, within
+the deadline of the first try, and only if the caller says that it may be and that
+one ended without an answer (a connection that the server had closed meanwhile).
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar, cast
-from urllib.parse import SplitResult, urlsplit
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from urllib.parse import SplitResult, quote, urlsplit
 from weakref import finalize
 
 from lockstep.engine.hrana.effects import (
@@ -35,7 +35,7 @@ from lockstep.engine.hrana.effects import (
 from lockstep.engine.hrana.errors import (
     ConnectionFailed,
     Error,
-    TlsFailed,
+    InterfaceError,
     UnsafeRedirect,
 )
 from lockstep.engine.hrana.wire import farewell_to
@@ -43,13 +43,15 @@ from lockstep.engine.hrana.wire import farewell_to
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
+    from lockstep.engine.hrana.http_client import HttpClient
+
 T = TypeVar("T")
 
-_OK = 200
 LOOPBACK = "127.0.0.1"
+_PATH_CHARACTERS = "/%:@!$&'()*+,;=~-._"
 
 CONNECTIONS_MAX = 100
-"""Sockets that all connections to one server share, per process."""
+"""Calls to one server at a time, per process."""
 
 
 class Turns(Protocol):
@@ -76,8 +78,10 @@ class Server:
         base_url: ``http`` or ``https``, with the path to the database, if any.
         auth_token: Sent as ``Authorization: Bearer``; None sends nothing.
         connect_timeout_s: For reaching the server.
-        call_timeout_s: For the answer to one call.
+        call_timeout_s: For one exchange, from connecting to the last byte of the
+            answer; of a streamed answer for each row.
         turn_timeout_s: For the turn to write among the threads of this process.
+        stream_timeout_s: For all waiting during one streamed answer.
     """
 
     base_url: str
@@ -85,15 +89,16 @@ class Server:
     connect_timeout_s: float = 10.0
     call_timeout_s: float = 30.0
     turn_timeout_s: float = 5.0
+    stream_timeout_s: float = 3600.0
 
     def address_of(self, call: Call) -> str:
         """Return the URL that ``call`` goes to.
 
         Raises:
             UnsafeRedirect: The server redirects from TLS to clear text, or to what
-                is no HTTP at all.
+                is no address of HTTP at all.
         """
-        base = urlsplit(call.base_url or self.base_url)
+        base = self._base_of(call)
         own_is_safe = self.base_url.startswith("https:")
         if base.scheme not in ("http", "https") or (
             own_is_safe and base.scheme != "https"
@@ -107,14 +112,45 @@ class Server:
         return f"{base.geturl().rstrip('/')}/{call.path}"
 
     def headers(self, call: Call) -> dict[str, str]:
-        """Return the headers of ``call``."""
-        headers = {"content-type": call.content_type} if call.content_type else {}
-        base = urlsplit(call.base_url or self.base_url)
-        if _is_loopback_name(base):
-            headers["host"] = base.netloc
-        if self.auth_token:
+        """Return the headers of ``call``: the token for the named server alone."""
+        base = self._base_of(call)
+        headers = {"host": base.netloc}
+        if call.content_type:
+            headers["content-type"] = call.content_type
+        own = _split(self.base_url)
+        is_own = (base.scheme, base.netloc) == (own.scheme, own.netloc)
+        if self.auth_token and is_own:
             headers["authorization"] = f"Bearer {self.auth_token}"
         return headers
+
+    def _base_of(self, call: Call) -> SplitResult:
+        try:
+            return _split(call.base_url or self.base_url)
+        except ValueError as error:
+            what = "is no address"
+            if call.base_url is not None:
+                raise UnsafeRedirect(
+                    f"where the server redirects to {what}", disconnected=True
+                ) from error
+            raise InterfaceError(f"the URL of the server {what}") from error
+
+
+@lru_cache(maxsize=64)
+def _split(url: str) -> SplitResult:
+    """Take an address apart; one that HTTP cannot use is a ``ValueError``.
+
+    Names with letters of all languages travel as IDNA; user and password do not.
+    """
+    if not url.isprintable() or " " in url:
+        raise ValueError("an address holds a character that none has")
+    base = urlsplit(url)
+    host = (base.hostname or "").encode("idna").decode()
+    if not host and base.scheme in ("http", "https"):
+        raise ValueError("an address names no host")
+    host = f"[{host}]" if ":" in host else host
+    netloc = host if base.port is None else f"{host}:{base.port}"
+    path = quote(base.path, safe=_PATH_CHARACTERS)
+    return base._replace(netloc=netloc, path=path, query="", fragment="")
 
 
 def _is_loopback_name(base: SplitResult) -> bool:
@@ -134,7 +170,7 @@ class Transport:
         self.turns = turns
         self._lock = threading.Lock()
         # A list, so that the sockets of a transport that is only dropped close.
-        self._clients: list[Any] = []
+        self._clients: list[HttpClient] = []
         self._workers: ThreadPoolExecutor | None = None
         finalize(self, _close_all, self._clients).atexit = False
 
@@ -202,7 +238,7 @@ class Transport:
         if isinstance(effect, Open):
             return self._begin_answer(effect.call)
         if isinstance(effect, Read):
-            return effect.incoming.read()
+            return effect.incoming.read(goes_on=effect.goes_on)
         return effect.incoming.close()
 
     async def _perform_async(self, effect: Effect) -> Any:
@@ -217,48 +253,22 @@ class Transport:
             raise
 
     def _answer(self, call: Call) -> Reply:
+        client = self._open()
+        ends_s = client.deadline_s()
         try:
-            return self._post(call)
+            return self._post(client, call, ends_s)
         except ConnectionFailed as error:
             if not call.may_repeat or error.timed_out:
                 raise
-        return self._post(call)
+        return self._post(client, call, ends_s)
 
-    def _post(self, call: Call) -> Reply:
-        import httpx2
-
-        client = self._open()
-        try:
-            response = client.request(
-                "GET" if call.body is None else "POST",
-                self.server.address_of(call),
-                content=call.body,
-                headers=self.server.headers(call),
-            )
-        except (httpx2.TransportError, httpx2.DecodingError, OSError) as error:
-            _raise_failed(error)
-        return Reply(response.status_code, response.content)
+    def _post(self, client: HttpClient, call: Call, ends_s: float) -> Reply:
+        url, headers = self.server.address_of(call), self.server.headers(call)
+        return client.exchange(url, headers, call.body, ends_s)
 
     def _begin_answer(self, call: Call) -> Reply | Incoming:
-        import httpx2
-
-        client = self._open()
-        request = client.build_request(
-            "POST",
-            self.server.address_of(call),
-            content=call.body,
-            headers=self.server.headers(call),
-        )
-        try:
-            response = client.send(request, stream=True)
-            if response.status_code == _OK:
-                return _Arriving(response)
-            try:
-                return Reply(response.status_code, response.read())
-            finally:
-                response.close()
-        except (httpx2.TransportError, httpx2.DecodingError, OSError) as error:
-            _raise_failed(error)
+        url, headers = self.server.address_of(call), self.server.headers(call)
+        return self._open().open(url, headers, call.body or b"")
 
     def _close_late(self, effect: Effect, answering: Future[Any]) -> None:
         """Close the stream of an answer that nobody waits for any more."""
@@ -271,20 +281,29 @@ class Transport:
             self.send_off(farewell_to(effect, found))
         elif isinstance(effect, Read):
             effect.incoming.close()
-        elif isinstance(found, _Arriving):
+        elif isinstance(effect, Open) and not isinstance(found, Reply | None):
             found.close()
 
     def _post_quietly(self, call: Call) -> None:
         # The server closes the stream by itself if this does not reach it.
         with suppress(Error):
-            self._post(call)
+            client = self._open()
+            self._post(client, call, client.deadline_s())
 
-    def _open(self) -> Any:
+    def _open(self) -> HttpClient:
         with self._lock:
             if not self._clients:
-                import httpx2
+                # An extra; and nothing of it is needed before the first statement.
+                from lockstep.engine.hrana.http_client import HttpClient, Limits
 
-                self._clients.append(httpx2.Client(**_arguments(self.server)))
+                server = self.server
+                limits = Limits(
+                    server.connect_timeout_s,
+                    server.call_timeout_s,
+                    server.stream_timeout_s,
+                )
+                tls = server.base_url.startswith("https:")
+                self._clients.append(HttpClient(limits, uses_tls=tls))
             return self._clients[0]
 
     def _executor(self) -> ThreadPoolExecutor:
@@ -300,84 +319,6 @@ class Transport:
             return self._workers
 
 
-class _Arriving:
-    """An answer that is read piece by piece; its socket is free after the last."""
-
-    def __init__(self, response: Any) -> None:
-        self._response = response
-        self._pieces: Iterator[bytes] = filter(None, response.iter_bytes())
-        finalize(self, response.close).atexit = False
-
-    def read(self) -> bytes:
-        """Return the next bytes; none after the last."""
-        import httpx2
-
-        try:
-            return next(self._pieces, b"")
-        except (httpx2.TransportError, httpx2.DecodingError, OSError) as error:
-            _raise_failed(error)
-        except httpx2.StreamError:
-            return b""  # it was closed
-
-    def close(self) -> None:
-        """Close the socket, unless the answer had come to its end."""
-        with suppress(Exception):  # nobody waits for it any more
-            self._response.close()
-
-
-def _close_all(clients: list[Any]) -> None:
+def _close_all(clients: list[HttpClient]) -> None:
     while clients:
         clients.pop().close()
-
-
-def _arguments(server: Server) -> dict[str, Any]:
-    import httpx2
-
-    tls = server.base_url.startswith("https:")
-    return {
-        "timeout": httpx2.Timeout(
-            server.call_timeout_s, connect=server.connect_timeout_s
-        ),
-        "limits": httpx2.Limits(
-            max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX
-        ),
-        # Reading the certificates of the system takes as long as a hundred calls.
-        "verify": ssl.create_default_context() if tls else False,
-        # A proxy of the environment is for the web, not for a database.
-        "trust_env": False,
-        "follow_redirects": False,
-    }
-
-
-def _tls_error_in(error: BaseException) -> ssl.SSLError | None:
-    inner: BaseException | None = error
-    while inner is not None and not isinstance(inner, ssl.SSLError):
-        inner = inner.__cause__ or inner.__context__
-    return inner
-
-
-def _raise_failed(error: Exception) -> NoReturn:
-    import httpx2
-
-    timed_out = isinstance(error, httpx2.TimeoutException)
-    refused = _tls_error_in(error)
-    # Only these are certain to come before the first byte is sent.
-    unsent = isinstance(
-        error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout
-    )
-    # The variables of its frames hold the token, and crash reporters show them.
-    inner: BaseException | None = error
-    while inner is not None:
-        inner.__traceback__ = None
-        inner = inner.__cause__ or inner.__context__
-    if refused is not None and unsent:
-        raise TlsFailed(
-            f"no safe connection to the libSQL server can be made ({refused})",
-            is_untrusted=isinstance(refused, ssl.SSLCertVerificationError),
-        ) from error
-    what = "did not answer in time" if timed_out else "cannot be reached"
-    raise ConnectionFailed(
-        f"the libSQL server {what} ({type(error).__name__}: {error})",
-        sent=not unsent,
-        timed_out=timed_out,
-    ) from error

@@ -184,7 +184,9 @@ class Wire:
         text = failure.message if failure else reply.body.decode(errors="replace")
         code = failure.code if failure else None
         had_stream = call.baton is not None
-        return self._lose(from_status(reply.status, text, code, had_stream=had_stream))
+        error = from_status(reply.status, text, code, had_stream=had_stream)
+        error.retry_after_s = reply.retry_after_s
+        return self._lose(error)
 
     def _lose_by(self, error: BaseException) -> None:
         lost = TransactionLost("a call was interrupted")
