@@ -7,8 +7,10 @@ after it, so that a trap must fire exactly the findings it names and nothing els
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 HEALTHY = """
@@ -39,8 +41,24 @@ CREATE TABLE order_lines (
 CUSTOMERS, ORDERS = 40, 2_000
 
 
+@cache
+def _healthy(*, wal: bool) -> bytes:
+    """Return the file of the healthy database."""
+    with tempfile.TemporaryDirectory() as folder:
+        return _make_healthy(Path(folder, "healthy.db"), wal=wal).read_bytes()
+
+
 def make(path: Path, sql: str = "", *, wal: bool = True) -> Path:
     """Make the healthy database at ``path``, with ``sql`` on top."""
+    path.write_bytes(_healthy(wal=wal))
+    connection = sqlite3.connect(path)
+    connection.executescript(sql)
+    connection.commit()
+    connection.close()
+    return path
+
+
+def _make_healthy(path: Path, *, wal: bool) -> Path:
     connection = sqlite3.connect(path)
     if wal:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -64,8 +82,6 @@ def make(path: Path, sql: str = "", *, wal: bool = True) -> Path:
         [(i, 1, i % 5 + 1) for i in range(1, ORDERS + 1)],
     )
     connection.execute("ANALYZE")
-    connection.commit()
-    connection.executescript(sql)
     connection.commit()
     connection.close()
     return path
@@ -384,4 +400,154 @@ SCHEMA_TRAPS = [
     ),
 ]
 
-TRAPS += VALUE_TRAPS + SCHEMA_TRAPS
+ROWS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 60) "
+
+
+def one_wrong_row(
+    values: dict[str, tuple[str, str]], *, table: str = "order", types: str = ""
+) -> str:
+    """Return SQL for 60 rows, of which the 31st holds each column's second value."""
+    columns = ", ".join(f'"{name}" {types}' for name in values)
+    usual = ", ".join(value for value, _ in values.values())
+    wrong = ", ".join(f'"{name}" = {value}' for name, (_, value) in values.items())
+    return (
+        f'CREATE TABLE "{table}" ("key" TEXT PRIMARY KEY, {columns}) WITHOUT ROWID;'
+        f"{ROWS} INSERT INTO \"{table}\" SELECT printf('%03d', i), {usual} FROM n;"
+        f'UPDATE "{table}" SET {wrong} WHERE "key" = \'031\''
+    )
+
+
+SECONDS, TEXT_TIME = "1700000000 + i", "datetime(1700000000 + i, 'unixepoch')"
+CALLED = [
+    *("erstellt_am", "fecha", "ts", "when", "geändert", "horodatage", "дата", "x7"),
+    *("zuletzt_gesehen", "creado", "aangemaakt_op", "gueltig_bis", "lastLogin"),
+]
+SPELLINGS = {
+    "naissance": "'1700000000.25'",
+    "c2": "'02.1.2026'",
+    "datum": "'2026/01/02 03:04'",
+    "c4": "'20260102T030405Z'",
+    "c5": "'Mon, 02 Jan 2026 03:04:05 GMT'",
+}
+PRICED = [
+    *("prijs", "montant_ttc", "Stückpreis", "saldo", "цена", "rechnungsbetrag"),
+    *("umsatz", "precio_unitario", "totalAmount", "netto", "tva"),
+]
+
+SUBTLE_TRAPS = [
+    Trap(
+        "milliseconds in one row, whatever the column is called",
+        one_wrong_row({name: (SECONDS, "1700000000123") for name in CALLED}),
+        {("mixed-epochs", "problem", f"order.{name}") for name in CALLED},
+        also=frozenset({("four-byte-epochs", "notice", "trap.db")}),
+    ),
+    Trap(
+        "another spelling in one row",
+        one_wrong_row({n: (TEXT_TIME, wrong) for n, wrong in SPELLINGS.items()}),
+        {("mixed-epochs", "problem", f"order.{name}") for name in SPELLINGS}
+        | {("naive-timestamps", "notice", "trap.db")},
+    ),
+    Trap(
+        "numbers that are no moments",
+        one_wrong_row(
+            {
+                "time": ("i * i * i * 9973", "1700000000123"),  # durations
+                "phone": ("4912345670 + i", "1700000000123"),
+                "size_bytes": ("1000000000 + i * 7", "1700000000123"),
+                "n": ("i", "1700000000"),
+            },
+            types="BIGINT",
+        ),
+        set(),
+    ),
+    Trap(
+        "money by other names",
+        one_wrong_row(
+            {name: ("i + 0.99", "7.5") for name in PRICED},
+            table="rechnungen",
+            types="DOUBLE",
+        ),
+        {("real-money", "warning", f"rechnungen.{name}") for name in PRICED},
+    ),
+    Trap(
+        "what may be money, and what is a rate",
+        one_wrong_row(
+            {"amount": ("i + 0.99", "7.5"), "discount": ("i % 5 / 20.0", "0.15")},
+            table="things",
+            types="REAL",
+        ),
+        {("real-money", "notice", "things.amount")},
+    ),
+    Trap(
+        "two kinds of value in a column of no clear type",
+        one_wrong_row({"menge": ("i", "'zehn'"), "value": ("i", "'any'")})
+        + """;CREATE TABLE codes (id UUID NOT NULL PRIMARY KEY, c INTEGER_OR_TEXT);
+           INSERT INTO codes VALUES ('0a', 1), (x'0b', 'b')""",
+        {
+            ("dirty-types", "warning", "order.menge"),
+            ("dirty-types", "warning", "codes.id"),
+        },
+    ),
+    Trap(
+        "JSON by name only",
+        one_wrong_row(
+            {"meta_json": ("'{}'", "'{a: 1'"), "json": ("'a ' || i", "'{}'")},
+            types="TEXT",
+        ),
+        {("invalid-json", "warning", "order.meta_json")},
+    ),
+    Trap(
+        "amounts as text with a comma",
+        one_wrong_row({"preis": ("i || ',99'", "'7'")}, types="TEXT"),
+        {("text-numbers", "warning", "order.preis")},
+    ),
+    Trap(
+        "a unique address twice, but for case or spaces",
+        """CREATE TABLE accounts (id INTEGER PRIMARY KEY, email TEXT UNIQUE, path TEXT
+           UNIQUE, tag TEXT COLLATE NOCASE UNIQUE);
+           CREATE TABLE logins (id INTEGER PRIMARY KEY, login TEXT);
+           CREATE UNIQUE INDEX logins_of_people ON logins (lower(login));
+           INSERT INTO accounts VALUES (1, 'a@x.org', '/a', 'a'),
+             (2, 'A@x.org', '/A', 'b'), (3, NULL, NULL, NULL), (4, NULL, NULL, NULL);
+           INSERT INTO logins VALUES (1, 'ann'), (2, 'ann ')""",
+        {
+            ("unique-in-name-only", "warning", "accounts.email"),
+            ("unique-in-name-only", "warning", "logins.login"),
+        },
+    ),
+    Trap(
+        "a unique pair twice, one of it NULL",
+        """CREATE TABLE prices (id INTEGER PRIMARY KEY, part INT NOT NULL, "to" TEXT,
+           UNIQUE (part, "to"));
+           INSERT INTO prices VALUES (1, 7, NULL), (2, 7, NULL), (3, 8, NULL)""",
+        {("unique-in-name-only", "warning", "prices (part, to)")},
+    ),
+    Trap(
+        "a unique index that the primary key is part of",
+        """CREATE UNIQUE INDEX uq_customers_name ON customers (name, id);
+           CREATE UNIQUE INDEX uq_orders_note ON orders (note || id);
+           UPDATE customers SET name = 'Ann' WHERE id IN (4, 5);
+           UPDATE orders SET note = 'n' WHERE id IN (4, 5)""",
+        {
+            ("unique-in-name-only", "warning", "customers.name"),
+            ("unique-in-name-only", "warning", "orders.note"),
+        },
+    ),
+    Trap(
+        "an index that leaves out NULLs serves a foreign key",
+        """DROP INDEX ix_orders_customer_id;
+           CREATE INDEX ix_orders_customer_id ON orders (customer_id)
+           WHERE customer_id IS NOT NULL""",
+        set(),
+    ),
+    Trap(
+        "an index sorted otherwise does not serve a foreign key",
+        """CREATE TABLE codes (code TEXT PRIMARY KEY NOT NULL) STRICT;
+           CREATE TABLE uses (id INTEGER PRIMARY KEY, code TEXT REFERENCES codes);
+           CREATE INDEX ix_uses ON uses (code COLLATE NOCASE)""",
+        {("unindexed-foreign-keys", "notice", "uses.code")},
+    ),
+]
+"""One row among many, in other words and languages, and what only looks alike."""
+
+TRAPS += VALUE_TRAPS + SCHEMA_TRAPS + SUBTLE_TRAPS

@@ -75,6 +75,28 @@ TRAPS = [
         {("orphans", "notice", "orders: fk_orders_customers")},
     ),
     Trap(
+        "in a schema, in other words and languages, one row among many",
+        """CREATE SCHEMA lager;
+           CREATE TABLE lager."order" (id bigint PRIMARY KEY, email text UNIQUE,
+             erstellt_am bigint, t integer, preis real, amount text, slug text,
+             weg date, customer bigint REFERENCES customers (id), UNIQUE (slug, weg));
+           CREATE INDEX ON lager."order" (customer) WHERE customer IS NOT NULL;
+           CREATE UNIQUE INDEX uq_order_amount ON lager."order" ((amount || id));
+           INSERT INTO lager."order" SELECT i, i || '@x.org', 1700000000 + i,
+             1700000000 + i, i + 0.99, 'EUR', 's' || i / 2, NULL, i
+             FROM generate_series(1, 40) AS i;
+           UPDATE lager."order" SET erstellt_am = 1700000000123, email = '7@X.org '
+             WHERE id = 20""",
+        {
+            ("mixed-epochs", "problem", "lager.order.erstellt_am"),
+            ("four-byte-epochs", "warning", "lager.order.t"),
+            ("real-money", "warning", "lager.order.preis"),
+            ("unique-in-name-only", "warning", "lager.order.email"),
+            ("unique-in-name-only", "warning", "lager.order (slug, weg)"),
+            ("unique-in-name-only", "warning", "lager.order.amount"),
+        },
+    ),
+    Trap(
         "called unique and plain",
         "CREATE INDEX customers_name_unq ON customers (name)",
         {("unique-in-name-only", "warning", "customers: customers_name_unq")},

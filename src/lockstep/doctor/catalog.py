@@ -61,10 +61,15 @@ class Index:
         columns: Plain columns in order; None stands for an expression.
         unique: Whether it refuses duplicates.
         partial: Whether it covers some rows only.
+        finds_keys: Whether it finds all rows with a given key: it is not partial, or
+            leaves out NULLs only, and is sorted as its columns are.
         comment: The comment on it; empty on SQLite.
         declared: Whether somebody wrote it; False for those that a constraint made.
         special: Whether it is no plain tree over the columns: another method, order,
             collation or operators.
+        nulls_equal: Whether two NULLs count as duplicates (PostgreSQL 15).
+        sql: The statement that made it, where it is partial or over an expression;
+            on SQLite wherever somebody wrote it.
         valid: Whether queries may use it (PostgreSQL).
     """
 
@@ -72,9 +77,12 @@ class Index:
     columns: tuple[str | None, ...]
     unique: bool = False
     partial: bool = False
+    finds_keys: bool = True
     comment: str = ""
     declared: bool = True
     special: bool = False
+    nulls_equal: bool = False
+    sql: str = ""
     valid: bool = True
 
 
@@ -140,7 +148,11 @@ class Table:
     @property
     def quoted(self) -> str:
         """The name as SQL spells it, with its schema if it has one."""
-        own = quote_identifier(self.plain_name)
+        return self.beside(self.plain_name)
+
+    def beside(self, name: str) -> str:
+        """Return ``name``, in the schema of this table, as SQL spells it."""
+        own = quote_identifier(name)
         return f"{quote_identifier(self.schema)}.{own}" if self.schema else own
 
     def column(self, name: str) -> Column | None:
@@ -149,7 +161,7 @@ class Table:
         return next((c for c in self.columns if c.name.lower() == wanted), None)
 
     def leading(self, columns: tuple[str, ...]) -> Index | None:
-        """Return an index over all rows that begins with ``columns``, in any order.
+        """Return an index over all keys that begins with ``columns``, in any order.
 
         That is what finds the rows of a foreign key without reading the table.
         """
@@ -157,7 +169,7 @@ class Table:
         for index in self.indexes:
             first = index.columns[: len(wanted)]
             found = {name.lower() for name in first if name is not None}
-            if not index.partial and found == wanted:
+            if index.finds_keys and found == wanted:
                 return index
         return None
 

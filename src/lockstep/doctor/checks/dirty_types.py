@@ -5,6 +5,7 @@ from __future__ import annotations
 from lockstep.doctor.catalog import Column, Table
 from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import counted
+from lockstep.doctor.names import says_anything, words
 from lockstep.doctor.sqlite.census import ColumnCensus
 from lockstep.doctor.sqlite.context import SqliteContext
 from lockstep.schema.names import quote_identifier as quoted
@@ -20,6 +21,8 @@ _FOREIGN = {
     "time": {"blobs": "blob"},
     "json": {"integers": "number", "reals": "number"},
 }
+_OF_ONE_KIND = ("uuid", "blob", "other")
+"""Families that hold values of any one storage class, and no two at once."""
 _CLASSES = {"texts": "text", "reals": "real", "blobs": "blob", "integers": "integer"}
 
 
@@ -55,6 +58,9 @@ def _of_column(
             wrong[noun] = wrong.get(noun, 0) + count
     if column.family == "boolean" and counts.odd_booleans:
         wrong["number other than 0 and 1"] = counts.odd_booleans
+    is_moment = column in context.moment_columns(table)  # see mixed-epochs
+    if column.family in _OF_ONE_KIND and not (is_moment or _may_be_anything(column)):
+        yield from _of_two_kinds(context, table, column, counts, told)
     if not wrong:
         return
     total = sum(wrong.values())
@@ -75,6 +81,54 @@ def _of_column(
             "rowids": context.examples(table, _condition(column)),
         },
     )
+
+
+def _may_be_anything(column: Column) -> bool:
+    """Return whether a name or a type (``INTEGER_OR_TEXT``) announces several kinds."""
+    announced = {"or", "any", "variant", "dynamic", "mixed"}
+    return says_anything(column.name) or bool(announced & set(words(column.declared)))
+
+
+def _of_two_kinds(
+    context: SqliteContext,
+    table: Table,
+    column: Column,
+    counts: ColumnCensus,
+    told: str,
+) -> Findings:
+    """Yield a column whose type says little and whose values disagree."""
+    numbers = counts.integers + counts.reals
+    texts = counts.texts - counts.empty_texts
+    kinds = {"number": numbers, "text": texts, "blob": counts.blobs}
+    found = {kind: count for kind, count in kinds.items() if count}
+    if len(found) < 2:
+        return
+    shown = ", ".join(f"{count:,} × {kind}" for kind, count in found.items())
+    fewest = min(found, key=lambda kind: found[kind])
+    name = quoted(column.name)
+    condition = _KIND_CONDITIONS[fewest].format(name)
+    declared = f"declared {column.declared}" if column.declared else "of no type"
+    yield CHECK.finding(
+        "warning",
+        f"{table.name}.{column.name}",
+        f"a column {declared} holds values of several kinds: {shown}{told}",
+        mend="give the column one type, and convert the values that are not of it",
+        command=f"SELECT rowid, typeof({name}) FROM {quoted(table.name)} WHERE "
+        f"{condition}",
+        evidence={
+            "declared": column.declared,
+            "values": counts.values,
+            "kinds": found,
+            "rowids": context.examples(table, condition),
+        },
+    )
+
+
+_KIND_CONDITIONS = {
+    "number": "typeof({0}) IN ('integer', 'real')",
+    "text": "typeof({0}) = 'text'",
+    "blob": "typeof({0}) = 'blob'",
+}
 
 
 def _condition(column: Column) -> str:
@@ -101,7 +155,8 @@ def _mend(column: Column, wrong: dict[str, int]) -> str:
 CHECK = Check(
     name="dirty-types",
     looks_for="Text, '', fractions or blobs in numeric columns, blobs in text columns, "
-    "booleans that are neither 0 nor 1.",
+    "booleans that are neither 0 nor 1, values of several kinds in a column of no "
+    "clear type.",
     why="Without STRICT SQLite stores whatever it is given. Compared with a number a "
     "text is always the greater one: > and < answer wrongly without an error; another "
     "database refuses the rows when they are moved.",

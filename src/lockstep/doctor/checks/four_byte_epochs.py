@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import counted, some
-from lockstep.doctor.moments import may_hold_moments
-from lockstep.doctor.names import says_time
 from lockstep.doctor.postgresql.context import PostgresqlContext
 from lockstep.doctor.sqlite.context import SqliteContext
 
@@ -19,8 +17,8 @@ def examine(context: SqliteContext) -> Findings:
     """List the INTEGER columns that hold epochs; SQLite itself has room for them."""
     found: list[str] = []
     for table in context.tables:
-        for column in table.columns:
-            if column.family != "integer" or not may_hold_moments(column):
+        for column in context.moment_columns(table):
+            if column.family != "integer":
                 continue
             if column.declared.lower() in _WIDE:
                 continue
@@ -43,8 +41,8 @@ def examine(context: SqliteContext) -> Findings:
 def examine_postgresql(context: PostgresqlContext) -> Findings:
     """Find integer columns that hold seconds."""
     for table in context.readable_tables:
-        for column in table.columns:
-            if column.declared != "integer" or not says_time(column.name):
+        for column in context.moment_columns(table):
+            if column.declared != "integer":
                 continue
             values, seconds = context.row(
                 f"SELECT count({{c}}), count(*) FILTER (WHERE {{c}} BETWEEN {EARLIEST}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import counted, some
-from lockstep.doctor.moments import may_hold_moments
 from lockstep.doctor.postgresql.context import PostgresqlContext
 from lockstep.doctor.sqlite.context import SqliteContext
 
@@ -19,6 +18,7 @@ def examine(context: SqliteContext) -> Findings:
     large: list[str] = []
     for table in context.tables:
         census = context.census(table)
+        moments = context.moment_columns(table)
         for column in table.columns:
             counts = census.columns.get(column.name)
             if counts is None or counts.largest is None or counts.smallest is None:
@@ -34,7 +34,7 @@ def examine(context: SqliteContext) -> Findings:
                     evidence={"largest": counts.largest},
                 )
             is_wide = column.declared.lower() in _WIDE
-            if column.family != "integer" or is_wide or may_hold_moments(column):
+            if column.family != "integer" or is_wide or column in moments:
                 continue
             if counts.largest > INTEGER_MAX or counts.smallest < -INTEGER_MAX - 1:
                 large.append(f"{table.name}.{column.name}")

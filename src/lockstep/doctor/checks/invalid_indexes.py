@@ -13,13 +13,12 @@ def examine(context: PostgresqlContext) -> Findings:
             if index.valid:
                 continue
             unique = " and enforces nothing for older rows" if index.unique else ""
-            name = context.name(index.name)
             yield CHECK.finding(
                 "warning",
                 f"{table.name}: {index.name}",
                 f"the index is invalid: no query uses it{unique}",
                 mend="build it anew; if one is being built right now, wait",
-                command=f"REINDEX INDEX CONCURRENTLY {name}",
+                command=f"REINDEX INDEX CONCURRENTLY {table.beside(index.name)}",
                 evidence={"unique": index.unique},
             )
 

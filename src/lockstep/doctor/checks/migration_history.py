@@ -17,7 +17,9 @@ LEDGERS = frozenset(
         *("_yoyo_migration", "aerich", "phinxlog", "doctrine_migration_versions"),
         *("android_metadata", "south_migrationhistory", "gorp_migrations"),
         *("migratehistory", "room_master_table", "__efmigrationshistory"),
-        *("moz_meta", "meta", "dbmeta", "appschemaversion", "metadata"),
+        *("moz_meta", "meta", "dbmeta", "appschemaversion", "metadata", "versions"),
+        *("schema_version", "db_version", "dbversion", "schemaversion", "version"),
+        *("_schema_version", "schema_info", "migration_versions", "migrate_version"),
     }
 )
 """Tables in which known tools keep the state of a schema."""

@@ -12,7 +12,7 @@ from lockstep.schema.names import quote_identifier as quoted
 
 CERTAIN = ("nan", "NaN", "NaT", "<NA>", "[object Object]", "\\N")
 """Nobody but a program writes these."""
-POSSIBLE = ("NULL", "null", "undefined")
+POSSIBLE = ("NULL", "null", "undefined", "None")
 """These may be names or words of their own."""
 
 
@@ -102,7 +102,8 @@ def _condition(column: Column, marks: tuple[str, ...] = CERTAIN + POSSIBLE) -> s
 
 CHECK = Check(
     name="missing-as-text",
-    looks_for="The texts nan, NaN, NULL, null, undefined and \\N in text columns.",
+    looks_for="The texts nan, NaN, NULL, null, None, undefined and \\N in text "
+    "columns.",
     why="An import turned a missing value into a word: IS NULL does not find it, "
     "counts and searches do, and people read it.",
     sqlite=examine,

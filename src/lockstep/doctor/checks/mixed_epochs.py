@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import Finding, some
-from lockstep.doctor.moments import Moments, may_hold_moments
+from lockstep.doctor.moments import Moments
 from lockstep.doctor.postgresql.context import PostgresqlContext
 from lockstep.doctor.postgresql.moments import read_moments
 from lockstep.doctor.sqlite.context import SqliteContext
@@ -14,7 +14,7 @@ def examine(context: SqliteContext) -> Findings:
     """Detect the unit of every value of every column that holds moments."""
     found = _Found()
     for table in context.tables:
-        for column in filter(may_hold_moments, table.columns):
+        for column in context.moment_columns(table):
             moments = context.moments(table, column.name)
             yield from found.column(table.name, column.name, moments)
     yield from _between_columns(found.by_table)
@@ -24,10 +24,9 @@ def examine_postgresql(context: PostgresqlContext) -> Findings:
     """Detect the units of the numbers and texts that hold moments."""
     found = _Found()
     for table in context.readable_tables:
-        for column in filter(may_hold_moments, table.columns):
-            if column.family in ("integer", "real", "decimal", "text"):
-                moments = read_moments(context, table, column)
-                yield from found.column(table.name, column.name, moments)
+        for column in context.moment_columns(table):
+            moments = read_moments(context, table, column)
+            yield from found.column(table.name, column.name, moments)
     yield from _between_columns(found.by_table)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from lockstep.doctor.check import Check, Findings
-from lockstep.doctor.findings import counted, some
-from lockstep.doctor.moments import may_hold_moments
+from lockstep.doctor.findings import EXAMPLES_MAX, counted, some
 from lockstep.doctor.postgresql.context import PostgresqlContext
 from lockstep.doctor.sqlite.context import SqliteContext
 
@@ -15,7 +14,7 @@ def examine(context: SqliteContext) -> Findings:
     """List the columns whose ISO texts have no offset."""
     found: list[str] = []
     for table in context.tables:
-        for column in filter(may_hold_moments, table.columns):
+        for column in context.moment_columns(table):
             counts = context.moments(table, column.name).counts
             if any(counts.get(unit) for unit in _NAIVE):
                 found.append(f"{table.name}.{column.name}")
@@ -35,6 +34,7 @@ def examine(context: SqliteContext) -> Findings:
 def examine_postgresql(context: PostgresqlContext) -> Findings:
     """Find ``timestamp without time zone`` columns."""
     naive: list[str] = []
+    commands: list[str] = []
     aware = 0
     for table in context.tables:
         for column in table.columns:
@@ -42,6 +42,11 @@ def examine_postgresql(context: PostgresqlContext) -> Findings:
                 continue
             if column.declared.endswith("without time zone"):
                 naive.append(f"{table.name}.{column.name}")
+                name = context.name(column.name)
+                commands.append(
+                    f"ALTER TABLE {table.quoted} ALTER COLUMN {name} TYPE timestamptz "
+                    f"USING {name} AT TIME ZONE 'UTC'"
+                )
             else:
                 aware += 1
     if naive:
@@ -51,10 +56,9 @@ def examine_postgresql(context: PostgresqlContext) -> Findings:
             context.database_name,
             f"{counted(len(naive), 'column is', 'columns are')} timestamp without time "
             f"zone{f', {aware} with' if aware else ''}: {some(naive)}",
-            mend="make them timestamptz, saying which zone the old values are in",
-            command="ALTER TABLE … ALTER COLUMN … TYPE timestamptz USING … AT TIME "
-            "ZONE "
-            "'UTC'",
+            mend="make them timestamptz, saying which zone the old values are in "
+            "(here UTC)",
+            command="; ".join(commands[:EXAMPLES_MAX]),
             evidence={"columns": naive, "aware": aware},
         )
 

@@ -78,7 +78,13 @@ def _orphan_condition(key: ForeignKey, parent: str = "") -> str:
     )
 
 
-def _finding(table: Table, key: ForeignKey, count: int, rowids: list[int]) -> Finding:
+def _finding(
+    table: Table,
+    key: ForeignKey,
+    count: int,
+    rowids: list[int],
+    parent: str = "",
+) -> Finding:
     columns, others = ", ".join(key.columns), ", ".join(key.parent_columns)
     return CHECK.finding(
         "problem",
@@ -89,8 +95,8 @@ def _finding(table: Table, key: ForeignKey, count: int, rowids: list[int]) -> Fi
         f"({others}) that is not there",
         mend="bring the missing rows back, set the columns to NULL, or delete the "
         "orphans; then see to it that every connection enforces foreign keys",
-        command=f"SELECT * FROM {quoted(table.name)} AS child"
-        f" WHERE {_orphan_condition(key)}",
+        command=f"SELECT * FROM {table.quoted} AS child"
+        f" WHERE {_orphan_condition(key, parent)}",
         evidence={
             "rows": count,
             "columns": list(key.columns),
@@ -112,7 +118,7 @@ def examine_postgresql(context: PostgresqlContext) -> Findings:
                 f"SELECT count(*) FROM {table.quoted} AS child WHERE {condition}"
             )
             if count:
-                yield _finding(table, key, count, [])
+                yield _finding(table, key, count, [], parent.quoted)
             else:
                 yield CHECK.finding(
                     "notice",

@@ -5,12 +5,17 @@ from __future__ import annotations
 from lockstep.doctor.catalog import Column, Table
 from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import counted, some
-from lockstep.doctor.names import may_say_money, says_money
+from lockstep.doctor.names import (
+    are_about_money,
+    may_say_money,
+    says_anything,
+    says_money,
+)
 from lockstep.doctor.postgresql.context import PostgresqlContext
 from lockstep.doctor.sqlite.census import ColumnCensus
 from lockstep.doctor.sqlite.context import SqliteContext
 
-_MOST, _HALF = 0.98, 0.5
+_MOST, _HALF, _FIFTH = 0.98, 0.5, 0.2
 _MEND = (
     "store whole cents as INTEGER, or an exact decimal (lockstep's Money: NUMERIC on "
     "PostgreSQL, a scaled integer on SQLite); round once, while converting"
@@ -24,27 +29,28 @@ def examine(context: SqliteContext) -> Findings:
         candidates = [
             column
             for column in table.columns
-            if column.family in ("real", "decimal") and _may_be_money(table, column)
+            if column.family in ("real", "decimal", "other")
+            and (says_money(column.name) or may_say_money(column.name))
         ]
         if not candidates:
             continue
         census = context.census(table)
         for column in candidates:
             counts = census.columns.get(column.name, ColumnCensus())
-            if not _looks_like_money(column, counts):
+            if not _looks_like_money(table, column, counts):
                 continue
             subject = f"{table.name}.{column.name}"
             if column.family == "decimal":
                 decimals.append(subject)
                 continue
             # A path's cost or a price per byte has many decimals.
-            has_cents = _share(counts) >= _HALF
+            has_cents = _share(counts) >= _HALF and _is_called_money(table, column)
             yield CHECK.finding(
                 "warning" if has_cents else "notice",
                 subject,
-                f"{'money' if has_cents else 'what is called money'} is kept in a "
-                f"{column.declared} column ({counted(counts.values, 'value')})"
-                f"{census.told()}",
+                f"{'money' if has_cents else 'what may be money'} is kept in a "
+                f"{column.declared or 'typeless'} column "
+                f"({counted(counts.values, 'value')}){census.told()}",
                 mend=_MEND,
                 evidence={"declared": column.declared, "values": counts.values},
             )
@@ -61,11 +67,11 @@ def examine(context: SqliteContext) -> Findings:
         )
 
 
-def _may_be_money(table: Table, column: Column) -> bool:
+def _is_called_money(table: Table, column: Column) -> bool:
+    if says_money(column.name):
+        return True
     others = (other.name for other in table.columns if other is not column)
-    return says_money(column.name) or may_say_money(
-        column.name, (table.plain_name, *others)
-    )
+    return may_say_money(column.name) and are_about_money((table.plain_name, *others))
 
 
 def _share(counts: ColumnCensus) -> float:
@@ -74,15 +80,22 @@ def _share(counts: ColumnCensus) -> float:
     return counts.cents / numbers if numbers else 1.0
 
 
-def _looks_like_money(column: Column, counts: ColumnCensus) -> bool:
-    return says_money(column.name) or _share(counts) >= _MOST
+def _looks_like_money(table: Table, column: Column, counts: ColumnCensus) -> bool:
+    if column.family == "other" and not counts.reals:
+        return False
+    if says_money(column.name):
+        return True
+    # In no company of money, two decimals and uneven cents speak for an amount.
+    uneven = counts.odd_cents >= _FIFTH * max(counts.reals, 1)
+    uneven = uneven and not says_anything(column.name)
+    return _share(counts) >= _MOST and (_is_called_money(table, column) or uneven)
 
 
 def examine_postgresql(context: PostgresqlContext) -> Findings:
     """Find real and double precision columns whose name says money."""
     for table in context.tables:
         for column in table.columns:
-            if column.family != "real" or not _may_be_money(table, column):
+            if column.family != "real" or not _is_called_money(table, column):
                 continue
             four = column.declared == "real"
             yield CHECK.finding(

@@ -22,7 +22,8 @@ def examine_postgresql(context: PostgresqlContext) -> Findings:
 
 
 def _findings(tables: Sequence[Table], subject: str) -> Findings:
-    pairs = [pair for table in tables for pair in _pairs(table)]
+    found = [(table, *pair) for table in tables for pair in _pairs(table)]
+    pairs = [(first, other) for _, first, other in found]
     if pairs:
         shown = [f"{first.name} (as {other.name})" for first, other in pairs]
         yield CHECK.finding(
@@ -31,7 +32,10 @@ def _findings(tables: Sequence[Table], subject: str) -> Findings:
             f"{counted(len(pairs), 'index does', 'indexes do')} nothing that another "
             f"does not do: {', '.join(shown[:5])}",
             mend="drop them, after a look at the queries that name them",
-            command="; ".join(f"DROP INDEX {first.name}" for first, _ in pairs[:5]),
+            command="; ".join(
+                f"DROP INDEX {table.beside(first.name)}"
+                for table, first, _ in found[:5]
+            ),
             evidence={"indexes": [[first.name, other.name] for first, other in pairs]},
         )
 

@@ -12,10 +12,10 @@ from lockstep.doctor.sqlite.context import SqliteContext
 from lockstep.schema.names import quote_identifier as quoted
 
 _MOST = 0.9
-_PATTERN = "^ *-?([0-9]+[.]?[0-9]*|[.][0-9]+) *$"
+_PATTERN = "^ *-?([0-9]+[.,]?[0-9]*|[.,][0-9]+) *$"
 _IS_NUMBER = (
-    "{0} GLOB '*[0-9]*' AND {0} NOT GLOB '*[^0-9.-]*' AND {0} NOT GLOB '?*-*'"
-    " AND length({0}) - length(replace({0}, '.', '')) < 2"
+    "{0} GLOB '*[0-9]*' AND {0} NOT GLOB '*[^0-9.,-]*' AND {0} NOT GLOB '?*-*'"
+    " AND length({0}) - length(replace(replace({0}, '.', ''), ',', '')) < 2"
 )
 
 

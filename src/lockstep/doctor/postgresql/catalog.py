@@ -10,6 +10,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from lockstep.doctor.catalog import Catalog, Column, Family, ForeignKey, Index, Table
+from lockstep.schema.names import quote_identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,13 @@ SELECT c.oid, i.relname, x.indisunique, x.indpred IS NOT NULL, x.indisvalid,
              unnest(x.indkey) WITH ORDINALITY AS w (num, pos)
              LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = w.num
                                          AND w.num > 0
-             WHERE w.pos <= x.indnkeyatts ORDER BY w.pos)
+             WHERE w.pos <= x.indnkeyatts ORDER BY w.pos),
+       coalesce(to_jsonb(x) ->> 'indnullsnotdistinct', 'false') = 'true',
+       -- Deparsing waits for a table that is locked, and a plain index needs none.
+       CASE WHEN (x.indexprs IS NOT NULL OR x.indpred IS NOT NULL) AND NOT EXISTS (
+           SELECT 1 FROM pg_locks l WHERE l.relation = x.indrelid AND l.granted
+           AND l.mode = 'AccessExclusiveLock')
+       THEN pg_get_indexdef(i.oid) ELSE '' END
 FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
 JOIN pg_class c ON c.oid = x.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_am am ON am.oid = i.relam
@@ -147,12 +154,18 @@ def _column(row: tuple[Any, ...]) -> Column:
 
 
 def _index(row: tuple[Any, ...]) -> Index:
-    name, unique, partial, valid, _, declared, comment, special, columns = row
+    name, unique, partial, valid, _, declared, comment, special, columns, *more = row
+    nulls_equal, sql = more
+    names = [spelled for c in columns if c for spelled in (c, quote_identifier(c))]
+    only_not_null = tuple(f"WHERE ({name} IS NOT NULL)" for name in names)
     return Index(
         name=name,
         columns=tuple(columns),
         unique=unique,
         partial=partial,
+        finds_keys=not partial or sql.endswith(only_not_null),
+        nulls_equal=nulls_equal,
+        sql=sql,
         comment=comment,
         declared=declared,
         special=special,

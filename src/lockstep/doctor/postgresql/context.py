@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, LiteralString, cast
 
-from lockstep.doctor.catalog import Catalog, Table
+from lockstep.doctor.catalog import Catalog, Column, Table
 from lockstep.doctor.limits import Limits
+from lockstep.doctor.moments import may_hold_moments
 from lockstep.doctor.postgresql.catalog import read_catalog
 from lockstep.engine.sessions import raise_classified
 from lockstep.errors import MissingExtraError
@@ -53,6 +54,7 @@ class PostgresqlContext:
         self.limits = limits
         self.settings = settings
         self.processes = processes
+        self._moment_columns: dict[str, tuple[Column, ...]] = {}
 
     @cached_property
     def database_name(self) -> str:
@@ -89,6 +91,20 @@ class PostgresqlContext:
         )
         readable = {name for (name,) in allowed}
         return tuple(table for table in self.tables if table.quoted in readable)
+
+    def moment_columns(self, table: Table) -> tuple[Column, ...]:
+        """Return the numbers and texts that hold moments, by name or first values."""
+        from lockstep.doctor.postgresql.moments import COUNTED, guessed_columns
+
+        if table.name not in self._moment_columns:
+            guessed = guessed_columns(self, table)
+            self._moment_columns[table.name] = tuple(
+                column
+                for column in table.columns
+                if (column.family in COUNTED and may_hold_moments(column))
+                or column in guessed
+            )
+        return self._moment_columns[table.name]
 
     @contextmanager
     def transaction(self) -> Generator[None]:

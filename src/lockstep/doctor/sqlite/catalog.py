@@ -2,12 +2,15 @@
 
 Owns the PRAGMAs that describe a schema. Tables of SQLite itself, virtual tables
 and the shadow tables behind them are left out: nobody but their module writes
-them, and what looks odd there is how it works.
+them, and what looks odd there is how it works. So are the tables that the GeoPackage
+standard prescribes.
 """
 
 from __future__ import annotations
 
+import re
 import sqlite3
+from typing import Any
 
 from lockstep.doctor.catalog import Catalog, Column, ForeignKey, Index, Table
 from lockstep.doctor.sqlite.declared import family_of, length_of
@@ -28,7 +31,9 @@ def read_catalog(connection: sqlite3.Connection) -> Catalog:
         tuple(
             _table(connection, name, sql, kinds.get(name, ""), estimates.get(name))
             for name, sql in statements
-            if name not in shadows and kinds.get(name, "table") != "shadow"
+            if name not in shadows
+            and kinds.get(name, "table") != "shadow"
+            and not name.startswith("gpkg_")
         )
     )
 
@@ -58,7 +63,7 @@ def _table(
         name=name,
         columns=columns,
         primary_key=tuple(column for _, column in keys),
-        indexes=_indexes(connection, name, [column for _, column in keys], columns),
+        indexes=_indexes(connection, name, sql or "", [k for _, k in keys], columns),
         foreign_keys=_foreign_keys(connection, name),
         sql=sql or "",
         has_rowid="rowid" not in kind.split(),
@@ -70,22 +75,36 @@ def _table(
 def _indexes(
     connection: sqlite3.Connection,
     table: str,
+    sql: str,
     key: list[str],
     columns: tuple[Column, ...],
 ) -> tuple[Index, ...]:
     found: list[Index] = []
+    statements: dict[str, str | None] = dict(
+        connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ?",
+            (table,),
+        ).fetchall()
+    )
+    # Without COLLATE in the table its columns, and keys to them, compare bytes.
+    own_collations = "COLLATE" in sql.upper()
     for _, name, unique, origin, partial in connection.execute(
         f"PRAGMA index_list({quoted(table)})"
     ).fetchall():
         # seqno, column number, name, descending, collation, part of the key
         rows = connection.execute(f"PRAGMA index_xinfo({quoted(name)})").fetchall()
         parts = [row for row in rows if row[5]]
+        sorted_alike = own_collations or all(row[4] == "BINARY" for row in parts)
+        made_by = statements.get(name) or ""
+        covers = not partial or _leaves_out_nulls(made_by, parts)
         found.append(
             Index(
                 name=name,
                 columns=tuple(part[2] for part in parts),
                 unique=bool(unique),
                 partial=bool(partial),
+                finds_keys=sorted_alike and covers,
+                sql=made_by,
                 declared=origin == "c",
                 special=any(row[3] or row[4] != "BINARY" for row in parts),
             )
@@ -95,6 +114,23 @@ def _indexes(
         # The rowid itself is the index.
         found.append(Index("rowid", (own.name,), unique=True, declared=False))
     return tuple(found)
+
+
+_ONLY_NOT_NULL = re.compile(
+    r"\bWHERE\s*\(*\s*[\"`\[]?(\w+)[\"`\]]?\s+(IS\s+NOT\s+NULL|NOTNULL)\s*\)*\s*;?\s*$",
+    re.IGNORECASE,
+)
+
+
+def _leaves_out_nulls(sql: str, parts: list[Any]) -> bool:
+    """Return whether a partial index leaves out NULLs of its own columns only.
+
+    SQLite uses it then for every equality with such a column.
+    See https://sqlite.org/partialindex.html
+    """
+    found = _ONLY_NOT_NULL.search(sql)
+    columns = {str(part[2]).lower() for part in parts}
+    return found is not None and found[1].lower() in columns
 
 
 def _foreign_keys(connection: sqlite3.Connection, table: str) -> tuple[ForeignKey, ...]:

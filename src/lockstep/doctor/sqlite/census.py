@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lockstep.doctor.sqlite.context import SqliteContext
 
 COLUMNS_PER_PASS = 100
-"""SQLite's answer has at most 2,000 columns; each takes ten here."""
+"""SQLite's answer has at most 2,000 columns; each takes eleven here."""
 
 
 @dataclass(slots=True)
@@ -32,6 +32,7 @@ class ColumnCensus:
         longest: Characters of the longest text.
         odd_booleans: Integers other than 0 and 1.
         cents: Reals with at most two decimals, or integers.
+        odd_cents: Those whose cents are no multiple of five.
     """
 
     integers: int = 0
@@ -41,6 +42,7 @@ class ColumnCensus:
     empty_texts: int = 0
     odd_booleans: int = 0
     cents: int = 0
+    odd_cents: int = 0
     smallest: int | None = None
     largest: int | None = None
     longest: int = 0
@@ -52,7 +54,7 @@ class ColumnCensus:
 
     def add(self, part: list[Any]) -> None:
         """Add the counts of one bite, in the order of ``_expressions``."""
-        counts = [value or 0 for value in part[:7]]
+        counts = [value or 0 for value in part[:8]]
         self.integers += counts[0]
         self.reals += counts[1]
         self.texts += counts[2]
@@ -60,10 +62,11 @@ class ColumnCensus:
         self.empty_texts += counts[4]
         self.odd_booleans += counts[5]
         self.cents += counts[6]
-        smallest, largest, longest = part[7:]
+        self.odd_cents += counts[7]
+        smallest, largest, longest = part[8:]
         if smallest is not None:
-            self.smallest = min(smallest, self.smallest or smallest)
-            self.largest = max(largest, self.largest or largest)
+            self.smallest = min(smallest, _or(self.smallest, smallest))
+            self.largest = max(largest, _or(self.largest, largest))
         self.longest = max(self.longest, longest or 0)
 
 
@@ -87,11 +90,15 @@ def take_census(context: SqliteContext, table: Table) -> TableCensus:
         for values in aggregates(context, table, expressions, progress):
             parts = iter(values)
             for column in columns:
-                counted[column.name].add([next(parts) for _ in range(10)])
+                counted[column.name].add([next(parts) for _ in range(11)])
         census.columns |= counted
         census.looked_at = progress.looked_at
         census.is_complete = progress.is_complete
     return census
+
+
+def _or(known: int | None, other: int) -> int:
+    return other if known is None else known
 
 
 def _expressions(column: Column) -> list[str]:
@@ -107,13 +114,18 @@ def _expressions(column: Column) -> list[str]:
     )
     money = column.family in ("real", "decimal", "other")
     text = column.length_max is not None
+    hundredfold = f"{name} * 100.0"
+    # A binary fraction is off by a part of itself.
+    near = f"max(0.000001, abs({hundredfold}) * 0.00000000000001)"
+    cents = f"abs({hundredfold} - round({hundredfold})) < {near}"
     return [
         *(f"sum({kind} = '{word}')" for word in ("integer", "real", "text", "blob")),
         f"sum({name} = '')",
         f"sum({kind} = 'integer' AND {name} NOT IN (0, 1))"
         if column.family == "boolean"
         else "0",
-        f"sum(abs({name} * 100.0 - round({name} * 100.0)) < 0.000001)"
+        f"sum({cents})" if money else "0",
+        f"sum({cents} AND CAST(round({name} * 100.0) AS INTEGER) % 5 <> 0)"
         if money
         else "0",
         f"min(CASE WHEN {kind} = 'integer' THEN {name} END)" if numeric else "NULL",

@@ -15,9 +15,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lockstep.doctor.catalog import Catalog, Table
+from lockstep.doctor.catalog import Catalog, Column, Table
 from lockstep.doctor.findings import EXAMPLES_MAX
 from lockstep.doctor.limits import Deadline, Limits, OutOfTime
+from lockstep.doctor.moments import may_hold_moments
 from lockstep.doctor.sqlite.catalog import read_catalog
 from lockstep.doctor.sqlite.opening import Opened
 from lockstep.schema.names import quote_identifier as quoted
@@ -64,6 +65,7 @@ class SqliteContext:
         self.deadline = Deadline(limits.check_s)
         self._census: dict[str, TableCensus] = {}
         self._moments: dict[tuple[str, str], Moments] = {}
+        self._moment_columns: dict[str, tuple[Column, ...]] = {}
 
     @property
     def path(self) -> Path:
@@ -158,6 +160,19 @@ class SqliteContext:
         if known is None or (known.looked_at == 0 and not known.is_complete):
             known = self._census[table.name] = take_census(self, table)
         return known
+
+    def moment_columns(self, table: Table) -> tuple[Column, ...]:
+        """Return the columns that hold moments, by name, type or first values."""
+        from lockstep.doctor.sqlite.moments import guessed_columns
+
+        if table.name not in self._moment_columns:
+            guessed = guessed_columns(self, table)
+            self._moment_columns[table.name] = tuple(
+                column
+                for column in table.columns
+                if may_hold_moments(column) or column in guessed
+            )
+        return self._moment_columns[table.name]
 
     def moments(self, table: Table, column: str) -> Moments:
         """Return in which units the moments of a column are written."""
