@@ -79,8 +79,9 @@ class LibsqlBackend:
         }
 
     def install(self, engine: sa.Engine) -> None:
-        """Attach the hook that every transaction goes through."""
+        """Attach the hooks that every transaction and connection goes through."""
         event.listen(engine, "begin", _begin)
+        event.listen(engine, "checkout", _allow_writing)
 
     def close(self) -> None:
         """Close the sockets."""
@@ -199,10 +200,14 @@ def _begin(connection: sa.Connection) -> None:
         text = ".".join(map(str, version))
         raise UnsupportedCapability(f"SQLite {text} in the server has no STRICT tables")
     options = connection.get_execution_options()
+    driver: Any = connection.connection.dbapi_connection
+    # Whoever ends the transaction in words is not out of it.
+    driver.only_reads = options.get(ACCESS_OPTION) == READ
     if options.get("isolation_level") == "AUTOCOMMIT":
         return
-    driver: Any = connection.connection.dbapi_connection
-    if options.get(ACCESS_OPTION) == READ:
-        driver.begin(reads_only=True)
-    else:
-        driver.begin("IMMEDIATE")
+    driver.begin("DEFERRED" if driver.only_reads else "IMMEDIATE")
+
+
+def _allow_writing(driver: Any, record: Any, proxy: Any) -> None:
+    """Give the next one a connection as it was made, whoever had it before."""
+    driver.only_reads = False

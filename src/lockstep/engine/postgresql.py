@@ -177,6 +177,10 @@ class PostgresqlBackend:
                 "oldest that works",
                 detail={"version": version // 10_000, "version_min": VERSION_MIN},
             )
+        # psycopg is an extra; its classes are only there where it is.
+        from lockstep.engine.postgresql_reading import guard
+
+        guard(dbapi_connection)
         if self.behind_pooler:
             return
         cursor = dbapi_connection.cursor()

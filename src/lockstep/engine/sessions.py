@@ -43,9 +43,9 @@ _READING_TAGS = ("SELECT", "FETCH", "SHOW", "EXPLAIN", "DECLARE CURSOR", "CLOSE 
 def note_statement(connection: sa.Connection, cursor: Any) -> None:
     """Note whether a read transaction did anything but read.
 
-    One that did (``SET TRANSACTION READ WRITE`` is possible before the first
-    query) ends with a rollback. The others end with a commit: after a rollback
-    psycopg throws away every statement that the connection has prepared.
+    One that did (``SET``, which would outlive it) ends with a rollback. The others
+    end with a commit: after a rollback psycopg throws away every statement that the
+    connection has prepared.
     """
     if connection.info.get(MAY_HAVE_WRITTEN) is not False:
         return

@@ -102,7 +102,9 @@ class Unit:
     def driver(self) -> Any:
         """The DB-API connection itself: ``sqlite3.Connection``, ``psycopg.Connection``.
 
-        Committing or rolling back here breaks the transaction that others share.
+        Committing or rolling back here breaks the transaction that others share. A
+        unit that reads cannot write through it either; what a caller could still do
+        to Python's own objects stands in ``docs/explanation/engines.md``.
         """
         self.savepoint = None
         if self._answer is not None:

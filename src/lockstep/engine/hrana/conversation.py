@@ -23,7 +23,6 @@ from lockstep.engine.hrana.errors import (
     InternalError,
     NotSupportedError,
     ProgrammingError,
-    WriteRefused,
 )
 from lockstep.engine.hrana.statements import Kind, Nature, nature_of
 from lockstep.engine.hrana.streamed import RowStream
@@ -68,12 +67,11 @@ class Conversation(Transaction):
             # Asked for in words, it has happened when the words return.
             self._open_with(sql, locks=nature.locks)
             statement, nature = NOTHING, Nature(Kind.READ)
+        self._refuse_writing(nature)
         if self.phase is Phase.IDLE:
             if nature.setting is not None and nature.kind is not Kind.READ:
                 self.enforces_foreign_keys = nature.is_on
             return (yield from self._execute_alone(statement, nature))
-        if self._reads_only and nature.kind not in (Kind.READ, Kind.SAVEPOINT):
-            raise WriteRefused("a transaction that only reads was asked to write")
         results = yield from self._run_inside([statement], nature)
         if results[0].holds_lost_numbers:
             # The same snapshot, asked again in the encoding that has the numbers.
@@ -159,6 +157,7 @@ class Conversation(Transaction):
         RELEASE); one that does fail fails the next. A rollback drops it.
         """
         self._refuse_lost()
+        self._refuse_writing(nature_of(sql))
         if self.phase is Phase.IDLE:
             raise ProgrammingError("no transaction is open")
         self._ahead.append(m.Statement(sql, want_rows=False))
@@ -173,11 +172,10 @@ class Conversation(Transaction):
         a transaction of its own, all or none, one round trip if one batch is enough.
         """
         nature = nature_of(sql)
+        self._refuse_writing(nature)
         alone = self.phase is Phase.IDLE
         if alone:
             self.begin("IMMEDIATE")
-        elif self._reads_only and nature.kind is not Kind.READ:
-            raise WriteRefused("a transaction that only reads was asked to write")
         found: list[m.ResultSet] = []
         try:
             stored = sql if len(sql.encode()) <= STORED_BYTES_MAX else None
@@ -205,6 +203,7 @@ class Conversation(Transaction):
 
         All or nothing: the error raised is that of the first statement that failed.
         """
+        self._refuse_writing(Nature(Kind.OTHER))
         self.begin(mode)
         try:
             results = yield from self._run_inside(
@@ -220,6 +219,7 @@ class Conversation(Transaction):
 
         The first that fails ends it, and what came before is the transaction's.
         """
+        self._refuse_writing(Nature(Kind.OTHER))
         batch: list[m.Statement] = []
         size = 0
         for statement in statements:
@@ -233,8 +233,7 @@ class Conversation(Transaction):
 
     def execute_script(self, sql: str) -> Talk[None]:
         """Run statements that are separated by semicolons; rows are dropped."""
-        if self._reads_only:
-            raise WriteRefused("a script may write")
+        self._refuse_writing(Nature(Kind.OTHER))
         if self.phase is Phase.PENDING:
             yield from self._run_inside([NOTHING], Nature(Kind.OTHER))
         self._refuse_lost()

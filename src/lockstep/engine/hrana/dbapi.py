@@ -211,6 +211,18 @@ class Connection:
         return self._conversation.phase is not Phase.IDLE
 
     @property
+    def only_reads(self) -> bool:
+        """Whether all that may write is refused, inside of a transaction and outside.
+
+        May be set at any time; ``begin(reads_only=True)`` is for one transaction.
+        """
+        return self._conversation.only_reads
+
+    @only_reads.setter
+    def only_reads(self, value: bool) -> None:
+        self._conversation.only_reads = value
+
+    @property
     def is_lost(self) -> bool:
         """The transaction is over although neither end was asked for."""
         return self._conversation.phase is Phase.LOST

@@ -40,6 +40,7 @@ from lockstep.engine.hrana.errors import (
     TransactionLost,
     TurnTimeout,
     UnsafeRedirect,
+    WriteRefused,
     from_server,
 )
 from lockstep.engine.hrana.statements import Kind, Nature
@@ -76,6 +77,9 @@ class Transaction:
     Args:
         facts: Shared by the connections to one server.
         give_turn: Called when the turn, once taken, is not needed any more.
+
+    Attributes:
+        only_reads: Whatever may write is refused, in any transaction and outside.
     """
 
     def __init__(self, facts: ServerFacts, give_turn: Callable[[], None]) -> None:
@@ -86,6 +90,7 @@ class Transaction:
         self._opening_sql = ""
         self._locks = False
         self._reads_only = False
+        self.only_reads = False
         self.lost_because: Error | None = None
         self._ahead: list[m.Statement] = []
         self.phase = Phase.IDLE
@@ -100,6 +105,15 @@ class Transaction:
         """
         self._open_with(f"BEGIN {mode}", locks=mode != "DEFERRED")
         self._reads_only = reads_only
+
+    @property
+    def refuses_writes(self) -> bool:
+        """Whether only what certainly reads is sent."""
+        return self._reads_only or self.only_reads
+
+    def _refuse_writing(self, nature: Nature) -> None:
+        if self.refuses_writes and nature.kind not in (Kind.READ, Kind.SAVEPOINT):
+            raise WriteRefused("a transaction that only reads was asked to write")
 
     def _settle(self) -> Talk[None]:
         """Make the stream free: what still arrives on it is taken into memory."""
@@ -262,9 +276,9 @@ class Transaction:
     def _opening(self, statements: list[m.Statement]) -> list[m.Step]:
         """Return steps that begin the transaction and run in it."""
         begin = m.Statement(self._opening_sql, want_rows=False)
-        first = begin if self._reads_only else self._prologue()
+        first = begin if self.refuses_writes else self._prologue()
         steps = [m.Step(first)]
-        for statement in (*([] if self._reads_only else [begin]), *statements):
+        for statement in (*([] if self.refuses_writes else [begin]), *statements):
             steps.append(m.Step(statement, m.StepOk(len(steps) - 1)))
         return steps
 
