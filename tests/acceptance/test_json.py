@@ -12,6 +12,7 @@ VERBS = {path.removeprefix("lockstep "): verb for path, verb in reference.verbs(
 RUNS = {
     "db info": ["db", "info"],
     "db doctor": ["db", "doctor"],
+    "db advise": ["db", "advise", "--watch-s", "0"],
     "db backup": ["db", "backup", "copy.db"],
     "db verify-backup": ["db", "verify-backup", "made.db"],
     "db restore": ["db", "restore", "made.db", "--replace", "--yes"],

@@ -11,7 +11,9 @@ import pytest
 from tests.doctor.corpus import TRAPS, make
 
 from lockstep.doctor import all_checks, examine
+from lockstep.doctor.advice import measure
 from lockstep.doctor.repairs import carry_out, planned
+from lockstep.doctor.targets import parse_target
 from lockstep.engine import Database
 from lockstep.engine.hrana import dbapi
 from lockstep.errors import ConnectionLost
@@ -59,6 +61,16 @@ def test_a_server_is_mended_too(tmp_path: Path, make_database: MakeDatabase) -> 
         ).fetchone()
     assert found is not None
     assert found[0] >= len(repairs)
+
+
+def test_a_server_is_measured(make_database: MakeDatabase) -> None:
+    url = make_database("libsql").url
+    with closing(dbapi.connect(url.http_url)) as connection:
+        connection.execute("CREATE TABLE t (n integer)")
+    found = measure(parse_target(url))
+    assert (found.now, found.tables) == ("libsql-server", 1)
+    assert (found.size_bytes or 0) >= 4096
+    assert found.writes_per_hour is None
 
 
 def test_a_server_that_is_not_there() -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     verbs={
         "info": "lockstep.cli.db:info",
         "doctor": "lockstep.cli.doctor:doctor",
+        "advise": "lockstep.cli.advise:advise",
         "shell": "lockstep.cli.db:shell",
         "backup": "lockstep.cli.backup:backup",
         "verify-backup": "lockstep.cli.backup:verify",
