@@ -67,6 +67,7 @@ def test_a_server_is_measured(make_database: MakeDatabase) -> None:
     url = make_database("libsql").url
     with closing(dbapi.connect(url.http_url)) as connection:
         connection.execute("CREATE TABLE t (n integer)")
+        connection.commit()
     found = measure(parse_target(url))
     assert (found.now, found.tables) == ("libsql-server", 1)
     assert (found.size_bytes or 0) >= 4096
