@@ -15,7 +15,7 @@ from tests.mover.test_schemas import tables
 from lockstep.mover.ahead import Ahead
 from lockstep.mover.codecs import codec_of
 from lockstep.mover.encoding import LineBlock
-from lockstep.mover.lines import NULL, columns_of, escape, join, unescape_all
+from lockstep.mover.lines import NULL, cells_of, escape, join, unescape, unescape_all
 from lockstep.mover.plan.from_sqlite import plan_from_sqlite
 from lockstep.mover.plan.model import Plan
 from lockstep.mover.sqlite import lines, opening, packed
@@ -142,33 +142,44 @@ def test_a_row_that_cannot_be_packed_goes_the_exact_way(
     connection.close()
 
 
-@given(cells=st.lists(st.none() | st.text(max_size=4), min_size=1, max_size=12))
+TO_ESCAPE = st.text("\\Ntnrbfvx\t\n\r\b\f\v\x1e\x1f\0é", max_size=5)
+
+
+@given(
+    cells=st.lists(st.none() | st.text(max_size=4) | TO_ESCAPE, min_size=1, max_size=12)
+)
 def test_cells_are_taken_apart_as_they_were_joined(cells: list[str | None]) -> None:
     clean = [None if cell is None else cell.replace("\0", "") for cell in cells]
     fields = [NULL if cell is None else escape(cell) for cell in clean]
     text = join([fields, fields[::-1]], len(fields))
-    assert [list(unescape_all(column)) for column in columns_of(text, 2)] == [
-        clean,
-        clean[::-1],
-    ]
+    apart = cells_of(text)
+    assert list(unescape_all(apart[::2])) == clean
+    assert list(unescape_all(apart[1::2])) == clean[::-1]
+
+
+@given(fields=st.lists(st.just(NULL) | TO_ESCAPE, max_size=6))
+def test_a_column_is_unescaped_as_its_cells_are(fields: list[str]) -> None:
+    """Also where a field is written as no database writes it."""
+    assert list(unescape_all(fields)) == list(map(unescape, fields))
 
 
 @pytest.mark.parametrize(
     ("codec", "values"),
     [
         ("integer", [0, -1, 2**63 - 1, -(2**63), None]),
+        ("integer", [0, None, -(10**15)]),
         ("real", [0.1, -0.0, float("inf"), None, 5e-324]),
         ("real", ["NaN", 1.5]),
         ("text", ["a", None, "\\N", "\t"]),
         ("mixed_text", ["a", 1, 1.5, None]),
         ("bytes", [b"", b"\\x", None]),
+        ("bytes", [b"", b"\0\\x", b"\xff"]),
         ("boolean", [0, 1, None]),
     ],
 )
 def test_a_column_is_decoded_as_its_cells_are(codec: str, values: list[Any]) -> None:
     made = codec_of(codec)
-    texts = unescape_all(made.fields(values))
-    assert list(map(repr, made.values(texts))) == list(map(repr, values))
+    assert list(map(repr, made.values(made.fields(values)))) == list(map(repr, values))
 
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:

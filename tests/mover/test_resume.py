@@ -24,7 +24,7 @@ MakeDatabase = Callable[..., Database]
 
 SCRIPT = """
 import os, signal, sys
-from lockstep.mover import Mover, encoding
+from lockstep.mover import Mover, decoding, encoding
 from lockstep.mover.postgresql import journal as pg, lines, source as of_pg
 from lockstep.mover.postgresql import target as to_pg
 from lockstep.mover.sqlite import journal as lite, packed, rows, target as to_lite
@@ -48,7 +48,7 @@ def dying(function):
 if point == "block":
     encoding.TableEncoder.block = dying(encoding.TableEncoder.block)
     packed.lines_of = dying(packed.lines_of)
-    to_lite._Writer.rows = dying(to_lite._Writer.rows)
+    decoding.TableDecoder.values = dying(decoding.TableDecoder.values)
 if point == "journal":  # the rows and their progress are written, not committed
     pg.PostgresqlJournal.advance = dying(pg.PostgresqlJournal.advance)
     lite.SqliteJournal.advance = dying(lite.SqliteJournal.advance)

@@ -23,6 +23,8 @@ _ESCAPES = str.maketrans(
     }
 )
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_BETWEEN, _BACKSLASH, _NONE = "\x1f", "\x1e", "\0"
+"""Stand in while a column is unescaped as a whole, where none of its cells has them."""
 _MEANING = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
 
 
@@ -54,21 +56,41 @@ def unescape(field: str) -> str | None:
 
 def unescape_all(column: Sequence[str]) -> Sequence[str | None]:
     """Return the texts of a block's cells; the block itself when none is escaped."""
-    backslashes = "".join(column).count("\\")
+    joined = _BETWEEN.join(column)
+    backslashes = joined.count("\\")
     if not backslashes:
         return column
     if backslashes == column.count(NULL):
         return [None if field == NULL else field for field in column]
-    return list(map(unescape, column))
+    texts: Sequence[str | None] | None = None
+    if joined.count(_BETWEEN) == len(column) - 1 and not (
+        _BACKSLASH in joined or _NONE in joined
+    ):
+        texts = _unescaped(joined)
+    return list(map(unescape, column)) if texts is None else texts
 
 
-def columns_of(lines: str, width: int) -> list[list[str]]:
-    """Return the cells of a block's lines column by column, as they stand there."""
-    if not lines:
-        return [[] for _ in range(width)]
-    cells = lines[:-1].replace("\n", "\t").split("\t")
-    assert len(cells) % width == 0, "every line has a cell for each column"
-    return [cells[place::width] for place in range(width)]
+def _unescaped(joined: str) -> Sequence[str | None] | None:
+    """Return the texts of cells with ``_BETWEEN`` between; None if one is unusual."""
+    joined = joined.replace("\\\\", _BACKSLASH).replace(NULL, _NONE)
+    for letter, meaning in _MEANING.items():
+        if "\\" not in joined:
+            break
+        joined = joined.replace(f"\\{letter}", meaning)
+    if "\\" in joined:
+        return None
+    texts = joined.replace(_BACKSLASH, "\\").split(_BETWEEN)
+    nulls = joined.count(_NONE)
+    if not nulls:
+        return texts
+    if nulls != texts.count(_NONE):
+        return None
+    return [None if text == _NONE else text for text in texts]
+
+
+def cells_of(lines: str) -> list[str]:
+    """Return the cells of a block's lines row by row, as they stand there."""
+    return lines[:-1].replace("\n", "\t").split("\t") if lines else []
 
 
 def join(columns: Sequence[Sequence[str]], count: int) -> str:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-from lockstep.mover.lines import NULL, escape, escape_all
+from lockstep.mover.lines import NULL, escape, escape_all, unescape_all
 from lockstep.mover.values import Value, is_same, storage_of
 
 _NOTHING = type(None)
@@ -98,16 +98,13 @@ class Codec:
             if value is not None and not is_same(self.decode(self.encode(value)), value)
         ]
 
-    def values(self, texts: Sequence[str | None]) -> list[Value]:
-        """Return the SQLite values of a column of a block."""
-        if None not in texts:
-            return self.decode_all(cast("Sequence[str]", texts))
-        decoded = iter(self.decode_all([text for text in texts if text is not None]))
-        return [None if text is None else next(decoded) for text in texts]
+    def values(self, fields: Sequence[str]) -> list[Value]:
+        """Return the SQLite values of a block's cells, as they stand in lines.
 
-    def decode_all(self, texts: Sequence[str]) -> list[Value]:
-        """Return what ``decode`` gives for each; codecs may have a quicker way."""
-        return list(map(self.decode, texts))
+        It gives what ``decode`` gives for each; codecs may have a quicker way.
+        """
+        decode = self.decode
+        return [None if text is None else decode(text) for text in unescape_all(fields)]
 
 
 def _is_same_number(one: str, two: str) -> bool:

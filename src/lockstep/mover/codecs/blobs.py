@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from lockstep.mover.codecs.base import Codec, refusal
 from lockstep.mover.values import RawText, Value, text_of
+
+_HEAD: Final = "\\\\x"
+"""What each ``bytea`` of a line begins with: a backslash, escaped, and an x."""
 
 
 class Bytes(Codec):
@@ -27,8 +31,15 @@ class Bytes(Codec):
     def decode(self, text: str) -> Value:
         return bytes.fromhex(text[2:])
 
-    def decode_all(self, texts: Sequence[str]) -> list[Value]:
-        return [bytes.fromhex(text[2:]) for text in texts]
+    def values(self, fields: Sequence[str]) -> list[Value]:
+        # The head of each cell parts them again: no digit is a backslash.
+        before, *digits = "".join(fields).split(_HEAD)
+        if before or len(digits) != len(fields):
+            return super().values(fields)
+        try:
+            return list(map(unhexlify, digits))
+        except ValueError:
+            return super().values(fields)
 
 
 class TextBytes(Codec):

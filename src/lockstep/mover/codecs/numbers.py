@@ -19,6 +19,7 @@ from lockstep.mover.values import (
 
 _NOTHING = type(None)
 _DIGITS_THAT_FIT: Final = 18
+_OF_WORD: Final[dict[str, Value]] = {"t": 1, "f": 0, NULL: None}
 
 
 class Integer(Codec):
@@ -41,11 +42,13 @@ class Integer(Codec):
         # PostgreSQL's wider types may hold what SQLite's integer cannot.
         return number if INTEGER_MIN <= number <= INTEGER_MAX else text
 
-    def decode_all(self, texts: Sequence[str]) -> list[Value]:
-        numbers: list[Value] = list(map(int, texts))
-        if max(map(len, texts), default=0) < _DIGITS_THAT_FIT:
-            return numbers
-        return list(map(self.decode, texts))
+    def values(self, fields: Sequence[str]) -> list[Value]:
+        if max(map(len, fields), default=0) >= _DIGITS_THAT_FIT:
+            return super().values(fields)
+        try:
+            return list(map(int, fields))
+        except ValueError:
+            return [None if field == NULL else int(field) for field in fields]
 
 
 class Boolean(Codec):
@@ -60,6 +63,12 @@ class Boolean(Codec):
 
     def decode(self, text: str) -> Value:
         return int(text == "t")
+
+    def values(self, fields: Sequence[str]) -> list[Value]:
+        try:
+            return list(map(_OF_WORD.__getitem__, fields))
+        except KeyError:
+            return super().values(fields)
 
     def fields(self, column: Sequence[Value]) -> Sequence[str]:
         if set(column) <= {0, 1, None} and set(map(type, column)) <= {int, _NOTHING}:
@@ -89,10 +98,13 @@ class Real(Codec):
     def decode(self, text: str) -> Value:
         return "NaN" if text == "NaN" else float(text)
 
-    def decode_all(self, texts: Sequence[str]) -> list[Value]:
-        if "NaN" in texts:
-            return list(map(self.decode, texts))
-        return list(map(float, texts))
+    def values(self, fields: Sequence[str]) -> list[Value]:
+        if "NaN" in fields:
+            return super().values(fields)
+        try:
+            return list(map(float, fields))
+        except ValueError:
+            return [None if field == NULL else float(field) for field in fields]
 
 
 class Number(Codec):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lockstep.mover.codecs.base import CellRefused, Codec, refusal
-from lockstep.mover.lines import escape_all
+from lockstep.mover.lines import escape_all, unescape_all
 from lockstep.mover.values import (
     INTEGER_MAX,
     INTEGER_MIN,
@@ -41,15 +41,15 @@ class Text(Codec):
     def decode(self, text: str) -> Value:
         return text
 
-    def decode_all(self, texts: Sequence[str]) -> list[Value]:
-        return list(texts)
+    def values(self, fields: Sequence[str]) -> list[Value]:
+        return list(unescape_all(fields))
 
 
 class MixedText(Text):
     """Text, integers and reals ↔ ``text``; a text that reads as a number is odd."""
 
     may_be_odd = True
-    decode_all = Codec.decode_all
+    values = Codec.values
 
     def encode(self, value: Any) -> str:
         if type(value) is int:

@@ -17,7 +17,7 @@ from decimal import Decimal, InvalidOperation
 
 from lockstep.mover.codecs import Codec, codec_of
 from lockstep.mover.encoding import LineBlock, Rejected
-from lockstep.mover.lines import NULL, escape, unescape
+from lockstep.mover.lines import NULL, cells_of, escape, unescape
 from lockstep.mover.plan.model import ColumnPlan, TablePlan
 from lockstep.mover.values import shown
 
@@ -84,11 +84,11 @@ class Fitting:
             yield block
 
     def _is_fitting(self, block: LineBlock) -> bool:
-        rows = [line.split("\t") for line in block.text.split("\n")[:-1]]
+        cells, across = cells_of(block.text), len(self._codecs)
         return not any(
             self._misfit(place, field)
             for place in self._tried
-            for field in {row[place] for row in rows}
+            for field in set(cells[place::across])
         )
 
     def _misfit(self, place: int, field: str) -> str:

@@ -12,27 +12,22 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
 from lockstep.engine.sqlite_files import check_folder
-from lockstep.errors import StorageFailed, TargetInUse, Unmappable
+from lockstep.errors import StorageFailed, TargetInUse
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.ahead import Reading
-from lockstep.mover.codecs import Codec, codec_of
-from lockstep.mover.codecs.blobs import TextBytes, class_from_bytes
-from lockstep.mover.codecs.stored import Stored
-from lockstep.mover.encoding import Blocks, LineBlock, OddRow, Rejected, line_digest
+from lockstep.mover.codecs import Codec
+from lockstep.mover.encoding import Blocks, LineBlock
 from lockstep.mover.journal import TableProgress
-from lockstep.mover.lines import columns_of, unescape, unescape_all
 from lockstep.mover.plan.model import Plan, Statement, TablePlan
 from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import stand_in_for_collations
 from lockstep.mover.sqlite.schema import Schema, read_schema
-from lockstep.mover.values import RawText, Value, shown
-from lockstep.mover.verify.compare import normalized
+from lockstep.mover.sqlite.writing import RowWriter
 
 CHUNK_BYTES = 32 * 1024 * 1024
 CACHE_KIB = 16_384
@@ -188,12 +183,12 @@ class SqliteTarget:
             return progress
         with closing(Reading(blocks, progress.position)) as reading:
             while not progress.is_done:
-                progress = self._filled(table, _Writer(table, on_dirt), reading)
+                progress = self._filled(table, RowWriter(table, on_dirt), reading)
                 on_progress(progress.read)
         return progress
 
     def _filled(
-        self, table: TablePlan, writer: _Writer, reading: Reading
+        self, table: TablePlan, writer: RowWriter, reading: Reading
     ) -> TableProgress:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
@@ -206,7 +201,7 @@ class SqliteTarget:
         return progress
 
     def _chunk(
-        self, writer: _Writer, stream: Iterator[LineBlock]
+        self, writer: RowWriter, stream: Iterator[LineBlock]
     ) -> tuple[list[LineBlock], bool]:
         written: list[LineBlock] = []
         size = 0
@@ -310,125 +305,3 @@ def texts_of(plan: Plan) -> list[str]:
     tables = list(plan.carried())
     found = [table.create for table in tables]
     return found + [s.sql for table in tables for s in table.statements]
-
-
-class _Writer:
-    """Turns lines into the rows that one INSERT takes."""
-
-    def __init__(self, table: TablePlan, on_dirt: str = "fail") -> None:
-        self._plan = table
-        self._on_dirt = on_dirt
-        self._codecs: list[Codec] = [codec_of(c.codec) for c in table.columns]
-        kept = [p for p, c in enumerate(table.columns) if not c.generated]
-        self._kept = kept
-        names = ", ".join(quote(table.columns[place].target) for place in kept)
-        marks = ", ".join(_mark(self._codecs[place]) for place in kept)
-        self.sql = f"INSERT INTO {quote(table.target)} ({names}) VALUES ({marks})"
-        if not kept:
-            self.sql = f"INSERT INTO {quote(table.target)} DEFAULT VALUES"
-
-    def write(self, connection: Any, block: LineBlock) -> None:
-        """Insert a block's rows; those that SQLite refuses go by the plan.
-
-        Raises:
-            Unmappable: SQLite refuses a row, and the plan says ``fail``.
-        """
-        rows = self.rows(block)
-        connection.execute("SAVEPOINT block")
-        try:
-            connection.executemany(self.sql, rows)
-        except (sqlite3.IntegrityError, sqlite3.DataError):
-            # Which row it was is not said, and those before it are in.
-            connection.execute("ROLLBACK TO block")
-            for place, row in enumerate(rows):
-                try:
-                    connection.execute(self.sql, row)
-                except (sqlite3.IntegrityError, sqlite3.DataError) as error:
-                    self._refuse(block, place, str(error), error)
-        connection.execute("RELEASE block")
-
-    def _refuse(
-        self, block: LineBlock, place: int, reason: str, error: Exception
-    ) -> None:
-        line = block.text.split("\n")[place]
-        fields = line.split("\t")
-        names = [column.target for column in self._plan.columns]
-        keys = [names.index(name) for name in self._plan.primary_key if name in names]
-        key = ", ".join(shown(unescape(fields[at])) for at in keys or [0])
-        row = shown(line.replace("\t", " | "))
-        rejected = Rejected(self._plan.source, key, "", row, reason)
-        if self._on_dirt == "fail":
-            raise Unmappable(
-                f"SQLite refuses the row {key} of {rejected.table}: {reason}",
-                detail=asdict(rejected),
-            ) from error
-        block.rejected.append(rejected)
-        block.count -= 1
-
-    def rows(self, block: LineBlock) -> Sequence[tuple[Any, ...]]:
-        """Return a block's rows as SQLite binds them."""
-        if not self._kept:
-            return [()] * block.count
-        lines = block.text
-        fields = columns_of(lines, len(self._codecs))
-        columns = [
-            self._codecs[place].values(unescape_all(fields[place]))
-            for place in self._kept
-        ]
-        if block.odd:
-            self._restore(lines.split("\n")[:-1], columns, block)
-        bound: list[Sequence[Any]] = []
-        for place, column in zip(self._kept, columns, strict=True):
-            if _may_be_raw(self._codecs[place]):
-                raw = [type(value) is RawText for value in column]
-                plain = [
-                    bytes(value) if type(value) is RawText else value
-                    for value in column
-                ]
-                bound += [raw, plain, plain]
-            else:
-                bound.append(column)
-        return list(zip(*bound, strict=True))
-
-    def _restore(
-        self, lines: list[str], columns: list[list[Value]], block: LineBlock
-    ) -> None:
-        """Give odd cells the storage class that they had in SQLite."""
-        odd: dict[bytes, list[OddRow]] = {}
-        for noted in block.odd:
-            odd.setdefault(noted.row, []).append(noted)
-        places = {
-            self._plan.columns[place].target: at for at, place in enumerate(self._kept)
-        }
-        for row, line in enumerate(lines):
-            waiting = odd.get(line_digest(normalized(line, self._codecs)))
-            if not waiting:
-                continue
-            for column, storage in waiting.pop(0).cells:
-                at = places.get(column)
-                if at is not None:
-                    field = line.split("\t")[self._kept[at]]
-                    columns[at][row] = _as_class(columns[at][row], storage, field)
-
-
-def _may_be_raw(codec: Codec) -> bool:
-    return isinstance(codec, TextBytes) or (
-        isinstance(codec, Stored) and codec.may_be_raw
-    )
-
-
-def _mark(codec: Codec) -> str:
-    # The driver binds bytes as a blob; text that is no UTF-8 is made one here.
-    return "iif(?, CAST(? AS TEXT), ?)" if _may_be_raw(codec) else "?"
-
-
-def _as_class(value: Value, storage: str, field: str) -> Value:
-    """Return the value of an odd cell from its line's field."""
-    text = unescape(field) or ""
-    if text.startswith("\\x"):
-        return class_from_bytes(bytes.fromhex(text[2:]), storage)
-    if storage == "text":
-        return text
-    if storage == "real":
-        return float(text)
-    return int(text) if storage == "integer" else value

@@ -1,0 +1,103 @@
+"""Write the rows of a block into a SQLite table.
+
+Owns the INSERT: many rows in one statement, because the driver's work for a
+statement costs more than SQLite's for a row, and what happens to the rows that
+SQLite refuses.
+
+Invariant: every row of a block is in the table or in ``rejected``, exactly once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from lockstep.errors import Unmappable
+from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.decoding import TableDecoder
+from lockstep.mover.encoding import LineBlock, Rejected
+from lockstep.mover.lines import unescape
+from lockstep.mover.plan.model import TablePlan
+from lockstep.mover.values import shown
+
+VALUES_AT_ONCE = 1_600
+"""Of one statement: more make it longer to prepare, and no row cheaper."""
+
+
+class RowWriter:
+    """Inserts one table's blocks.
+
+    Args:
+        table: The table's plan.
+        on_dirt: What is done with a row that SQLite refuses: ``fail``, or anything
+            else to note it.
+    """
+
+    def __init__(self, table: TablePlan, on_dirt: str = "fail") -> None:
+        self._plan = table
+        self._on_dirt = on_dirt
+        self._decoder = TableDecoder(table)
+        names = ", ".join(map(quote, self._decoder.names))
+        self._row = f"({', '.join(self._decoder.marks)})"
+        self._head = f"INSERT INTO {quote(table.target)} ({names}) VALUES "
+        self._one = self._head + self._row
+        if not names:
+            self._one = f"INSERT INTO {quote(table.target)} DEFAULT VALUES"
+
+    def write(self, connection: Any, block: LineBlock) -> None:
+        """Insert a block's rows; those that SQLite refuses go by the plan.
+
+        Raises:
+            Unmappable: SQLite refuses a row, and the plan says ``fail``.
+        """
+        values = self._decoder.values(block)
+        connection.execute("SAVEPOINT block")
+        try:
+            self._insert(connection, values, block.count)
+        except (sqlite3.IntegrityError, sqlite3.DataError):
+            # Which row it was is not said, and those before it are in.
+            connection.execute("ROLLBACK TO block")
+            for place, row in enumerate(self._rows(values, 0, block.count)):
+                try:
+                    connection.execute(self._one, row)
+                except (sqlite3.IntegrityError, sqlite3.DataError) as error:
+                    self._refuse(block, place, str(error), error)
+        connection.execute("RELEASE block")
+
+    def _insert(self, connection: Any, values: list[Any], count: int) -> None:
+        done, width = 0, self._decoder.width
+        # A server's connection groups rows by itself: it counts bytes, too.
+        if isinstance(connection, sqlite3.Connection) and width:
+            limit = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+            together = max(1, min(limit, VALUES_AT_ONCE) // width)
+            many = self._head + ", ".join([self._row] * together)
+            while done + together <= count:
+                start = done * width
+                connection.execute(many, values[start : start + together * width])
+                done += together
+        connection.executemany(self._one, self._rows(values, done, count))
+
+    def _rows(self, values: list[Any], first: int, end: int) -> Iterator[list[Any]]:
+        width = self._decoder.width
+        for row in range(first, end):
+            yield values[row * width : (row + 1) * width]
+
+    def _refuse(
+        self, block: LineBlock, place: int, reason: str, error: Exception
+    ) -> None:
+        line = block.text.split("\n")[place]
+        fields = line.split("\t")
+        names = [column.target for column in self._plan.columns]
+        keys = [names.index(name) for name in self._plan.primary_key if name in names]
+        key = ", ".join(shown(unescape(fields[at])) for at in keys or [0])
+        row = shown(line.replace("\t", " | "))
+        rejected = Rejected(self._plan.source, key, "", row, reason)
+        if self._on_dirt == "fail":
+            raise Unmappable(
+                f"SQLite refuses the row {key} of {rejected.table}: {reason}",
+                detail=asdict(rejected),
+            ) from error
+        block.rejected.append(rejected)
+        block.count -= 1
