@@ -22,7 +22,7 @@ from lockstep.bench.audited import Stock, StockHistory
 from lockstep.contrib.pytest.databases import MakeDatabase
 from lockstep.contrib.pytest.faults import KillAfter
 from lockstep.engine import Database, Unit
-from lockstep.errors import CheckFailed, Duplicate, StaleVersion
+from lockstep.errors import CheckFailed, Duplicate, InvalidValue, StaleVersion
 from lockstep.repository import CompiledRepository
 
 KEY = uuid.UUID(int=7)
@@ -154,6 +154,19 @@ def test_of_a_batch_only_what_succeeded_is_audited(tools: Database) -> None:
     assert tools.write_statistics().batches <= 2, "they shared a transaction"
     assert quantities(tools) == [MANY, 0]
     assert entries(tools) == [("ann", version) for version in versions]
+
+
+@pytest.mark.engines("sqlite")
+@pytest.mark.parametrize("column", ["updated_at", "created_at"])
+def test_what_is_no_value_in_the_row_before_is_refused(
+    tools: Database, column: str
+) -> None:
+    # One of them is written over, one stays: neither is passed over in silence.
+    rubbish = f"UPDATE tool SET {column} = 'yesterday'"
+    tools.write(lambda unit: unit.execute(rubbish))
+    with pytest.raises(InvalidValue, match="holds no UTC moment"):
+        tools.write(lambda unit: change(unit, 1, 5))
+    assert (quantities(tools), entries(tools)) == ([0, 0], [])
 
 
 def test_a_unit_sees_its_own_entries(tools: Database) -> None:

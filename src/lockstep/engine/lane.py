@@ -179,7 +179,7 @@ class Lane:
             self._closing = False
 
     def _submit(self, job: Job) -> None:
-        with self._changed:
+        with self._lock:
             if self._closing:
                 raise EngineError("the database is being closed")
             if len(self._queue) >= self._queue_max:

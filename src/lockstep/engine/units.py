@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -80,18 +80,18 @@ class Units:
         job = Job(function, actor=actor, key=key)
         return self._writing.run(job, self._timeout(timeout_s))
 
-    async def write_async(
+    def write_async(
         self,
         function: Callable[[Unit], R],
         actor: str | None,
         timeout_s: float | None,
         key: str | None,
-    ) -> R:
-        """Run ``function`` in a shared transaction; return when it is durable."""
+    ) -> Coroutine[Any, Any, R]:
+        """Run ``function`` in a shared transaction; awaited, it is durable."""
         _refuse_coroutines(function)
         loop = asyncio.get_running_loop()
         job = Job(function, actor=actor, key=key, loop=loop)
-        return await self._writing.run_async(job, self._timeout(timeout_s))
+        return self._writing.run_async(job, self._timeout(timeout_s))
 
     def read(self, function: Callable[[Unit], R]) -> R:
         """Run ``function`` in one snapshot, in this thread."""

@@ -15,6 +15,7 @@ import struct
 import threading
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 from lockstep.clock import SYSTEM_CLOCK, Clock
 
@@ -23,8 +24,23 @@ _RANDOM_BITS = 32
 _VERSION_7 = 0x7 << 76
 _VARIANT_RFC = 0x2 << 62
 _LOW_COUNTER_BITS = 30
+_LOW_COUNTER = (1 << _LOW_COUNTER_BITS) - 1
 _TAILS = 256
 """Random parts that are asked for at once."""
+
+UNKNOWN = uuid.SafeUUID.unknown
+new_object: Any = object.__new__
+# A UUID refuses assignment; these are the slots that its constructor fills.
+set_int: Any = vars(uuid.UUID)["int"].__set__
+set_is_safe: Any = vars(uuid.UUID)["is_safe"].__set__
+
+
+def uuid_of(number: int) -> uuid.UUID:
+    """Return the UUID of 128 bits, for a third of what the constructor takes."""
+    found = new_object(uuid.UUID)
+    set_int(found, number)
+    set_is_safe(found, UNKNOWN)
+    return found
 
 
 class Generator:
@@ -54,9 +70,9 @@ class Generator:
             tail = next(self._tails, None)
             if tail is None:
                 tail = self._fill_up()
-        high, low = divmod(counter, 1 << _LOW_COUNTER_BITS)
-        return uuid.UUID(
-            int=(millisecond << 80)
+        high, low = counter >> _LOW_COUNTER_BITS, counter & _LOW_COUNTER
+        return uuid_of(
+            (millisecond << 80)
             | _VERSION_7
             | (high << 64)
             | _VARIANT_RFC

@@ -65,12 +65,12 @@ def test_the_short_way_refuses_nothing_less(document: Any) -> None:
 
 
 def test_what_is_remembered_of_keys_is_bounded() -> None:
-    for number in range(json_text._ORDERS_MAX + 2):
+    for number in range(json_text._FORMS_MAX + 2):
         canonical_json({f"key {number}": 1})
-    assert len(json_text._ORDERS) <= json_text._ORDERS_MAX
+    assert len(json_text._forms) <= json_text._FORMS_MAX
     long = "k" * (json_text._ORDER_LENGTH_MAX + 1)
     assert canonical_json({long: 1, "a": 2}) == f'{{"a":2,"{long}":1}}'
-    assert not any(long in names for names in json_text._ORDERS)
+    assert not any(long in names for names in json_text._forms)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

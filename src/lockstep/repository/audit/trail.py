@@ -28,7 +28,6 @@ from lockstep.schema import AuditTrail
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
-    from datetime import datetime
 
     from sqlalchemy.orm import Session
 
@@ -106,18 +105,17 @@ def refuse_change(facts: ModelFacts[Any], verb: str) -> None:
         raise AppendOnly(f"{verb} is refused: {facts.name} is the audit trail")
 
 
-def entries_of(
-    changes: Iterable[Change], at: datetime, who: str | None
-) -> list[dict[str, Any]]:
-    """Return one entry, by attribute name, per change that changed something."""
+def entries_of(changes: Iterable[Change]) -> list[dict[str, Any]]:
+    """Return one entry, by attribute name, per change that changed something.
+
+    When it was written, and by whom, is left to say.
+    """
     rows: list[dict[str, Any]] = []
     for change in changes:
         images = change.images()
         if images is not None:
             rows.append(
                 {
-                    "at": at,
-                    "actor": who,
                     "action": change.action,
                     "table_name": change.shape.table_name,
                     "row_key": change.shape.row_key(change.identity),
@@ -130,7 +128,8 @@ def entries_of(
 
 def write(session: Session, trail: type[AuditTrail], changes: Iterable[Change]) -> None:
     """Insert one entry per change, in the session's transaction."""
-    rows = entries_of(changes, now(session), actor(session))
+    stamp = {"at": now(session), "actor": actor(session)}
+    rows = [{**stamp, **entry} for entry in entries_of(changes)]
     if rows:
         mapper = cast("orm.Mapper[Any]", sa.inspect(trail))
         connection = session.connection(bind_arguments={"mapper": mapper})

@@ -42,8 +42,9 @@ class Alteration:
 
     def run(self, driver: Any, place: InSession | InUnit, values: Sequence[Any]) -> Any:
         """Execute; return the driver's cursor."""
-        stamped = [stamp(place) for stamp in self.stamps]
-        return self.statement.run(driver, [*values, *stamped])
+        if self.stamps:
+            values = [*values, *(stamp(place) for stamp in self.stamps)]
+        return self.statement.run(driver, values)
 
 
 def update_of(

@@ -9,27 +9,37 @@ from __future__ import annotations
 
 import decimal
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
 from lockstep.repository.audit.images import Change, Image, Shape, shape_of
 from lockstep.repository.audit.trail import entries_of, trail_of
-from lockstep.repository.audit.values import encode
-from lockstep.repository.compiled.inserts import Declined, Recipe, plain_recipe_of
+from lockstep.repository.audit.values import encode, masked
+from lockstep.repository.compiled.inserts import (
+    ACTOR,
+    NOW,
+    Declined,
+    Fill,
+    Fixed,
+    Recipe,
+    Stamp,
+    plain_recipe_of,
+)
 from lockstep.repository.compiled.lookup import Lookup
 from lockstep.repository.compiled.plan import Plan, plan_of
 from lockstep.repository.compiled.statement import Statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from lockstep.repository.compiled.place import InSession, InUnit
     from lockstep.repository.keys import Identity
     from lockstep.schema import AuditTrail
 
-#: What the trail's own writing gives for each entry, in the entry's order.
-_NAMES = ("at", "actor", "action", "table_name", "row_key", "before", "after")
+#: What an entry says; when it was written and by whom, its recipe adds.
+_NAMES: Final = ("action", "table_name", "row_key", "before", "after")
+_STAMPS: Final[Mapping[str, Fill]] = {"at": NOW, "actor": ACTOR}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +50,8 @@ class Journal:
         lookup: Finds all values of rows by key.
         locked: Finds the row that is about to be changed, and locks it.
         stored: Finds it afterwards.
+        recipe: Inserts any entries.
+        of_update: Inserts the entry of one update.
         mark: Where the soft-delete mark stands in a row, if there is one.
         places: Where each attribute stands in a row.
     """
@@ -48,6 +60,7 @@ class Journal:
     trail: type[AuditTrail]
     shape: Shape
     recipe: Recipe
+    of_update: Recipe
     lookup: Lookup
     locked: Statement
     stored: Statement
@@ -71,34 +84,69 @@ class Journal:
         after: Sequence[Any] | None,
     ) -> Change:
         """Return the change from one row's values to another's."""
-        if before is None or after is None or self._is_marked(before, after):
-            old = None if before is None else self.image(before)
-            new = None if after is None else self.image(after)
-            return Change(self.shape, identity, old, new)
-        # Equal values have equal images: only the others need one. Decimals may be
-        # equal and yet be written with more or fewer digits.
-        places = [
-            place
-            for place, (old, new) in enumerate(zip(before, after, strict=True))
-            if (old is not new and (old != new or isinstance(old, decimal.Decimal)))
-            or place == self.mark
-        ]
-        names = self.shape.names
-        return Change(
-            self.shape,
-            identity,
-            {names[place]: encode(before[place]) for place in places},
-            {names[place]: encode(after[place]) for place in places},
-        )
+        old = None if before is None else self.image(before)
+        new = None if after is None else self.image(after)
+        return Change(self.shape, identity, old, new)
 
-    def _is_marked(self, before: Sequence[Any], after: Sequence[Any]) -> bool:
-        return self.mark is not None and before[self.mark] != after[self.mark]
+    def update(
+        self,
+        driver: Any,
+        place: InSession | InUnit,
+        identity: Identity,
+        before: Sequence[Any],
+        after: Sequence[Any],
+    ) -> None:
+        """Insert the entry of a row that was changed, if anything in it was.
+
+        Args:
+            driver: The driver's connection.
+            place: Where it is written.
+            identity: The row's key.
+            before: The row as ``locked`` found it stored.
+            after: The row as ``stored`` found it.
+        """
+        if self.mark is not None and before[self.mark] != after[self.mark]:
+            old, new = self.locked.shown(before), self.stored.shown(after)
+            self.write(driver, place, [self.change(identity, old, new)])
+            return
+        shown_before, shown_after = self._difference(before, after)
+        if shown_after:
+            stamp = Stamp(place.now(), place.actor)
+            key = self.shape.row_key(identity)
+            entry = (*stamp, key, shown_before, shown_after)
+            self.of_update.insert_one(driver, entry, stamp)
+
+    def _difference(
+        self, before: Sequence[Any], after: Sequence[Any]
+    ) -> tuple[Image, Image]:
+        """Return the images of what differs, masked."""
+        old: Image = {}
+        new: Image = {}
+        names, secrets = self.shape.names, self.shape.secrets
+        for place, was in enumerate(before):
+            became = after[place]
+            # What is stored alike has one image, so only the rest is converted.
+            # Decimals may be equal and yet be written with more or fewer digits.
+            if was is became or (
+                was == became
+                and type(was) is type(became)
+                and type(was) is not decimal.Decimal
+            ):
+                continue
+            was = encode(self.locked.value(place, was))
+            became = encode(self.stored.value(place, became))
+            if was != became:
+                name = names[place]
+                is_secret = name in secrets
+                old[name] = masked(was) if is_secret else was
+                new[name] = masked(became) if is_secret else became
+        return old, new
 
     def write(
         self, driver: Any, place: InSession | InUnit, changes: Iterable[Change]
     ) -> None:
         """Insert one entry per change that changed something."""
-        rows = entries_of(changes, place.now(), place.actor)
+        rows = entries_of(changes)
         if rows:
             self.recipe.insert(driver, rows, place)
 
@@ -117,10 +165,24 @@ def _journal(plan: Plan[Any], trail: type[AuditTrail]) -> Journal:
     trail_plan = plan_of(trail, plan.dialect)
     if trail_plan.reason_writes:
         raise Declined("the audit model's columns are not plain")
-    recipe = plain_recipe_of(
-        trail_plan, _NAMES, {}, lambda slots: sa.insert(trail_plan.table).values(slots)
-    )
+
+    def recipe_of(names: Sequence[str], more: Mapping[str, Fill]) -> Recipe:
+        return plain_recipe_of(
+            trail_plan, names, more, sa.insert(trail_plan.table).values
+        )
+
+    update = {"action": Fixed("update"), "table_name": Fixed(shape.table_name)}
     lookup = Lookup(plan, "images", shape.columns)
     places = {name: place for place, name in enumerate(shape.attributes)}
-    locked, stored = lookup.by_key(lock=True), lookup.by_key(lock=False)
-    return Journal(plan, trail, shape, recipe, lookup, locked, stored, mark, places)
+    return Journal(
+        plan=plan,
+        trail=trail,
+        shape=shape,
+        recipe=recipe_of(_NAMES, _STAMPS),
+        of_update=recipe_of(("at", "actor", *_NAMES[2:]), update),
+        lookup=lookup,
+        locked=lookup.by_key(lock=True),
+        stored=lookup.by_key(lock=False),
+        mark=mark,
+        places=places,
+    )

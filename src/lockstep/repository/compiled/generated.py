@@ -23,15 +23,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from lockstep.schema.types.columns import same_kind
 
 if TYPE_CHECKING:
-    from lockstep.repository.compiled.statement import Processor
+    from lockstep.repository.compiled.statement import Parameter, Processor
 
 RunFunction: TypeAlias = "Callable[[Any, Sequence[Any]], Any]"
+BoundFunction: TypeAlias = "Callable[[Sequence[Any]], Any]"
+ShownFunction: TypeAlias = "Callable[[Sequence[Any]], tuple[Any, ...]]"
 RowFunction: TypeAlias = "Callable[[Any, Sequence[Any]], tuple[Any, ...] | None]"
 
 
 def row_function(
     sql: str,
-    parameters: Sequence[tuple[int, Processor]],
+    parameters: Sequence[Parameter],
     names: Sequence[str] | None,
     readers: Mapping[int, Callable[[Any], Any]],
     width: int,
@@ -40,31 +42,47 @@ def row_function(
 
     Args:
         sql: The text.
-        parameters: Which value each parameter takes, and what converts it.
+        parameters: Which value each parameter takes, and what converts it; or its
+            constant.
         names: The parameters' names, if the driver wants them by name.
         readers: What converts the row's values, by place; others stay as they are.
         width: How many values a row has.
     """
     known: dict[str, Any] = {"sql": sql, "names": names}
     bound = _bound(parameters, names, known)
-    shown = [_read(place, readers.get(place), known) for place in range(width)]
-    columns = [f"c{place}" for place in range(width)]
     source = "\n".join(
         (
             "def row(driver, values):",
             f"    found = driver.execute(sql, {bound}).fetchone()",
             "    if found is None:",
             "        return None",
-            f"    {', '.join(columns)}, = found",
-            f"    return ({', '.join(shown)},)",
+            *_shown(readers, width, known),
         )
     )
     exec(source, known)  # noqa: S102 - numbers and fixed words, see above
     return known["row"]
 
 
+def shown_function(
+    readers: Mapping[int, Callable[[Any], Any]], width: int
+) -> ShownFunction:
+    """Return the function that converts one row; arguments as above."""
+    known: dict[str, Any] = {}
+    source = "\n".join(("def shown(found):", *_shown(readers, width, known)))
+    exec(source, known)  # noqa: S102 - numbers and fixed words, see above
+    return known["shown"]
+
+
+def _shown(
+    readers: Mapping[int, Callable[[Any], Any]], width: int, known: dict[str, Any]
+) -> tuple[str, str]:
+    shown = [_read(place, readers.get(place), known) for place in range(width)]
+    columns = [f"c{place}" for place in range(width)]
+    return f"    {', '.join(columns)}, = found", f"    return ({', '.join(shown)},)"
+
+
 def run_function(
-    sql: str, parameters: Sequence[tuple[int, Processor]], names: Sequence[str] | None
+    sql: str, parameters: Sequence[Parameter], names: Sequence[str] | None
 ) -> RunFunction:
     """Return the function that executes a statement; arguments as above."""
     known: dict[str, Any] = {"sql": sql, "names": names}
@@ -74,19 +92,33 @@ def run_function(
     return known["run"]
 
 
+def bound_function(
+    parameters: Sequence[Parameter], names: Sequence[str] | None
+) -> BoundFunction:
+    """Return the function that gives the driver's parameters; arguments as above."""
+    known: dict[str, Any] = {"names": names}
+    source = f"def bound(values):\n    return {_bound(parameters, names, known)}"
+    exec(source, known)  # noqa: S102 - numbers and fixed words, see above
+    return known["bound"]
+
+
 def _bound(
-    parameters: Sequence[tuple[int, Processor]],
+    parameters: Sequence[Parameter],
     names: Sequence[str] | None,
     known: dict[str, Any],
 ) -> str:
     taken = "".join(
-        f"{_written(number, place, process, known)}, "
-        for number, (place, process) in enumerate(parameters)
+        f"{_written(number, parameter, known)}, "
+        for number, parameter in enumerate(parameters)
     )
     return f"({taken})" if names is None else f"dict(zip(names, ({taken})))"
 
 
-def _written(number: int, place: int, process: Processor, known: dict[str, Any]) -> str:
+def _written(number: int, parameter: Parameter, known: dict[str, Any]) -> str:
+    if not isinstance(parameter, tuple):
+        known[f"constant_{number}"] = parameter.value
+        return f"constant_{number}"
+    place, process = parameter
     value = f"values[{place}]"
     if process is None:
         return value

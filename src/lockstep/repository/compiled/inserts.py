@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import operator
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 
@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 
 #: One row as it was given, by attribute name.
 Row: TypeAlias = Mapping[str, Any]
-#: Gives one column's values for many rows, or one value for all of them; a name
-#: says that the rows are given them under this name.
-Fill: TypeAlias = "Callable[[Sequence[Row], _Stamp], Sequence[Any] | Same] | str"
+#: A name says that the rows are given a column's values under this name.
+Fill: TypeAlias = "Made | Fixed | str"
 
 FIRST_VERSION = 1
 
@@ -51,25 +50,60 @@ class _NoContext:
 NO_CONTEXT: Any = _NoContext()
 
 
-class _Stamp(NamedTuple):
+class Stamp(NamedTuple):
     """Who writes, and when."""
 
     now: Any
     actor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A value that nobody gives.
+
+    Attributes:
+        value: Makes it.
+        is_for_each: Whether each row has one of its own.
+    """
+
+    value: Callable[[Stamp], Any]
+    is_for_each: bool = False
+
+    def column(self, count: int, stamp: Stamp) -> Sequence[Any] | Same:
+        """Return the values of this many rows."""
+        if not self.is_for_each:
+            return Same(self.value(stamp))
+        return [self.value(stamp) for _ in range(count)]
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A value that stands in the statement itself."""
+
+    value: Any
+
+
+#: What the mixins and the trail are told of a write.
+NOW: Final = Made(lambda stamp: stamp.now)
+ACTOR: Final = Made(lambda stamp: stamp.actor)
+
+
 @dataclass(frozen=True, eq=False)
 class Recipe:
     """How rows that give these attributes are inserted.
 
+    The statement's values are those that are given, and after them what is made.
+
     Attributes:
-        touchy: Given attributes where None means "not given".
-        key_places: Which filled columns make up the key; none if nobody asks for
-            it; None if the database makes it, and the statement returns it.
+        given: The attributes that rows are given and the statement takes.
+        touchy: Those among them where None means "not given".
+        key_places: Which values make up the key; none if nobody asks for it; None if
+            the database makes it, and the statement returns it.
     """
 
     statement: Statement
-    fills: tuple[Fill, ...]
+    given: tuple[str, ...]
+    made: tuple[Made, ...]
     touchy: tuple[str, ...]
     key_places: tuple[int, ...] | None
 
@@ -77,37 +111,36 @@ class Recipe:
         self, driver: Any, rows: Sequence[Row], place: InSession | InUnit
     ) -> list[Identity]:
         """Insert rows; return their keys, if they are asked for."""
-        stamp = _Stamp(place.now(), place.actor)
-        if self.key_places == () and len(rows) == 1:
-            row = rows[0]
-            values = [
-                row[fill] if isinstance(fill, str) else _first(fill(rows, stamp))
-                for fill in self.fills
-            ]
-            self.statement.run(driver, values)
+        stamp, count = Stamp(place.now(), place.actor), len(rows)
+        if self.key_places == () and count == 1:
+            self.insert_one(driver, [rows[0][name] for name in self.given], stamp)
             return []
-        columns = [_column(fill, rows, stamp) for fill in self.fills]
-        parameters = self.statement.bound_many(columns, len(rows))
+        columns: list[Sequence[Any] | Same] = [
+            list(map(operator.itemgetter(name), rows)) for name in self.given
+        ]
+        columns += [made.column(count, stamp) for made in self.made]
+        parameters = self.statement.bound_many(columns, count)
         if self.key_places == ():
-            _insert(driver, self.statement, parameters, len(rows))
+            _insert(driver, self.statement, parameters, count)
             return []
         if self.key_places is None:
-            found = _insert_returning(driver, self.statement, parameters, len(rows))
+            found = _insert_returning(driver, self.statement, parameters, count)
             return [tuple(row) for row in found]
-        _insert(driver, self.statement, parameters, len(rows))
+        _insert(driver, self.statement, parameters, count)
         keys = [columns[number] for number in self.key_places]
         assert not any(isinstance(each, Same) for each in keys), "rows differ by key"
         return list(zip(*keys, strict=True))  # type: ignore[arg-type]
 
+    def insert_one(self, driver: Any, given: Sequence[Any], stamp: Stamp) -> None:
+        """Insert a row whose key nobody asks for.
 
-def _column(fill: Fill, rows: Sequence[Row], stamp: _Stamp) -> Sequence[Any] | Same:
-    if isinstance(fill, str):
-        return list(map(operator.itemgetter(fill), rows))
-    return fill(rows, stamp)
-
-
-def _first(values: Sequence[Any] | Same) -> Any:
-    return values.value if isinstance(values, Same) else values[0]
+        Args:
+            driver: The driver's connection.
+            given: The values of the given attributes.
+            stamp: Who writes, and when.
+        """
+        made = [made.value(stamp) for made in self.made]
+        self.statement.run(driver, (*given, *made))
 
 
 def _insert(
@@ -145,9 +178,8 @@ def recipe_of(plan: Plan[Any], names: Sequence[str]) -> Recipe | None:
     Returns:
         None if only a part of the key is given.
     """
-    given = frozenset(names)
-    stamps = _stamps(plan, given)
-    filled = filled_by(plan, given, stamps)
+    stamps = _stamps(plan, frozenset(names))
+    filled = filled_by(plan, names, stamps)
     touchy = [
         name for name in names if name in stamps or _has_other(plan.columns[name])
     ]
@@ -161,7 +193,7 @@ def recipe_of(plan: Plan[Any], names: Sequence[str]) -> Recipe | None:
     places = {name: number for number, name in enumerate(filled)}
     return Recipe(
         Statement(statement, plan.dialect),
-        tuple(filled.values()),
+        *_values_of(filled),
         tuple(touchy),
         tuple(places[name] for name in keys) if is_known else None,
     )
@@ -181,29 +213,55 @@ def plain_recipe_of(
         stamps: What is filled in for attributes that are not given.
         make: Returns the statement for these columns and slots.
     """
-    filled = filled_by(plan, frozenset(names), stamps)
+    filled = filled_by(plan, names, stamps)
     statement = make(slots_for(plan, filled))
-    return Recipe(Statement(statement, plan.dialect), tuple(filled.values()), (), ())
+    return Recipe(Statement(statement, plan.dialect), *_values_of(filled), (), ())
+
+
+def _values_of(
+    filled: Mapping[str, Fill],
+) -> tuple[tuple[str, ...], tuple[Made, ...]]:
+    """Return which values of a statement are given, and which are made."""
+    fills = filled.values()
+    return (
+        tuple(fill for fill in fills if isinstance(fill, str)),
+        tuple(fill for fill in fills if isinstance(fill, Made)),
+    )
 
 
 def filled_by(
-    plan: Plan[Any], given: frozenset[str], stamps: Mapping[str, Fill]
+    plan: Plan[Any], names: Sequence[str], stamps: Mapping[str, Fill]
 ) -> dict[str, Fill]:
-    """Return where each column of the statement has its values from, by attribute."""
-    found: dict[str, Fill] = {}
+    """Return where each column of the statement has its values from, by attribute.
+
+    What is given (``names``) comes first, and in this order.
+    """
+    found: dict[str, Fill] = {
+        name: name for name in names if name != plan.facts.version_name
+    }
     for name, column in plan.columns.items():
-        fill = _fill(plan, name, column, given, stamps)
+        fill = None if name in found else _fill(plan, name, column, stamps)
         if fill is not None:
             found[name] = fill
+    # The given value of another attribute, too, comes before what is made.
+    return dict(sorted(found.items(), key=lambda each: not isinstance(each[1], str)))
+
+
+def slots_for(plan: Plan[Any], filled: Mapping[str, Fill]) -> dict[sa.Column[Any], Any]:
+    """Return a slot for each column whose value comes later, numbered in order.
+
+    A fixed value has none and takes no number.
+    """
+    found: dict[sa.Column[Any], Any] = {}
+    number = 0
+    for name, fill in filled.items():
+        column = plan.columns[name]
+        if isinstance(fill, Fixed):
+            found[column] = sa.literal(fill.value, column.type)
+        else:
+            found[column] = slot(number, column.type)
+            number += 1
     return found
-
-
-def slots_for(plan: Plan[Any], names: Iterable[str]) -> dict[sa.Column[Any], Any]:
-    """Return a slot for each of these attributes' columns, numbered in order."""
-    return {
-        plan.columns[name]: slot(number, plan.columns[name].type)
-        for number, name in enumerate(names)
-    }
 
 
 def now_and_actor(plan: Plan[Any]) -> dict[str, Fill]:
@@ -212,10 +270,10 @@ def now_and_actor(plan: Plan[Any]) -> dict[str, Fill]:
     found: dict[str, Fill] = {}
     if issubclass(model, Timestamped):
         for name in ("created_at", "updated_at"):
-            found[name] = lambda _, stamp: Same(stamp.now)
+            found[name] = NOW
     if issubclass(model, Audited):
         for name in ("created_by", "updated_by"):
-            found[name] = lambda _, stamp: Same(stamp.actor)
+            found[name] = ACTOR
     return found
 
 
@@ -231,15 +289,11 @@ def _stamps(plan: Plan[Any], given: frozenset[str]) -> dict[str, Fill]:
     model = plan.facts.model
     found: dict[str, Fill] = {}
     if issubclass(model, Timestamped):
-        found["created_at"] = lambda _, stamp: Same(stamp.now)
-        found["updated_at"] = (
-            "created_at" if "created_at" in given else found["created_at"]
-        )
+        found["created_at"] = NOW
+        found["updated_at"] = "created_at" if "created_at" in given else NOW
     if issubclass(model, Audited):
-        found["created_by"] = lambda _, stamp: Same(stamp.actor)
-        found["updated_by"] = (
-            "created_by" if "created_by" in given else found["created_by"]
-        )
+        found["created_by"] = ACTOR
+        found["updated_by"] = "created_by" if "created_by" in given else ACTOR
     return found
 
 
@@ -247,14 +301,14 @@ def _fill(
     plan: Plan[Any],
     name: str,
     column: sa.Column[Any],
-    given: frozenset[str],
     stamps: Mapping[str, Fill],
 ) -> Fill | None:
-    """Return where a column's values come from; None to leave the column out."""
+    """Return where the values of a column come from that nobody gives.
+
+    None to leave the column out.
+    """
     if name == plan.facts.version_name:
-        return lambda rows, stamp: Same(FIRST_VERSION)
-    if name in given:
-        return name
+        return Made(lambda _: FIRST_VERSION)
     if name in stamps:
         return stamps[name]
     if column.default is not None:
@@ -265,10 +319,10 @@ def _fill(
         or column.type.should_evaluate_none
     ):
         return None
-    return lambda rows, stamp: Same(None)
+    return Made(lambda _: None)
 
 
 def _default(default: Any) -> Fill:
     if default.is_scalar:
-        return lambda rows, stamp: Same(default.arg)
-    return lambda rows, stamp: [default.arg(NO_CONTEXT) for _ in rows]
+        return Made(lambda _: default.arg)
+    return Made(lambda _: default.arg(NO_CONTEXT), is_for_each=True)

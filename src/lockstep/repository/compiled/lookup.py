@@ -27,6 +27,20 @@ if TYPE_CHECKING:
 KEYS_PER_TEXT_MAX: Final = 512
 
 
+def lookup_of(plan: Plan[Any], kind: type[Any] | None, names: Sequence[str]) -> Lookup:
+    """Return the lookup of these attributes; ``kind`` tells it from the plan's others.
+
+    An attribute without a column is left out: the plan has a reason then.
+    """
+    columns = plan.columns
+    return plan.kept.of(
+        ("lookup", kind),
+        lambda: Lookup(
+            plan, kind, [columns[name] for name in names if name in columns]
+        ),
+    )
+
+
 class Lookup:
     """Finds rows of one model by key.
 

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from datetime import datetime
 
-#: Drivers whose connection takes a text and parameters and gives a cursor.
-DRIVERS = frozenset({"pysqlite", "hrana", "psycopg"})
-
 _ALL = "lockstep_compiled_all"
 
 #: What happens in a session when its unit of work writes, and how many listeners
@@ -48,15 +45,17 @@ class InUnit:
     """
 
     session = None
+    reason = ""
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
         self.actor = unit.actor
-        #: Returns the time by the unit's clock.
-        self.now = unit.clock.now
         self.together = unit.together
         self.dialect = unit.dialect
-        self.reason = _reason(self.dialect)
+
+    def now(self) -> datetime:
+        """Return the time by the unit's clock."""
+        return self._unit.clock.now()
 
     @property
     def held(self) -> orm.Session | None:
@@ -134,7 +133,7 @@ class InSession:
         self._mapper = {"mapper": facts_of(model).mapper}
         bind = session.get_bind(facts_of(model).mapper)
         self.dialect = bind.dialect
-        self.reason = _reason(bind.dialect) or _reason_session(session, bind)
+        self.reason = _reason_session(session, bind)
         watch(session)
 
     @property
@@ -197,12 +196,6 @@ def place_of(where: orm.Session | Unit, model: type[Any]) -> InSession | InUnit:
     if place.dialect.is_async:
         raise InvalidValue("an AsyncSession has no driver of its own", hint=hint)
     return place
-
-
-def _reason(dialect: sa.Dialect) -> str:
-    if dialect.driver in DRIVERS:
-        return ""
-    return f"nothing is compiled for the driver {dialect.driver}"
 
 
 def _reason_session(session: orm.Session, bind: sa.Engine | sa.Connection) -> str:

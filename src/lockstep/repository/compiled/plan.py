@@ -42,6 +42,9 @@ T = TypeVar("T")
 #: columns to filter by has many.
 STATEMENTS_KEPT_MAX: Final = 256
 
+#: Drivers whose connection takes a text and parameters and gives a cursor.
+DRIVERS: Final = frozenset({"pysqlite", "hrana", "psycopg"})
+
 #: How many listeners of SQLAlchemy's own and of ours there are at least.
 _OWN_LOAD_LISTENERS: Final = 1
 _OWN_INIT_LISTENERS: Final = 1
@@ -85,7 +88,7 @@ class Plan(Generic[M]):
         self.names = self.facts.column_names
         self._identity_class: type[Any] = cast("Any", mapper)._identity_class
         self.seals = seals_of(mapper)
-        self.reason = _reason(mapper)
+        self.reason = _reason(mapper, dialect)
         self._reason_objects = self.reason or _reason_objects(mapper)
         self._reason_writes = self.reason or _reason_writes(mapper)
         model_mixins = issubclass(model, Timestamped) + issubclass(model, Audited)
@@ -194,7 +197,9 @@ def plan_of(model: type[M], dialect: Dialect) -> Plan[M]:
     return found
 
 
-def _reason(mapper: orm.Mapper[Any]) -> str:
+def _reason(mapper: orm.Mapper[Any], dialect: Dialect) -> str:
+    if dialect.driver not in DRIVERS:
+        return f"nothing is compiled for the driver {dialect.driver}"
     if mapper.inherits is not None or mapper.polymorphic_on is not None:
         return "it is part of an inheritance"
     if not isinstance(mapper.local_table, sa.Table):

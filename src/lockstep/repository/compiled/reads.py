@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import sqlalchemy as sa
 
 from lockstep.errors import InvalidValue, LimitExceeded
-from lockstep.repository.compiled.lookup import Lookup
 from lockstep.repository.compiled.questions import Order, Question, slots_of
 from lockstep.repository.compiled.statement import Statement, slot
 from lockstep.repository.ordering import Segment
@@ -49,13 +48,7 @@ class Reader(Generic[R]):
         self.plan = plan
         self.place = place
         self.target = target
-        self.lookup: Lookup = plan.kept.of(("lookup", target.kind), self._lookup)
-
-    def _lookup(self) -> Lookup:
-        columns = self.plan.columns
-        # An attribute without a column is never looked up: the plan has a reason.
-        found = [columns[name] for name in self.target.names if name in columns]
-        return Lookup(self.plan, self.target.kind, found)
+        self.lookup = target.lookup
 
     def by_key(self, identity: Identity, *, with_deleted: bool) -> R | None:
         """Return the row with this key, or None."""

@@ -112,7 +112,6 @@ class CompiledRepository(Generic[R]):
         why = self._plan.reason_objects if into is None else self._plan.reason
         self._reads = not (self._place.reason or why)
         self._reader = Reader(self._plan, self._place, self._target)
-        self._asks = not (self._place.reason or self._plan.reason)
 
     def __repr__(self) -> str:
         return f"CompiledRepository({self.model.__name__})"
@@ -418,6 +417,10 @@ class CompiledRepository(Generic[R]):
                 **equal,
             ):
                 yield self._target.of(row)
+
+    @property
+    def _asks(self) -> bool:
+        return not (self._place.reason or self._plan.reason)
 
     def _writes(self, verb: str | None) -> bool:
         return not (self._place.reason or self._plan.reason_writes) and (

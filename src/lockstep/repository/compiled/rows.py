@@ -23,6 +23,7 @@ from sqlalchemy import orm
 from sqlalchemy.orm.attributes import set_committed_value
 
 from lockstep.errors import InvalidValue
+from lockstep.repository.compiled.lookup import Lookup, lookup_of
 from lockstep.repository.facts import unknown_attribute
 from lockstep.repository.loading import seal
 
@@ -44,10 +45,12 @@ class Target(Protocol[R]):
     Attributes:
         names: The attributes to read, in the order of a row's values.
         kind: Tells the targets of one plan apart: a record's class, or None.
+        lookup: Finds these attributes' values of rows by key.
     """
 
     names: tuple[str, ...]
     kind: type[Any] | None
+    lookup: Lookup
 
     def shows_more(self, names: Iterable[str]) -> bool:
         """Return whether a row that was given these shows more than is read."""
@@ -73,9 +76,10 @@ class Target(Protocol[R]):
 class Records(Generic[R]):
     """Rows become records of one class."""
 
-    def __init__(self, kind: type[R], names: tuple[str, ...]) -> None:
+    def __init__(self, plan: Plan[Any], kind: type[R], names: tuple[str, ...]) -> None:
         self.kind: type[Any] | None = kind
         self.names = names
+        self.lookup = lookup_of(plan, kind, names)
         self._star: Callable[..., R] | None = None
         if issubclass(kind, tuple):
             # What ``_make`` does, without a call in Python per row.
@@ -113,6 +117,7 @@ class Instances(Generic[M]):
         self._plan = plan
         self._session = session
         self.names = plan.names
+        self.lookup = lookup_of(plan, None, plan.names)
         self._deferred = frozenset(plan.facts.deferred_names)
         self._new_instance = cast("Any", plan.facts.mapper.class_manager).new_instance
         self._seals = plan.seals
@@ -183,7 +188,7 @@ def records_of(plan: Plan[Any], kind: type[R]) -> Records[R]:
     for name in names:
         if name not in plan.columns:
             raise unknown_attribute(plan.facts.name, name, plan.columns)
-    return Records(kind, names)
+    return Records(plan, kind, names)
 
 
 def _fields(kind: type[Any]) -> tuple[str, ...]:

@@ -20,10 +20,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import sqlalchemy as sa
 
 from lockstep.repository.compiled.generated import (
+    BoundFunction,
     RowFunction,
     RunFunction,
+    ShownFunction,
+    bound_function,
     row_function,
     run_function,
+    shown_function,
 )
 from lockstep.schema.types.columns import converted
 
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
 
 #: Turns one value on its way to or from the driver; None where nothing is to do.
 Processor: TypeAlias = "Callable[[Any], Any] | None"
+#: Which value a parameter takes and what turns it; a constant stands for itself.
+Parameter: TypeAlias = "tuple[int, Processor] | Same"
 
 
 class Slot:
@@ -70,16 +76,19 @@ class Statement:
 
     Attributes:
         sql: What the driver is given, always the same text.
-        converters: Which columns of a result are converted, and how; known once a
-            result was seen, because some types ask what the driver returns.
+        bound: Returns the driver's parameters for values. Written when it is first
+            asked for.
+        converters: Which columns of a result are converted, by place, and how; known
+            once a result was seen, because some types ask what the driver returns.
         row: Executes with values; returns the first row converted, or None. Written
             for this statement when the first row was seen.
         run: Executes with values; returns the driver's cursor. Written when it is
             first asked for.
+        shown: Converts a row that ``first`` gave. Written at the first row.
     """
 
-    __slots__ = ("_dialect", "_names", "_parameters", "_types", "converters", "row",
-                 "run", "sql")  # fmt: skip
+    __slots__ = ("_dialect", "_names", "_parameters", "_types", "bound", "converters",
+                 "row", "run", "shown", "sql")  # fmt: skip
 
     def __init__(self, statement: Any, dialect: Dialect) -> None:
         compiled: Any = statement.compile(dialect=dialect)
@@ -90,48 +99,41 @@ class Statement:
         self._names = None if compiled.positional else tuple(compiled.params)
         self._parameters = tuple(_parameters(compiled))
         self._types = tuple(entry.type for entry in compiled._result_columns)
-        self.converters: tuple[tuple[int, Callable[[Any], Any]], ...] | None = None
+        self.converters: dict[int, Callable[[Any], Any]] | None = None
         self.row: RowFunction = self._first_row
+        self.bound: BoundFunction = self._first_bound
         self.run: RunFunction = self._first_run
-
-    def bound(self, values: Sequence[Any]) -> Any:
-        """Return the driver's parameters for these values."""
-        found = [
-            values[number] if process is None else process(values[number])
-            for number, process in self._parameters
-        ]
-        if self._names is None:
-            return found
-        return dict(zip(self._names, found, strict=True))
+        self.shown: ShownFunction = self._first_shown
 
     def bound_many(
         self, columns: Sequence[Sequence[Any] | Same], count: int
     ) -> Iterator[Any]:
         """Return the parameters of ``count`` rows, given column by column."""
-        found = [
-            _column(columns[number], process, count)
-            for number, process in self._parameters
-        ]
+        found = [_column(columns, each, count) for each in self._parameters]
         rows = zip(*found, strict=True) if found else repeat((), count)
         if self._names is None:
             return iter(rows)
         return (dict(zip(self._names, row, strict=True)) for row in rows)
 
+    def _first_bound(self, values: Sequence[Any]) -> Any:
+        self.bound = bound_function(self._parameters, self._names)
+        return self.bound(values)
+
     def _first_run(self, driver: Any, values: Sequence[Any]) -> Any:
         self.run = run_function(self.sql, self._parameters, self._names)
         return self.run(driver, values)
 
-    def conversion(self, cursor: Any) -> tuple[tuple[int, Callable[[Any], Any]], ...]:
+    def conversion(self, cursor: Any) -> dict[int, Callable[[Any], Any]]:
         """Return which columns of the cursor's rows are converted, and how."""
         found = self.converters
         if found is None:
-            found = self.converters = tuple(
-                (number, process)
-                for number, (kind, told) in enumerate(
+            found = self.converters = {
+                place: process
+                for place, (kind, told) in enumerate(
                     zip(self._types, cursor.description, strict=True)
                 )
                 if (process := kind._cached_result_processor(self._dialect, told[1]))
-            )
+            }
         return found
 
     def _first_row(self, driver: Any, values: Sequence[Any]) -> Any:
@@ -143,15 +145,27 @@ class Statement:
             self.sql,
             self._parameters,
             self._names,
-            dict(self.conversion(cursor)),
+            self.conversion(cursor),
             len(found),
         )
         return next(iter(self.converted(cursor, [found])))
 
     def first(self, cursor: Any) -> Sequence[Any] | None:
-        """Return the first row of what ``run`` gave, converted, or None."""
-        found = cursor.fetchone()
-        return None if found is None else next(iter(self.converted(cursor, [found])))
+        """Return the first row of what ``run`` gave, as it is stored, or None."""
+        if self.converters is None:
+            self.conversion(cursor)
+        return cursor.fetchone()
+
+    def value(self, place: int, stored: Any) -> Any:
+        """Return what a stored value at this place of ``first``'s row stands for."""
+        assert self.converters is not None, "a row was seen"
+        process = self.converters.get(place)
+        return stored if process is None else process(stored)
+
+    def _first_shown(self, found: Sequence[Any]) -> tuple[Any, ...]:
+        assert self.converters is not None, "a row was seen"
+        self.shown = shown_function(self.converters, len(found))
+        return self.shown(found)
 
     def rows(self, driver: Any, values: Sequence[Any]) -> Iterator[Sequence[Any]]:
         """Execute; return all rows with their values converted."""
@@ -162,36 +176,35 @@ class Statement:
         self, cursor: Any, rows: Sequence[Sequence[Any]]
     ) -> Iterator[Sequence[Any]]:
         """Return the cursor's rows with their values converted."""
-        converters = self.converters or self.conversion(cursor)
+        converters = self.conversion(cursor)
         if not converters or not rows:
             return iter(rows)
         # Column by column: one loop in C per column instead of one call per row.
         columns: list[Any] = list(zip(*rows, strict=True))
-        for number, process in converters:
-            columns[number] = converted(process, columns[number])
+        for place, process in converters.items():
+            columns[place] = converted(process, columns[place])
         return zip(*columns, strict=True)
 
 
 def _column(
-    values: Sequence[Any] | Same, process: Processor, count: int
+    columns: Sequence[Sequence[Any] | Same], parameter: Parameter, count: int
 ) -> Iterable[Any]:
+    if isinstance(parameter, Same):
+        return repeat(parameter.value, count)
+    number, process = parameter
+    values = columns[number]
     if isinstance(values, Same):
         value = values.value
         return repeat(value if process is None else process(value), count)
     return values if process is None else converted(process, values)
 
 
-def _parameters(compiled: Any) -> Iterator[tuple[int, Processor]]:
-    """Yield which value each parameter takes, in the parameters' order."""
+def _parameters(compiled: Any) -> Iterator[Parameter]:
+    """Yield what each parameter is, in their order."""
     processors: dict[str, Processor] = compiled._bind_processors
     for name in compiled.positiontup or compiled.params:
         value, process = compiled.params[name], processors.get(name)
         if isinstance(value, Slot | FloatSlot):
             yield value.number, process
         else:
-            yield 0, _constant(value if process is None else process(value))
-
-
-def _constant(value: Any) -> Callable[[Any], Any]:
-    # A statement without any slot is given one value that nobody looks at.
-    return lambda _: value
+            yield Same(value if process is None else process(value))

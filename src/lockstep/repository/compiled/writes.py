@@ -123,6 +123,16 @@ def _there(row: T | None) -> T:
     return row
 
 
+def _check_one(cursor: Any) -> None:
+    """Look at what a change of one row did.
+
+    Raises:
+        Declined: It changed nothing.
+    """
+    if cursor.rowcount != 1:
+        raise Declined("no such row, or another version")
+
+
 class Writer(Generic[R]):
     """Writes one model's rows in one place; None where it did not succeed."""
 
@@ -187,19 +197,14 @@ class Writer(Generic[R]):
         if expected is not None:
             bound.append(expected)
 
-        def alter(driver: Any) -> Any:
-            return alteration.run(driver, self.place, bound)
-
-        def check(cursor: Any) -> None:
-            if cursor.rowcount != 1:
-                raise Declined("no such row, or another version")
-
         def work(driver: Any) -> Sequence[Any]:
             journal = journal_of(self.plan)
-            if journal is not None:
-                return self._recorded(driver, identity, journal, alter, check)
-            check(alter(driver))
-            return _there(self.reader.lookup.one(driver, identity))
+            if journal is None:
+                _check_one(alteration.run(driver, self.place, bound))
+                return _there(self.reader.lookup.one(driver, identity))
+            return self._recorded(
+                driver, identity, journal, alteration, bound, _check_one
+            )
 
         after = attempt(self.place, work)
         return None if after is None else self._shown(identity, after, names)
@@ -209,7 +214,8 @@ class Writer(Generic[R]):
         driver: Any,
         identity: Identity,
         journal: Journal,
-        alter: Callable[[Any], Any],
+        alteration: changes.Alteration,
+        bound: Sequence[Any],
         check: Callable[[Any], None],
     ) -> Sequence[Any]:
         """Change a row, write its entry; return its values afterwards.
@@ -218,28 +224,29 @@ class Writer(Generic[R]):
             driver: The driver's connection.
             identity: The row's key.
             journal: How the change is written down.
-            alter: Runs the statement; returns its cursor.
-            check: Looks at the cursor; raises ``Declined`` if nothing was changed.
+            alteration: The statement.
+            bound: Its values.
+            check: Looks at its cursor; raises ``Declined`` if nothing was changed.
         """
-        together = self.place.together
+        place, together = self.place, self.place.together
+        locked, stored = journal.locked, journal.stored
+        key = locked.bound(identity)
         if together is None:
-            before = _there(journal.locked.row(driver, identity))
-            check(alter(driver))
-            after = _there(journal.stored.row(driver, identity))
-            change = journal.change(identity, before, after)
-            journal.write(driver, self.place, [change])
+            before = _there(locked.first(driver.execute(locked.sql, key)))
+            check(alteration.run(driver, place, bound))
+            after = _there(stored.first(driver.execute(stored.sql, key)))
+            journal.update(driver, place, identity, before, after)
         else:
             with together() as several:  # none of them waits for another's answer
-                found = journal.locked.run(several, identity)
-                altered = alter(several)
-                stored = journal.stored.run(several, identity)
-            before = _there(journal.locked.first(found))
+                found = several.execute(locked.sql, key)
+                altered = alteration.run(several, place, bound)
+                reread = several.execute(stored.sql, key)
+            before = _there(locked.first(found))
             check(altered)
-            after = _there(journal.stored.first(stored))
-            change = journal.change(identity, before, after)
+            after = _there(stored.first(reread))
             with together() as several:
-                journal.write(several, self.place, [change])
-        return journal.values_of(after, self.target.names)
+                journal.update(several, place, identity, before, after)
+        return journal.values_of(stored.shown(after), self.target.names)
 
     def _shown(
         self, identity: Identity, values: Sequence[Any], names: Sequence[str]
@@ -308,9 +315,6 @@ class Writer(Generic[R]):
 
         found: list[Sequence[Any]] = []
 
-        def alter(driver: Any) -> Any:
-            return addition.run(driver, self.place, bound)
-
         def check(cursor: Any) -> None:
             found[:] = addition.statement.converted(cursor, cursor.fetchall())
             if len(found) != 1:
@@ -319,9 +323,9 @@ class Writer(Generic[R]):
         def work(driver: Any) -> Any:
             journal = journal_of(plan)
             if journal is None:
-                check(alter(driver))
+                check(addition.run(driver, self.place, bound))
             else:
-                self._recorded(driver, identity, journal, alter, check)
+                self._recorded(driver, identity, journal, addition, bound, check)
             return found[0][0]
 
         done = attempt(self.place, work)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import decimal
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 from lockstep.schema.types.text import text_fault
@@ -26,27 +26,17 @@ INTEGER_DIGITS_MAX = 4300
 """Python's own limit for turning text into an integer."""
 
 _encode_string = json.encoder.encode_basestring
-_PLAIN = frozenset({str, int, bool, type(None)})
-_ORDERS: dict[tuple[str, ...], tuple[str, ...]] = {}
-_ORDERS_MAX = 1_000
 _ORDER_LENGTH_MAX = 1_000
-"""Characters of all keys together; the order of longer ones is not remembered."""
-
-
-def _plain_encoder() -> Callable[[dict[str, Any], int], Iterable[str]]:
-    """Return what writes a flat document, in pieces.
-
-    ``JSONEncoder.encode`` makes such an encoder at each call, which takes longer
-    than the writing.
-    """
-    make: Any = vars(json.encoder).get("c_make_encoder")
-    if make is None:  # an interpreter without it
-        encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-        return lambda document, _: encoder.encode(document)
-    return make(None, None, _encode_string, None, ":", ",", False, False, False)
-
-
-_encode_plain = _plain_encoder()
+"""Characters of all keys together; the form of longer ones is not remembered."""
+_FORMS_MAX = 1_000
+_forms: dict[tuple[str, ...], tuple[str, tuple[str, ...]]] = {}
+"""What stands around the values of a flat document, and its keys in jsonb's order."""
+_PLAIN: dict[type[Any], Callable[[Any], str]] = {
+    str: _encode_string,
+    int: int.__repr__,
+    bool: {False: "false", True: "true"}.__getitem__,
+    type(None): {None: "null"}.__getitem__,
+}
 
 
 class NotJson(ValueError):
@@ -67,28 +57,31 @@ def canonical_json(value: object, *, expand_floats: bool = False) -> str:
     """
     document: dict[Any, Any] = value  # type: ignore[assignment]
     if type(document) is dict:
-        text = _plain(document)
+        text = _flat(document)
         if text is not None:
             return text
     return "".join(_parts(value, expand_floats, JSON_DEPTH_MAX))
 
 
-def _plain(document: dict[Any, Any]) -> str | None:
-    """Return a flat document's text, written by the C encoder; None if it may not.
+def _flat(document: dict[Any, Any]) -> str | None:
+    """Return a flat document's text; None if ``_parts`` is to write or refuse it.
 
-    It writes what ``_parts`` does when there are only strings, integers, booleans
-    and nulls in it, as in most that an audit trail holds.
+    Most that an audit trail holds have only strings, integers, booleans and nulls in
+    them, and the same keys again and again.
     """
-    if not _PLAIN.issuperset(map(type, document.values())):
-        return None
     names = tuple(document)
-    order = _ORDERS.get(names) or _order_of(names)
-    if order is None:
-        return None
+    form = _forms.get(names)
+    if form is None:
+        if not _PLAIN.keys() >= set(map(type, document.values())):
+            return None
+        form = _form_of(names)
+        if form is None:
+            return None
     try:
-        text = "".join(_encode_plain({name: document[name] for name in order}, 0))
-    except ValueError:  # an integer of too many digits
+        values = [_PLAIN[type(value := document[name])](value) for name in form[1]]
+    except (KeyError, ValueError):  # of another type; an integer of too many digits
         return None
+    text = form[0] % tuple(values)
     # What no engine holds is found in the text; a backslash before it is escaped,
     # too, so a document that only looks like it takes the long way.
     if "\\u0000" in text or not (text.isascii() or text_fault(text) is None):
@@ -96,18 +89,18 @@ def _plain(document: dict[Any, Any]) -> str | None:
     return text
 
 
-def _order_of(names: tuple[Any, ...]) -> tuple[str, ...] | None:
-    """Return these keys in jsonb's order, and remember it; None if one is no key."""
-    if not all(type(name) is str for name in names):
-        return None
-    if any(text_fault(name) for name in names):
+def _form_of(names: tuple[Any, ...]) -> tuple[str, tuple[str, ...]] | None:
+    """Return the form of a document with these keys; None if one is no key."""
+    if not all(type(name) is str and text_fault(name) is None for name in names):
         return None
     order = tuple(sorted(names, key=_jsonb_order))
+    keys = (_encode_string(name).replace("%", "%%") for name in order)
+    form = "{" + ",".join(f"{key}:%s" for key in keys) + "}", order
     if sum(map(len, names)) <= _ORDER_LENGTH_MAX:
-        if len(_ORDERS) >= _ORDERS_MAX:
-            _ORDERS.clear()
-        _ORDERS[names] = order
-    return order
+        if len(_forms) >= _FORMS_MAX:
+            _forms.clear()
+        _forms[names] = form
+    return form
 
 
 def _parts(value: object, expand_floats: bool, depth: int) -> Iterator[str]:

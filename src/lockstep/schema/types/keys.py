@@ -17,17 +17,13 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
+from lockstep.schema.keys import UNKNOWN, new_object, set_int, set_is_safe
 from lockstep.schema.types.columns import are_all, with_short_way
 from lockstep.schema.types.portable import PortableType
 
 _DIGITS = 32
 _WIDTH = 36
 _HYPHENS = (8, 13, 18, 23)
-_UNKNOWN = uuid.SafeUUID.unknown
-_new: Any = object.__new__
-# A UUID refuses assignment; these are the slots that its constructor fills.
-_set_int: Any = vars(uuid.UUID)["int"].__set__
-_set_is_safe: Any = vars(uuid.UUID)["is_safe"].__set__
 
 
 class Uuid(PortableType[uuid.UUID]):
@@ -89,9 +85,9 @@ class Uuid(PortableType[uuid.UUID]):
                 number = int(digits, 16)
             except (ValueError, TypeError, AttributeError):
                 return ordinary(stored)
-            value = _new(uuid.UUID)
-            _set_int(value, number)
-            _set_is_safe(value, _UNKNOWN)
+            value = new_object(uuid.UUID)  # ``uuid_of``, without its call
+            set_int(value, number)
+            set_is_safe(value, UNKNOWN)
             return value
 
         return with_short_way(read, _uuids_of)
@@ -133,8 +129,8 @@ def _uuids_of(texts: Sequence[Any]) -> Sequence[uuid.UUID] | None:
     if len(digits) * 2 != _DIGITS * count:
         return None  # a hyphen or a space stands where a digit should
     numbers = struct.unpack("16s" * count, digits)
-    found: list[uuid.UUID] = list(map(_new, repeat(uuid.UUID, count)))
+    found: list[uuid.UUID] = list(map(new_object, repeat(uuid.UUID, count)))
     integers: Iterable[int] = map(int.from_bytes, numbers)
-    for fill, values in ((_set_int, integers), (_set_is_safe, repeat(_UNKNOWN))):
+    for fill, values in ((set_int, integers), (set_is_safe, repeat(UNKNOWN))):
         deque[None](map(fill, found, values), maxlen=0)
     return found
