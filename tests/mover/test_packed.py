@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
+from contextlib import closing
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +20,14 @@ from lockstep.mover.codecs import codec_of
 from lockstep.mover.encoding import LineBlock
 from lockstep.mover.lines import NULL, cells_of, escape, join, unescape, unescape_all
 from lockstep.mover.plan.from_sqlite import plan_from_sqlite
-from lockstep.mover.plan.model import Plan
+from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.sqlite import lines, opening, packed
+from lockstep.mover.sqlite import survey as survey_module
+from lockstep.mover.sqlite.forms import has_form
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import open_source
 from lockstep.mover.sqlite.profile import TableProfile, profile_table
-from lockstep.mover.sqlite.schema import Schema, read_schema
+from lockstep.mover.sqlite.schema import Schema, Table, read_schema
 from lockstep.mover.sqlite.source import SqliteSource
 from lockstep.mover.sqlite.survey import survey_table
 from lockstep.mover.verify.streams import LineReader, pass_equal
@@ -63,6 +68,17 @@ def opened(table: tuple[str, list[str], list[list[Any]]]) -> sqlite3.Connection:
     return connection
 
 
+def unpacked(plan: TablePlan, table: Table, *, for_copy: bool = False) -> None:
+    """Say that no row can be packed."""
+
+
+def rows_of_a_range(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    def some(table: Table) -> int:
+        return rows
+
+    monkeypatch.setattr(survey_module, "block_rows", some)
+
+
 def plan_of(
     connection: sqlite3.Connection, schema: Schema, found: TableProfile
 ) -> Plan:
@@ -74,15 +90,31 @@ def lines_of(blocks: Any) -> bytes:
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(table=tables())
-@example(table=EVERYTHING)
-@example(table=("CREATE TABLE t (a TEXT)", ['"a"'], [["a\0b"], ["\x1f"], [None]]))
-@example(table=("CREATE TABLE t (a DATE)", ['"a"'], [["2024-01-01\n2024-01-02"]]))
+@given(
+    table=tables(),
+    rows=st.sampled_from([1, 2, 1_000]),
+    size=st.sampled_from([40, 9999]),
+)
+@example(table=EVERYTHING, rows=3, size=9999)
+@example(
+    table=("CREATE TABLE t (a TEXT)", ['"a"'], [["a\0b"], ["\x1f"], [None]]),
+    rows=9,
+    size=99,
+)
+@example(
+    table=("CREATE TABLE t (a DATE)", ['"a"'], [["2024-01-01\n2024-01-02"]]),
+    rows=1,
+    size=99,
+)
 def test_packed_rows_are_the_encoders_lines(
-    table: tuple[str, list[str], list[list[Any]]],
+    table: tuple[str, list[str], list[list[Any]]], rows: int, size: int
 ) -> None:
+    """However few rows are looked at for a guess, at once, and in how little memory."""
     connection = opened(table)
-    try:
+    with closing(connection), pytest.MonkeyPatch.context() as patched:
+        rows_of_a_range(patched, rows)
+        patched.setattr(survey_module, "FIRST_ROWS", rows)
+        patched.setattr(survey_module, "TEXT_BYTES_MAX", 16 * size)
         schema = read_schema(connection)
         survey = survey_table(connection, schema.tables[0])
         plan = plan_of(connection, schema, profile_table(connection, schema.tables[0]))
@@ -90,22 +122,68 @@ def test_packed_rows_are_the_encoders_lines(
         (made,) = plan.tables
         quick = SqliteLines(connection, schema, {"t": survey})
         exact = SqliteLines(connection, schema, {}, codecs={})
-        exact._packing = untold  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]
-        assert lines_of(quick.in_own_order(made, None)) == lines_of(
-            exact.in_own_order(made, None)
-        )
+        exact._packing = unpacked  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]
+        expected = lines_of(exact.in_own_order(made, None))
+        assert lines_of(quick.in_own_order(made, None)) == expected
+        copied = lines_of(quick.in_own_order(made, None, for_copy=True))
+        assert values_of(made, copied) == values_of(made, expected)
         if made.order_key:
             assert lines_of(quick.in_key_order(made)) == lines_of(
                 exact.in_key_order(made)
             )
-    finally:
-        connection.close()
+
+
+def values_of(made: TablePlan, data: bytes) -> list[list[str]]:
+    """Return every cell's value, the sign of a zero in it."""
+    cells = columns_of(data.decode(), len(made.columns))
+    return [
+        list(map(repr, codec_of(planned.codec).values(unescape_all(column))))
+        for planned, column in zip(made.columns, cells, strict=True)
+    ]
+
+
+@given(year=st.integers(0, 9999), month=st.integers(0, 13), day=st.integers(0, 32))
+@example(year=1900, month=2, day=29)
+@example(year=2000, month=2, day=29)
+def test_a_day_has_the_form_of_one(year: int, month: int, day: int) -> None:
+    text = f"{year:04d}-{month:02d}-{day:02d}"
+    try:
+        is_day = bool(date.fromisoformat(text))
+    except ValueError:
+        is_day = False
+    assert has_form("date", text) is is_day
+    assert has_form("timestamp", f"{text} 23:59:59.5") is is_day
+    assert not has_form("date", f"{text}\n{text}")
+
+
+@given(values=st.lists(st.floats(allow_nan=False), min_size=1, max_size=50))
+@example(values=[1e22, 0.1])
+@example(values=[-0.0, 5e-324, math.nextafter(1e22, 0), 2**53 + 2.0, 0.1 + 0.2])
+def test_a_printed_real_is_read_as_the_same_double(values: list[float]) -> None:
+    connection = sqlite3.connect(":memory:")
+    with closing(connection):
+        # A column with another affinity keeps the sign of a zero.
+        connection.execute("CREATE TABLE t (r ANY) STRICT")
+        connection.executemany("INSERT INTO t VALUES (?)", [(x,) for x in values])
+        schema = read_schema(connection)
+        survey = survey_table(connection, schema.tables[0])
+        (made,) = plan_of(connection, schema, survey).tables
+        copied = SqliteLines(connection, schema, {"t": survey}).in_own_order(
+            made, None, for_copy=True
+        )
+        texts = lines_of(copied).decode().split()
+        assert list(map(repr, map(float, texts))) == list(map(repr, values))
+        table = schema.tables[0]
+        packing = packed.packing_of(made, ["r"], table, survey, for_copy=True)
+        assert packing is not None
+        is_printed = "lockstep_repr" not in packing.functions
+        assert is_printed == (max(map(abs, values)) < 1e22)
 
 
 def test_the_usual_types_are_packed_and_go_on_anywhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(packed, "BLOCK_BYTES", 200)
+    rows_of_a_range(monkeypatch, 3)
     connection = opened(EVERYTHING)
     schema = read_schema(connection)
     survey = survey_table(connection, schema.tables[0])
@@ -126,7 +204,7 @@ def test_a_row_that_cannot_be_packed_goes_the_exact_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """SQLite refuses a value that is too long; the rows before it came already."""
-    monkeypatch.setattr(packed, "BLOCK_BYTES", 100)
+    rows_of_a_range(monkeypatch, 5)
     connection = sqlite3.connect(":memory:")
     connection.executescript("CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT, b BLOB)")
     rows = [(i, "x" * 30, b"\0" * (9 if i < 8 else 900)) for i in range(12)]
@@ -268,7 +346,7 @@ def untold(table: str, rows: int) -> None:
 def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "processors", lambda: 2)
     monkeypatch.setattr(lines, "ROWS_FOR_THREADS", 1)
-    monkeypatch.setattr(packed, "BLOCK_BYTES", 200)
+    rows_of_a_range(monkeypatch, 7)
 
 
 def filled(path: Path, mode: str = "delete") -> sqlite3.Connection:

@@ -321,7 +321,7 @@ class Mover:
         policies = {column.on_dirt for column in table.columns}
         progress = target.fill(
             table,
-            lambda after: source.own_order(table, after),
+            lambda after: source.own_order(table, after, for_copy=True),
             tell,
             "quarantine" if policies - {"fail"} else "fail",
         )

@@ -37,9 +37,13 @@ class MoveSource(Protocol):
         ...
 
     def own_order(
-        self, table: TablePlan, after: int | str | None
+        self, table: TablePlan, after: int | str | None, *, for_copy: bool = False
     ) -> Iterator[LineBlock]:
-        """Yield the blocks after a position."""
+        """Yield the blocks after a position.
+
+        Lines for a copy may spell a number in another way than PostgreSQL does;
+        whoever reads them finds the same number.
+        """
         ...
 
     def key_order(self, table: TablePlan) -> Iterable[LineBlock]:

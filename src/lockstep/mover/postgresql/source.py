@@ -144,7 +144,7 @@ class PostgresqlSource:
         return [t.name for t in self.schema.tables if t.schema == "public"]
 
     def own_order(
-        self, table: TablePlan, after: int | str | None
+        self, table: TablePlan, after: int | str | None, *, for_copy: bool = False
     ) -> Iterator[LineBlock]:
         """Yield the blocks after a position: the key of the last row, as text.
 

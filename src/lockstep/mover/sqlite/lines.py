@@ -18,7 +18,7 @@ from lockstep.mover.plan.model import ColumnPlan, TablePlan
 from lockstep.mover.sqlite.packed import (
     Packing,
     packed_blocks,
-    packed_by_several,
+    packed_ranges,
     packing_of,
 )
 from lockstep.mover.sqlite.profile import TableProfile
@@ -66,11 +66,19 @@ class SqliteLines:
         return plan.target if self._is_target else plan.source
 
     def in_own_order(
-        self, plan: TablePlan, after: int | str | None
+        self, plan: TablePlan, after: int | str | None, *, for_copy: bool = False
     ) -> Generator[LineBlock]:
-        """Yield the blocks after a position."""
+        """Yield the blocks after a position.
+
+        Args:
+            plan: Which table.
+            after: The position of the last block; None begins at the first row.
+            for_copy: The lines are read by a database, and compared with nothing.
+        """
         table, encoder = self._prepared(plan)
-        packing = self._packing(plan, table) if table.rowid_name else None
+        packing = None
+        if table.rowid_name:
+            packing = self._packing(plan, table, for_copy=for_copy)
         if packing is not None:
             try:
                 with closing(self._by_rowid(table, packing, after)) as blocks:
@@ -94,23 +102,20 @@ class SqliteLines:
         self, table: Table, packing: Packing, after: int | str | None
     ) -> Generator[LineBlock]:
         """Return packed blocks, read by several threads where that pays."""
+        profile = self._profile(table)
+        if profile is not None and profile.ends:
+            readers = [self._connection]
+            if profile.rows >= ROWS_FOR_THREADS:
+                readers += self._others
+            behind = None if after is None else int(after)
+            return packed_ranges(readers, packing, table, profile.ends, behind)
         rowid = quote(table.rowid_name or "")
         rest = f"FROM {quote(table.name)}"
-        profile = self._profile(table)
-        if self._others and profile is not None and profile.rows >= ROWS_FOR_THREADS:
-            (first,) = self._connection.execute(
-                f"SELECT min({rowid}) {rest}"
-            ).fetchone()
-            (last,) = self._connection.execute(f"SELECT max({rowid}) {rest}").fetchone()
-            # Ranges of rowids that lie far apart would mostly be empty.
-            if last - first < 2 * profile.rows:
-                first = first if after is None else int(after) + 1
-                readers = [self._connection, *self._others]
-                return packed_by_several(readers, packing, table, first, last)
         if after is not None:
             rest += f" WHERE {rowid} > {int(after)}"
-        rest += f" ORDER BY {rowid}"
-        return packed_blocks(self._connection, packing, rowid, rest)
+        return packed_blocks(
+            self._connection, packing, rowid, f"{rest} ORDER BY {rowid}"
+        )
 
     def in_key_order(self, plan: TablePlan) -> Generator[LineBlock]:
         """Yield all blocks, sorted by ``order_key``; texts by their bytes."""
@@ -157,7 +162,9 @@ class SqliteLines:
         profile = self._profile(table)
         return profile is not None and profile.is_clean
 
-    def _packing(self, plan: TablePlan, table: Table) -> Packing | None:
+    def _packing(
+        self, plan: TablePlan, table: Table, *, for_copy: bool = False
+    ) -> Packing | None:
         """Return how rows can be packed; None where the slower way is the exact one."""
         if plan.source in self._codecs:
             return None
@@ -166,7 +173,7 @@ class SqliteLines:
         if profile is None or not is_usual:
             return None
         columns = [self._name(column) for column in plan.columns]
-        return packing_of(plan, columns, table, profile)
+        return packing_of(plan, columns, table, profile, for_copy=for_copy)
 
     def _prepared(self, plan: TablePlan) -> tuple[Table, TableEncoder]:
         table = self._schema.table(self._table(plan))

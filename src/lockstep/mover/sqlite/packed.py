@@ -1,4 +1,4 @@
-r"""Rows of SQLite as lines that SQLite itself builds: one value for each row.
+r"""Rows of SQLite as lines that SQLite itself builds: one value for many rows.
 
 Owns the SELECT that packs a row, and what makes lines of a block of packed rows.
 Bytes that no UTF-8 text contains stand between the cells and for NULL, so a whole
@@ -9,12 +9,16 @@ block is escaped at once, and then gets its tabs, newlines and ``\N``.
 
 Invariant: only tables whose every value was looked at in this snapshot are packed
 (``TableProfile``): ``printf`` ends a text at NUL, and bytes that are no UTF-8 could
-be the marks. The lines are byte for byte those of ``TableEncoder``.
+be the marks. Lines to be compared are byte for byte those of ``TableEncoder``; lines
+to be copied may have more digits in a real, which both databases read as the same.
 """
 
 from __future__ import annotations
 
+import functools
+import random
 import sqlite3
+import struct
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -27,7 +31,7 @@ from lockstep.mover.encoding import LineBlock
 from lockstep.mover.plan.model import TablePlan
 from lockstep.mover.sqlite.profile import ColumnProfile, TableProfile
 from lockstep.mover.sqlite.schema import Table
-from lockstep.mover.values import INTEGER_MAX, is_same, real_text
+from lockstep.mover.values import INTEGER_MIN, is_same, real_text
 
 BLOCK_BYTES = 256 * 1024
 _CELL_END: Final = b"\xfe"
@@ -42,14 +46,16 @@ _ESCAPES: Final = (
 _CELLS_OF_A_CALL: Final = 100
 """A function of SQLite takes 127 arguments in most builds."""
 
-_ROWS_AT_ONCE_MAX: Final = 1_000
-_NUMBER_BYTES_MAX: Final = 30
 
 # ``repr`` is PostgreSQL's own text but for integral and for very large numbers.
 _REAL: Final = (
     "CASE WHEN abs({0}) < 1e15 AND {0} <> CAST({0} AS INTEGER) "
     "THEN lockstep_repr({0}) ELSE lockstep_real({0}) END"
 )
+_PRINTED: Final = "printf('%!.19g', {0})"
+_PRINTED_BELOW: Final = 1e22
+"""From here on SQLite scales by powers of ten that no double holds."""
+
 _BY_FUNCTION: Final = frozenset(
     {
         *("number", "numeric", "julian", "utc", "zoned"),
@@ -65,16 +71,19 @@ class Packing:
     Attributes:
         expression: Gives a row as one text.
         functions: What it calls, by name.
-        rows_at_once: How many packed rows surely fit a block, at least one.
     """
 
     expression: str
     functions: dict[str, Callable[[Any], str]]
-    rows_at_once: int
 
 
 def packing_of(
-    plan: TablePlan, columns: Sequence[str], table: Table, profile: TableProfile
+    plan: TablePlan,
+    columns: Sequence[str],
+    table: Table,
+    profile: TableProfile,
+    *,
+    for_copy: bool = False,
 ) -> Packing | None:
     """Return how the rows can be packed; None where that would not be exact.
 
@@ -83,6 +92,7 @@ def packing_of(
         columns: The names in SQLite of the plan's columns.
         table: The table that has them.
         profile: What lies in it, in the snapshot that is read.
+        for_copy: The lines are read by a database, and compared with nothing.
     """
     cells: list[tuple[str, str]] = []
     functions: dict[str, Callable[[Any], str]] = {}
@@ -91,16 +101,68 @@ def packing_of(
         if column is None:
             return None
         stored = profile.column(column.name)
-        cell = _cell(planned.codec, quote(name), stored, functions)
+        cell = None
+        if for_copy and (planned.codec, planned.type) == ("real", "double precision"):
+            cell = _printed_real(quote(name), stored, functions)
+        cell = cell or _cell(planned.codec, quote(name), stored, functions)
         if cell is None:
             return None
         cells.append(cell)
     if not cells:
         return None
-    # A blob takes two digits for each byte.
-    widest = 2 * profile.row_bytes_max + _NUMBER_BYTES_MAX * len(cells)
-    at_once = max(1, min(_ROWS_AT_ONCE_MAX, BLOCK_BYTES // widest))
-    return Packing(_row(cells), functions, at_once)
+    return Packing(_row(cells), functions)
+
+
+def _printed_real(
+    name: str, stored: ColumnProfile, functions: dict[str, Callable[[Any], str]]
+) -> tuple[str, str] | None:
+    """Return a cell that SQLite prints without asking Python; None if it cannot.
+
+    Nineteen digits of a binary number, computed in at least 64 bits, are nearer to
+    it than to the middle between it and its neighbour: who reads them correctly
+    rounded, as PostgreSQL and Python do, has the same double.
+    """
+    low, high = stored.real_min, stored.real_max
+    if not stored.classes <= {"real"} or low is None or high is None:
+        return None
+    if low <= -_PRINTED_BELOW or high >= _PRINTED_BELOW or not prints_exactly():
+        return None
+    has_null = bool(stored.counts["null"])
+    if not has_null and not stored.has_zero_real:
+        return _PRINTED.split("'")[1], name
+    expression = _PRINTED.format(name)
+    if stored.has_zero_real:
+        # The sign of a zero is not printed.
+        functions["lockstep_real"] = real_text
+        expression = f"iif({name} = 0, lockstep_real({name}), {expression})"
+    return "%s", _unless_null(name, expression, has_null)
+
+
+@functools.cache
+def prints_exactly() -> bool:
+    """Whether this SQLite prints nineteen right digits, asked of it.
+
+    It computes them in the C compiler's ``long double`` or, since 3.42, in two
+    doubles; where a compiler makes ``long double`` a double they come out wrong.
+
+    See https://sqlite.org/floatingpoint.html
+    """
+    with closing(sqlite3.connect(":memory:")) as connection:
+        return all(
+            float(
+                connection.execute(f"SELECT {_PRINTED.format('?')}", (x,)).fetchone()[0]
+            )
+            == x
+            for x in _hard_reals()
+        )
+
+
+def _hard_reals() -> list[float]:
+    """Return doubles of all sizes that are printed, always the same ones."""
+    source = random.Random(0)  # noqa: S311 - a choice, no secret
+    bits = (source.getrandbits(64) for _ in range(2_000))
+    found = [struct.unpack("d", struct.pack("Q", some))[0] for some in bits]
+    return [x for x in found if 0 < abs(x) < _PRINTED_BELOW]
 
 
 def _cell(
@@ -183,7 +245,7 @@ def packed_blocks(
     """
     with _packing_by(connection, packing) as cursor:
         cursor.execute(f"SELECT {packing.expression}, {position} {rest}")
-        while block := _fetched(cursor, packing.rows_at_once):
+        while block := _fetched(cursor):
             yield block
 
 
@@ -202,39 +264,49 @@ def _packing_by(
         connection.text_factory = before
 
 
-def packed_by_several(
+def packed_ranges(
     connections: Sequence[sqlite3.Connection],
     packing: Packing,
     table: Table,
-    first: int,
-    last: int,
+    ends: Sequence[int],
+    after: int | None,
 ) -> Generator[LineBlock]:
-    """Yield the blocks of rowids from ``first`` to ``last``, read by several threads.
+    """Yield a block for each range of rowids, each connection's in its own thread.
 
-    Each connection reads every so-manieth range, as wide as a block has rows; the
-    blocks come in the order of the rowids, as from one.
+    Each connection reads every so-manieth range; the blocks come in the order of
+    the rowids, as from one.
+
+    Args:
+        connections: Which see the same state, the one that was profiled.
+        packing: How rows are packed.
+        table: What is read.
+        ends: The last rowid of each range (``TableProfile.ends``).
+        after: Rows up to here are left out.
 
     Raises:
         sqlite3.Error: As ``packed_blocks`` does.
     """
-    stride = packing.rows_at_once * len(connections)
+    first = INTEGER_MIN if after is None else after + 1
+    starts = [first, *(end + 1 for end in ends[:-1])]
+    ranges = [
+        (max(a, first), b) for a, b in zip(starts, ends, strict=True) if b >= first
+    ]
+    count = len(connections)
     streams = [
-        _ranges(
-            connection,
-            packing,
-            table,
-            range(first + place * packing.rows_at_once, last + 1, stride),
-        )
+        _ranges(connection, packing, table, ranges[place::count])
         for place, connection in enumerate(connections)
     ]
-    with closing(in_turn(streams)) as blocks:
+    with closing(in_turn(streams) if count > 1 else streams[0]) as blocks:
         for block in blocks:
             if block.count:
                 yield block
 
 
 def _ranges(
-    connection: sqlite3.Connection, packing: Packing, table: Table, starts: range
+    connection: sqlite3.Connection,
+    packing: Packing,
+    table: Table,
+    ranges: Sequence[tuple[int, int]],
 ) -> Generator[LineBlock]:
     rowid = quote(table.rowid_name or "")
     # One value for a whole range: each row would ask for the interpreter's lock.
@@ -244,23 +316,20 @@ def _ranges(
         f"WHERE {rowid} BETWEEN ? AND ? ORDER BY {rowid})"
     )
     with _packing_by(connection, packing) as cursor:
-        for start in starts:
-            end = min(start + packing.rows_at_once - 1, INTEGER_MAX)
-            count, packed = cursor.execute(select, (start, end)).fetchone()
+        for some in ranges:
+            count, packed = cursor.execute(select, some).fetchone()
             data = lines_of([packed]) if count else b""
-            yield LineBlock(end, data, count, count)
+            yield LineBlock(some[1], data, count, count)
 
 
-def _fetched(cursor: sqlite3.Cursor, at_once: int) -> LineBlock | None:
+def _fetched(cursor: sqlite3.Cursor) -> LineBlock | None:
     texts: list[bytes] = []
     size, position = 0, None
-    while size < BLOCK_BYTES:
-        rows: list[tuple[bytes, Any]] = cursor.fetchmany(at_once)
-        if not rows:
+    for text, last in cursor:
+        texts.append(text)
+        size, position = size + len(text), last
+        if size >= BLOCK_BYTES:
             break
-        position = rows[-1][1]
-        texts += [row[0] for row in rows]
-        size += sum(map(len, texts[-len(rows) :]))
     if not texts:
         return None
     return LineBlock(position, lines_of(texts), len(texts), len(texts))

@@ -10,14 +10,13 @@ Invariant: constant memory; a value leaves nothing behind but counts and bounds.
 from __future__ import annotations
 
 import math
-import re
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any, Final
 
+from lockstep.mover.sqlite.forms import FORMS, have_form
 from lockstep.mover.sqlite.rows import read_blocks
 from lockstep.mover.sqlite.schema import Column, Table
 from lockstep.mover.values import (
@@ -28,19 +27,6 @@ from lockstep.mover.values import (
     storage_of,
 )
 
-# Texts that PostgreSQL writes back byte for byte, so nothing of them is lost.
-_FORMS: Final = {
-    "date": re.compile(r"(?!0000)\d{4}-\d\d-\d\d", re.ASCII),
-    "timestamp": re.compile(
-        r"(?!0000)\d{4}-\d\d-\d\d ([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{0,5}[1-9])?",
-        re.ASCII,
-    ),
-    "time": re.compile(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{0,5}[1-9])?", re.ASCII),
-}
-_FORMS_OF_LINES: Final = {
-    name: re.compile(rf"(?:{form.pattern}\n)*", re.ASCII)
-    for name, form in _FORMS.items()
-}
 _CLASS_OF_TYPE: Final = {
     type(None): "null",
     int: "integer",
@@ -60,8 +46,11 @@ class ColumnProfile:
 
     Attributes:
         counts: How many cells have each storage class.
-        integer_min, integer_max: Of the integers; None without one.
+        integer_min, integer_max: Of the integers; None without one, or where
+            nobody asked.
         integer_positive_min: The least integer above zero.
+        real_min, real_max: Of the reals; None without one, or where nobody asked.
+        has_zero_real: Whether one of the reals may be zero, of either sign.
         placeholder_text: Texts like ``nan`` that a program wrote for nothing.
         integral_reals: Reals without a fraction that an integer could hold.
         special_reals: Infinities and negative zeros.
@@ -77,6 +66,9 @@ class ColumnProfile:
     integer_min: int | None = None
     integer_max: int | None = None
     integer_positive_min: int | None = None
+    real_min: float | None = None
+    real_max: float | None = None
+    has_zero_real: bool = False
     integral_reals: int = 0
     special_reals: int = 0
     invalid_text: int = 0
@@ -85,7 +77,7 @@ class ColumnProfile:
     empty_text: int = 0
     placeholder_text: int = 0
     text_bytes_max: int = 0
-    forms: set[str] = field(default_factory=lambda: set(_FORMS))
+    forms: set[str] = field(default_factory=lambda: set(FORMS))
     _watches_forms: bool = False
     _watches_numbers: bool = True
 
@@ -101,12 +93,11 @@ class ColumnProfile:
 
     @property
     def is_zero_or_one(self) -> bool:
-        """Whether all values are the integers 0 and 1."""
-        return (
-            self.classes == {"integer"}
-            and (self.integer_min or 0) >= 0
-            and (self.integer_max or 0) <= 1
-        )
+        """Whether all values are known to be the integers 0 and 1."""
+        if self.classes != {"integer"}:
+            return False
+        low, high = self.integer_min, self.integer_max
+        return low is not None and high is not None and low >= 0 and high <= 1
 
     @property
     def fits_double(self) -> bool:
@@ -131,16 +122,8 @@ class ColumnProfile:
     def _add_values(self, kind: type, values: Sequence[Any]) -> None:
         if kind is int:
             low, high = min(values), max(values)
-            self.integer_min = min(
-                low, low if self.integer_min is None else self.integer_min
-            )
-            self.integer_max = max(
-                high, high if self.integer_max is None else self.integer_max
-            )
             above = low if low > 0 else min((v for v in values if v > 0), default=None)
-            known = self.integer_positive_min
-            if above is not None and (known is None or above < known):
-                self.integer_positive_min = above
+            self.widen(low, high, above)
         elif kind is float:
             self._add_reals(values)
         elif kind is str:
@@ -151,6 +134,26 @@ class ColumnProfile:
             self.text_bytes_max = max(self.text_bytes_max, max(map(len, values)))
         elif kind is bytes:
             self.text_bytes_max = max(self.text_bytes_max, max(map(len, values)))
+
+    def widen(self, low: int | None, high: int | None, above: int | None) -> None:
+        """Take the bounds of more integers; None where there are none.
+
+        Args:
+            low: The least.
+            high: The greatest.
+            above: The least above zero.
+        """
+        self.integer_min = _least(self.integer_min, low)
+        self.integer_max = _greatest(self.integer_max, high)
+        self.integer_positive_min = _least(self.integer_positive_min, above)
+
+    def widen_reals(
+        self, low: float | None, high: float | None, has_zero: bool | None
+    ) -> None:
+        """Take the bounds of more reals; None where there are none."""
+        self.real_min = _least(self.real_min, low)
+        self.real_max = _greatest(self.real_max, high)
+        self.has_zero_real |= bool(has_zero)
 
     def _add_reals(self, values: Sequence[float]) -> None:
         if not any(map(float.is_integer, values)) and not any(map(math.isinf, values)):
@@ -179,22 +182,18 @@ class ColumnProfile:
         if self._watches_numbers:
             self.number_text += sum(map(looks_like_number, values))
         if self._watches_forms:
-            self._add_forms(values)
+            self.keep_forms("".join(f"{value}\n" for value in values), len(values))
 
-    def _add_forms(self, values: Sequence[str]) -> None:
-        lines = "".join(f"{value}\n" for value in values)
-        if lines.count("\n") != len(values):
+    def keep_forms(self, lines: str, count: int) -> None:
+        """Keep the forms that these texts have, too.
+
+        Args:
+            lines: The texts, a newline behind each.
+            count: How many.
+        """
+        if lines.count("\n") != count:
             self.forms.clear()
-        for name in tuple(self.forms):
-            if _FORMS_OF_LINES[name].fullmatch(lines) is None:
-                self.forms.discard(name)
-        if self.forms & {"date", "timestamp"}:
-            try:
-                # 30 February has the form of a day and is none.
-                for day in {value[:10] for value in values}:
-                    date.fromisoformat(day)
-            except ValueError:
-                self.forms -= {"date", "timestamp"}
+        self.forms = {name for name in self.forms if have_form(name, lines)}
 
     def to_json(self) -> dict[str, Any]:
         """Return it as the object that ``--json`` output carries."""
@@ -216,13 +215,14 @@ class TableProfile:
 
     Attributes:
         rows: How many there are.
-        row_bytes_max: What the texts and blobs of one row have at most.
+        ends: Rowids, in order: between two of them lie so few rows that they are
+            read at once; empty where nobody counted.
     """
 
     name: str
     rows: int
     columns: list[ColumnProfile]
-    row_bytes_max: int
+    ends: Sequence[int] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -250,8 +250,7 @@ def _profile(connection: Any, table: Table, *, is_clean: bool) -> TableProfile:
     rows, profiles = profile_columns(
         connection, table, table.columns, is_clean=is_clean
     )
-    widest = sum(profile.text_bytes_max for profile in profiles)
-    return TableProfile(table.name, rows, profiles, widest)
+    return TableProfile(table.name, rows, profiles)
 
 
 def profile_columns(
@@ -277,16 +276,12 @@ def profile_columns(
     return rows, profiles
 
 
-def has_form(form: str, text: str) -> bool:
-    """Whether PostgreSQL writes a ``date``, ``timestamp`` or ``time`` so."""
-    if _FORMS[form].fullmatch(text) is None:
-        return False
-    try:
-        if form != "time":
-            date.fromisoformat(text[:10])
-    except ValueError:
-        return False
-    return True
+def _least(one: Any, two: Any) -> Any:
+    return min((x for x in (one, two) if x is not None), default=None)
+
+
+def _greatest(one: Any, two: Any) -> Any:
+    return max((x for x in (one, two) if x is not None), default=None)
 
 
 def is_time_type(declared: str) -> bool:
@@ -298,7 +293,6 @@ def is_time_type(declared: str) -> bool:
 __all__ = [
     "ColumnProfile",
     "TableProfile",
-    "has_form",
     "is_time_type",
     "profile_table",
     "storage_of",

@@ -201,10 +201,10 @@ class SqliteSource:
         return [table.name for table in self.schema.tables]
 
     def own_order(
-        self, table: TablePlan, after: int | str | None
+        self, table: TablePlan, after: int | str | None, *, for_copy: bool = False
     ) -> Iterator[LineBlock]:
         """Yield the blocks after a position."""
-        return self._lines.in_own_order(table, after)
+        return self._lines.in_own_order(table, after, for_copy=for_copy)
 
     def key_order(self, table: TablePlan) -> Iterable[LineBlock]:
         """Yield all blocks sorted by the key."""

@@ -1,27 +1,29 @@
 """What a plan must know of a table's values, asked of SQLite in whole columns.
 
-Owns the quick way to a ``TableProfile``. SQLite counts and compares by itself, so
-most columns never become Python values; every value is still looked at.
+Owns the quick way to a ``TableProfile``. SQLite counts and joins by itself, so most
+columns never become Python values; every value is still looked at, once.
 
-    one SELECT of aggregates     which classes a column holds, bounds, lengths
-    one SELECT of joined texts   whether they are UTF-8 without NUL
-    the columns that need more   value by value: mixed classes, moments, exact types
+    the first rows               which class each column seems to hold
+    one SELECT a range of rows   how many values are of it, bounds, and all texts
+                                 joined: UTF-8 without NUL, moments in one form
+    the columns that need more   value by value: mixed classes, exact types
 
-Invariant: whatever a plan reads of a profile (``plan/``) is what ``profile_table``
-would have found; what only a person reads in an inspection may be missing.
+Invariants: whatever a plan reads of a profile (``plan/``) is what ``profile_table``
+would have found; what only a person reads in an inspection may be missing. A range
+whose values do not fit into the memory that is meant for them is read in halves.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Any, Final, Self
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.plan.times import may_be_moment
-from lockstep.mover.plan.types import is_exact_type
+from lockstep.mover.plan.types import is_boolean_type, is_exact_type
 from lockstep.mover.sqlite.profile import (
     ColumnProfile,
     TableProfile,
@@ -29,26 +31,26 @@ from lockstep.mover.sqlite.profile import (
     profile_columns,
     profile_table,
 )
-from lockstep.mover.sqlite.rows import block_rows, decoding
+from lockstep.mover.sqlite.rows import block_rows
 from lockstep.mover.sqlite.schema import Column, Schema, Table
-from lockstep.mover.values import RawText, storage_of
+
+Range = tuple[int, int]
+"""Rowids, the last one included."""
+
+FIRST_ROWS: Final = 1_000
+"""How many rows the guess of a column's class looks at."""
 
 _COLUMNS_AT_ONCE: Final = 100
 """A SELECT of SQLite has at most 2,000 results."""
 
-_AGGREGATES: Final = (
-    "count({0})",
-    "min({0})",
-    "max({0})",
-    "sum(typeof({0}) = 'integer')",
-    "min(iif({0} > 0, {0}, NULL))",
-    "max(length(CAST({0} AS BLOB)))",
-)
-_NOT_ASKED: Final = "NULL"
+TEXT_BYTES_MAX: Final = 8 * 1024 * 1024
+"""What the joined texts of a range may have, all columns together."""
+
+_CLASS_OF_AFFINITY: Final = {"real": "real", "text": "text", "blob": "text"}
 
 
 class _NeedsCare(Exception):
-    """The values of a column must be looked at one by one."""
+    """The values must be looked at one by one."""
 
 
 def can_survey(connection: Any, schema: Schema, table: Table) -> bool:
@@ -67,188 +69,289 @@ def survey_table(
     Args:
         connection: In a read transaction.
         table: Which.
-        others: Connections that see the same state; a thread counts with the first
-            of them while the texts are looked at.
+        others: Connections that see the same state; a thread reads half of the
+            table with the first of them.
 
     Raises:
         sqlite3.DatabaseError: The table cannot be read.
     """
     if not table.columns:
         return profile_table(connection, table)
-    expected = [c.name for c in table.columns if c.affinity == "text"]
-    expected = [n for n in expected if not _is_moment(table, n)]
     try:
-        with _Counting(others[0] if others else connection, table) as counting:
-            if others:
-                counting.start()
-            widest = _longest_texts(connection, table, expected)
-            rows, found, careful = counting.result()
-        texts = [name for name, stored in found.items() if stored.classes == {"text"}]
-        more = [name for name in texts if name not in expected]
-        widest += _longest_texts(connection, table, more)
+        survey = _surveyed(connection, table, others[:1])
+        careful = [c.column for c in survey.columns if c.needs_care]
+        found = {c.column.name: c.profile(survey.rows) for c in survey.columns}
         if careful:
             _, looked_at = profile_columns(connection, table, careful, is_clean=True)
             found |= {stored.name: stored for stored in looked_at}
     except (_NeedsCare, sqlite3.OperationalError):
         return profile_table(connection, table)
-    others_width = [found[name].text_bytes_max for name in found if name not in texts]
     ordered = [found[column.name] for column in table.columns]
-    return TableProfile(table.name, rows, ordered, widest + sum(others_width))
+    return TableProfile(table.name, survey.rows, ordered, survey.ends)
 
 
-def _is_moment(table: Table, name: str) -> bool:
-    column = table.column(name)
-    return column is not None and is_time_type(column.declared)
+def _surveyed(
+    connection: sqlite3.Connection,
+    table: Table,
+    others: Sequence[sqlite3.Connection],
+) -> _Survey:
+    """Return what all ranges together say."""
+    guessed = _guessed(connection, table)
+    ranges = list(_ranges(connection, table))
+    if not others or len(ranges) < 2:
+        survey = _Survey(connection, table, guessed)
+        survey.look(ranges)
+        return survey
+    middle = len(ranges) // 2
+    first = _Survey(connection, table, guessed)
+    second = _Survey(others[0], table, guessed)
+    with ThreadPoolExecutor(1, thread_name_prefix="lockstep-survey") as pool:
+        rest = pool.submit(second.look, ranges[middle:])
+        try:
+            first.look(ranges[:middle])
+        except BaseException:
+            others[0].interrupt()
+            raise
+        rest.result()
+    first.join(second)
+    return first
 
 
-Counted = tuple[int, dict[str, ColumnProfile], list[Column]]
-"""Rows, the columns that are known now, and those that need care."""
+def _ranges(connection: sqlite3.Connection, table: Table) -> Iterator[Range | None]:
+    """Yield ranges of about as many rows; None stands for a whole table."""
+    if table.rowid_name is None:
+        yield None
+        return
+    rowid, name = quote(table.rowid_name), quote(table.name)
+    (start,) = connection.execute(f"SELECT min({rowid}) FROM {name}").fetchone()
+    (last,) = connection.execute(f"SELECT max({rowid}) FROM {name}").fetchone()
+    # What stands between two ends is as many rows, however far apart they lie.
+    step = f"SELECT {rowid} FROM {name} WHERE {rowid} >= ? ORDER BY {rowid} LIMIT 1 "
+    step += f"OFFSET {block_rows(table) - 1}"
+    while start is not None and start <= last:
+        found = connection.execute(step, (start,)).fetchone()
+        end = last if found is None else found[0]
+        yield start, end
+        start = end + 1
 
 
-class _Counting:
-    """The aggregates of a table, in a thread if it was started."""
+def _guessed(
+    connection: sqlite3.Connection, table: Table
+) -> list[tuple[Column, str, bool]]:
+    """Return each column's class, and whether its bounds matter, by the first rows."""
+    found: list[tuple[Column, str, bool]] = []
+    for columns in _some(table.columns):
+        terms = ", ".join(
+            f"max(nullif(typeof({name}), 'null')), max({name} NOT IN (0, 1))"
+            for name in (quote(column.name) for column in columns)
+        )
+        (answers,) = connection.execute(
+            f"SELECT {terms} FROM "
+            f"(SELECT * FROM {quote(table.name)} LIMIT {FIRST_ROWS})"
+        ).fetchall()
+        kinds, others = answers[::2], answers[1::2]
+        for column, kind, has_other in zip(columns, kinds, others, strict=True):
+            usual = "text" if is_time_type(column.declared) else "integer"
+            usual = _CLASS_OF_AFFINITY.get(column.affinity, usual)
+            bounds = is_boolean_type(column.declared) or may_be_moment(column)
+            is_bit = kind == "integer" and not has_other
+            found.append((column, kind or usual, bounds or is_bit))
+    return found
 
-    def __init__(self, connection: sqlite3.Connection, table: Table) -> None:
+
+def _some(columns: Sequence[Column]) -> Iterator[Sequence[Column]]:
+    for first in range(0, len(columns), _COLUMNS_AT_ONCE):
+        yield columns[first : first + _COLUMNS_AT_ONCE]
+
+
+class _Survey:
+    """What one connection has seen of a table.
+
+    Args:
+        connection: Of one thread.
+        table: Which.
+        guessed: The class each column seems to hold, and whether bounds matter.
+
+    Attributes:
+        rows: How many so far.
+        ends: The last rowid of each range, in order.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        table: Table,
+        guessed: Sequence[tuple[Column, str, bool]],
+    ) -> None:
         self._connection = connection
         self._table = table
-        self._pool: ThreadPoolExecutor | None = None
-        self._future: Future[Counted] | None = None
-
-    def start(self) -> None:
-        """Begin now, in a thread."""
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="lockstep-survey")
-        self._future = self._pool.submit(self._count)
-
-    def result(self) -> Counted:
-        """Return the answers."""
-        return self._count() if self._future is None else self._future.result()
-
-    def _count(self) -> Counted:
-        rows, found, careful = 0, dict[str, ColumnProfile](), list[Column]()
-        columns = self._table.columns
-        for first in range(0, len(columns), _COLUMNS_AT_ONCE):
-            some = columns[first : first + _COLUMNS_AT_ONCE]
-            rows, answers = _asked(self._connection, self._table, some)
-            for column, answer in zip(some, answers, strict=True):
-                try:
-                    found[column.name] = _profile_of(column, rows, answer)
-                except _NeedsCare:
-                    careful.append(column)
-        return rows, found, careful
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._pool is not None:
-            if error is not None:
-                self._connection.interrupt()
-            self._pool.shutdown()
-
-
-def _asked(
-    connection: sqlite3.Connection, table: Table, columns: Sequence[Column]
-) -> tuple[int, Iterator[Sequence[Any]]]:
-    """Return the number of rows, and each column's answers to ``_AGGREGATES``."""
-    terms = ["count(*)"]
-    indexed = {part.column for index in table.indexes for part in index.parts}
-    for column in columns:
-        is_indexed = None in indexed or column.name in indexed
-        wanted = _wanted(column, is_indexed=is_indexed)
-        name = quote(column.name)
-        terms += [
-            aggregate.format(name) if is_wanted else _NOT_ASKED
-            for aggregate, is_wanted in zip(_AGGREGATES, wanted, strict=True)
+        indexed = {part.column for index in table.indexes for part in index.parts}
+        self.columns = [
+            _Column(column, kind, bounds, None in indexed or column.name in indexed)
+            for column, kind, bounds in guessed
         ]
-    with decoding(connection, is_clean=False):
-        (row,) = connection.execute(
-            f"SELECT {', '.join(terms)} FROM {quote(table.name)}"
-        ).fetchall()
-    width = len(_AGGREGATES)
-    return row[0], (row[at : at + width] for at in range(1, len(row), width))
+        texts = sum(column.kind == "text" for column in self.columns)
+        self._bytes_max = TEXT_BYTES_MAX // max(texts, 16)
+        self.rows = 0
+        self.ends = array("q")
+
+    def look(self, ranges: Iterable[Range | None]) -> None:
+        """Ask about each range.
+
+        Raises:
+            _NeedsCare: A text holds NUL or is no UTF-8, or what has no rowids
+                needs more memory than is meant for it.
+        """
+        connection = self._connection
+        factory, connection.text_factory = connection.text_factory, bytes
+        usual = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._bytes_max)
+        try:
+            for some in ranges:
+                self._look(some, usual)
+        finally:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, usual)
+            connection.text_factory = factory
+
+    def _look(self, some: Range | None, usual: int) -> None:
+        """Ask about a range, or about its halves where it has too long texts."""
+        try:
+            self._ask(some)
+        except sqlite3.DataError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_TOOBIG:
+                raise
+            if some is None:
+                raise _NeedsCare from error
+            first, last = some
+            if first == last:
+                # One row is as long as it is.
+                self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, usual)
+                self._ask(some)
+                self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._bytes_max)
+                return
+            middle = first + (last - first) // 2
+            self._look((first, middle), usual)
+            self._look((middle + 1, last), usual)
+
+    def _ask(self, some: Range | None) -> None:
+        where, values = "", ()
+        if some is not None:
+            where = f" WHERE {quote(self._table.rowid_name or '')} BETWEEN ? AND ?"
+            values = some
+        answers: list[Any] = []
+        rows = 0
+        for first in range(0, len(self.columns), _COLUMNS_AT_ONCE):
+            columns = self.columns[first : first + _COLUMNS_AT_ONCE]
+            terms = ", ".join(term for column in columns for term in column.terms)
+            (row,) = self._connection.execute(
+                f"SELECT count(*), {terms} FROM {quote(self._table.name)}{where}",
+                values,
+            ).fetchall()
+            rows = row[0]
+            answers += row[1:]
+        if not rows:
+            return
+        stream = iter(answers)
+        for column in self.columns:
+            column.add(rows, stream)
+        self.rows += rows
+        if some is not None:
+            self.ends.append(some[1])
+
+    def join(self, later: _Survey) -> None:
+        """Add what another connection saw of the rows behind these."""
+        self.rows += later.rows
+        self.ends += later.ends
+        for mine, other in zip(self.columns, later.columns, strict=True):
+            mine.join(other)
 
 
-def _wanted(column: Column, *, is_indexed: bool) -> tuple[bool, ...]:
-    """Return which aggregates a column needs: each costs as much as reading it."""
-    has_numbers = column.affinity != "text"
-    # Lengths bound what an index can hold, and the blocks of a copy.
-    has_length = column.affinity == "blob" or (is_indexed and column.affinity != "real")
-    may_count_time = has_numbers and may_be_moment(column)
-    return (True, True, True, has_numbers, may_count_time, has_length)
+class _Column:
+    """One column: what SQLite is asked about a range, and the sum of the answers.
 
-
-def _profile_of(column: Column, rows: int, answer: Sequence[Any]) -> ColumnProfile:
-    """Return what the aggregates prove about a column.
-
-    SQLite sorts numbers before texts before blobs, so the classes of the least and
-    of the greatest value are those of all of them.
-
-    Raises:
-        _NeedsCare: They prove too little for a plan.
+    Args:
+        column: Which.
+        kind: The storage class that its values seem to have.
+        has_bounds: Whether the least and the greatest integer matter.
+        is_indexed: Whether the length of its values does.
     """
-    present, low, high, integers, positive_min, longest = answer
-    stored = ColumnProfile(column.name)
-    stored.counts["null"] = rows - present
-    if not present:
-        return stored
-    kinds = {storage_of(low), storage_of(high)}
-    if kinds <= {"integer", "real"}:
-        if integers == present:
-            stored.counts["integer"] = present
-            stored.integer_min, stored.integer_max = low, high
-            stored.integer_positive_min = positive_min
-            return stored
-        if integers != 0 or is_exact_type(column.declared):
+
+    def __init__(
+        self, column: Column, kind: str, has_bounds: bool, is_indexed: bool
+    ) -> None:
+        self.column = column
+        self.kind = kind
+        name = quote(column.name)
+        self.terms = [f"sum(typeof({name}) = '{kind}')"]
+        self._may_be_null = not column.not_null
+        if self._may_be_null:
+            self.terms.append(f"count({name})")
+        self._has_bounds = kind == "integer" and has_bounds
+        if self._has_bounds:
+            self.terms += [f"min({name})", f"max({name})"]
+            self.terms.append(f"min(iif({name} > 0, {name}, NULL))")
+        if kind == "real":
+            self.terms += [f"min({name})", f"max({name})", f"max({name} = 0)"]
+        # Lengths bound what an index can hold.
+        self._has_length = kind == "blob" or (is_indexed and kind == "text")
+        if self._has_length:
+            self.terms.append(f"max(length(CAST({name} AS BLOB)))")
+        if kind == "text":
+            self.terms.append(f"group_concat({name}, '\n')")
+        self._stored = ColumnProfile(column.name)
+        self._stored.forms = set(self._stored.forms)
+        self._matching = self._present = 0
+
+    def add(self, rows: int, answers: Iterator[Any]) -> None:
+        """Take the answers about a range.
+
+        Raises:
+            _NeedsCare: A text holds NUL, or is no UTF-8.
+        """
+        matching, *more = (next(answers) for _ in self.terms)
+        present = more.pop(0) if self._may_be_null else rows
+        self._matching += matching
+        self._present += present
+        if not matching or matching != present:
+            return
+        stored = self._stored
+        if self._has_bounds:
+            stored.widen(*more)
+        elif self.kind == "real":
+            stored.widen_reals(*more)
+        if self._has_length:
+            stored.text_bytes_max = max(stored.text_bytes_max, more.pop(0))
+        if self.kind == "text":
+            self._add_texts(more.pop(0), matching)
+
+    def _add_texts(self, texts: bytes, count: int) -> None:
+        if b"\0" in texts:
             raise _NeedsCare
-        stored.counts["real"] = present
-        return stored
-    if len(kinds) > 1 or is_time_type(column.declared):
-        raise _NeedsCare
-    if longest is None and kinds != {"text"}:
-        raise _NeedsCare
-    if isinstance(low, RawText) or isinstance(high, RawText):
-        raise _NeedsCare
-    stored.counts[kinds.pop()] = present
-    stored.text_bytes_max = longest or 0
-    return stored
+        try:
+            lines = texts.decode("utf-8")
+        except UnicodeDecodeError:
+            raise _NeedsCare from None
+        if is_time_type(self.column.declared):
+            self._stored.keep_forms(f"{lines}\n", count)
 
+    def join(self, later: _Column) -> None:
+        """Add what was seen of the rows behind these."""
+        self._matching += later._matching
+        self._present += later._present
+        mine, other = self._stored, later._stored
+        mine.widen(other.integer_min, other.integer_max, other.integer_positive_min)
+        mine.widen_reals(other.real_min, other.real_max, other.has_zero_real)
+        mine.text_bytes_max = max(mine.text_bytes_max, other.text_bytes_max)
+        mine.forms &= other.forms
 
-def _longest_texts(
-    connection: sqlite3.Connection, table: Table, names: Sequence[str]
-) -> int:
-    """Return how many bytes the texts of a row have at most.
+    @property
+    def needs_care(self) -> bool:
+        """Whether the answers prove too little for a plan."""
+        if self._matching != self._present:
+            return True
+        return self.kind == "real" and is_exact_type(self.column.declared)
 
-    Raises:
-        _NeedsCare: One of them holds NUL, or is no UTF-8.
-    """
-    if not names:
-        return 0
-    # What stands between the texts is no part of a longer UTF-8 sequence.
-    texts = " || char(31) || ".join(f"ifnull({quote(name)}, '')" for name in names)
-    longest = 0
-    before, connection.text_factory = connection.text_factory, bytes
-    cursor = connection.cursor()
-    try:
-        cursor.execute(f"SELECT {texts} FROM {quote(table.name)}")
-        while rows := cursor.fetchmany(block_rows(table)):
-            joined = [row[0] for row in rows]
-            longest = max(longest, max(map(len, joined)))
-            _check_texts(b"\x1f".join(joined))
-    finally:
-        cursor.close()
-        connection.text_factory = before
-    return longest
-
-
-def _check_texts(texts: bytes) -> None:
-    if b"\0" in texts:
-        raise _NeedsCare
-    try:
-        texts.decode("utf-8")
-    except UnicodeDecodeError:
-        raise _NeedsCare from None
+    def profile(self, rows: int) -> ColumnProfile:
+        """Return what the answers prove, unless it needs care."""
+        self._stored.counts["null"] = rows - self._present
+        self._stored.counts[self.kind] = self._matching
+        return self._stored

@@ -18,7 +18,7 @@ from typing import Any, Final
 from lockstep.migrations.sqlite.tokens import Token, canonical, meaningful, tokens
 from lockstep.mover.codecs import codec_of
 from lockstep.mover.plan.model import ColumnPlan
-from lockstep.mover.sqlite.profile import has_form
+from lockstep.mover.sqlite.forms import has_form
 from lockstep.mover.translate.functions import is_constant
 from lockstep.mover.translate.syntax import Untranslatable
 from lockstep.mover.translate.to_sqlite import UUID_TEXT, ZONED_NOW
