@@ -429,9 +429,31 @@ def test_a_second_connection_sees_the_same_state_or_is_none(
     writer.close()
     held = filled(tmp_path / "wal.db", "wal")
     monkeypatch.setattr(opening, "_is_held", is_held_by_another)
+    commits = [2]
+
+    def interrupted(connection: sqlite3.Connection) -> None:
+        begin(connection)
+        if commits[0]:
+            commits[0] -= 1
+            held.execute("DELETE FROM t WHERE id = (SELECT min(id) FROM t)")
+
+    begin = opening._begin_reading  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(opening, "_begin_reading", interrupted)
     source = open_source(tmp_path / "wal.db")
-    assert source.other() is None, "somebody may commit between two transactions"
+    held.execute("DELETE FROM t WHERE id < 100")
+    states = [
+        connection.execute("SELECT min(id), count(*) FROM t").fetchone()
+        for connection in (source.connection, source.other())
+        if connection is not None
+    ]
     source.close()
+    assert states[1:] == states[:1], "both began before one of the commits, or after"
+    assert not commits[0]
+    commits[0] = 100
+    source = open_source(tmp_path / "wal.db")
+    assert source.other() is None, "somebody commits all the time"
+    source.close()
+    commits[0] = 0
     held.close()
     closed = open_source(tmp_path / "wal.db")
     assert closed.other() is not None

@@ -45,6 +45,7 @@ _NEEDS_ROLLBACK = {
 }
 _KNOWN_COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
 _COPY_ATTEMPTS = 5
+_BEGIN_ATTEMPTS = 5
 READ_CACHE_KIB = 2_048
 
 
@@ -87,38 +88,36 @@ class Source:
 
         None where that cannot be known, or where a second processor is missing. A
         read transaction holds writers off in a file with a rollback journal; a copy
-        aside is nobody else's; a file that is read as immutable is guarded. In a WAL
-        that somebody has open two transactions may see two states.
+        aside is nobody else's; a file that is read as immutable is guarded. For a WAL
+        that somebody has open it began together with the first (``_begin_both``).
         """
-        if self._other is None and processors() > 1 and self._is_still():
+        if self._other is None and processors() > 1 and not self.is_shared:
+            other = self.second()
             try:
-                self._other = self._second()
+                _begin_reading(other)
             except sqlite3.DatabaseError:
+                other.close()
                 return None
+            self._other = other
         return self._other
 
-    def _is_still(self) -> bool:
+    @property
+    def is_shared(self) -> bool:
+        """Whether somebody may commit while this reads."""
         if self._aside is not None or self._is_guarded:
-            return True
+            return False
         mode = self.connection.execute("PRAGMA journal_mode").fetchone()[0]
-        return mode not in ("wal", "off")
+        return mode in ("wal", "off")
 
-    def _second(self) -> sqlite3.Connection:
+    def second(self) -> sqlite3.Connection:
+        """Open the same database once more; in no transaction yet."""
         query = "immutable=1" if self._is_guarded else "mode=ro"
         path = self.path
         if self._aside is not None:
             path, query = self._aside / "source", "mode=rw"
         connection = _connect(path, query)
-        try:
-            connection.execute("PRAGMA query_only = ON")
-            connection.execute(f"PRAGMA cache_size = -{READ_CACHE_KIB}")
-            connection.execute("BEGIN")
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            for name in self.missing_collations:
-                connection.create_collation(name, _compare_bytes)
-        except sqlite3.DatabaseError:
-            connection.close()
-            raise
+        for name in self.missing_collations:
+            connection.create_collation(name, _compare_bytes)
         return connection
 
     def close(self) -> None:
@@ -200,15 +199,19 @@ def _opened(path: Path) -> Source:
 
 def _begin(source: Source) -> Source:
     connection = source.connection
-    connection.execute("PRAGMA query_only = ON")
-    connection.execute(f"PRAGMA cache_size = -{READ_CACHE_KIB}")
-    connection.execute("BEGIN")
+    if source.is_shared and processors() > 1:
+        source._other = _begin_both(source)  # pyright: ignore[reportPrivateUsage]
+    else:
+        _begin_reading(connection)
     connection.text_factory = _tolerant
     statements = connection.execute(
         "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"
     ).fetchall()
     connection.text_factory = str
     missing = stand_in_for_collations(connection, [row[0] for row in statements])
+    other = source._other  # pyright: ignore[reportPrivateUsage]
+    if other is not None:
+        stand_in_for_collations(other, [row[0] for row in statements])
     if missing:
         source.missing_collations = tuple(missing)
         source.notices.append(
@@ -216,6 +219,47 @@ def _begin(source: Source) -> Source:
             "a comparison of bytes stood in while reading"
         )
     return source
+
+
+def _begin_both(source: Source) -> sqlite3.Connection | None:
+    """Begin to read a WAL that is written to, with two connections on one state.
+
+    A commit of anybody else changes a connection's ``data_version``: while it stays
+    the same nothing came between the beginnings of the two transactions.
+    See https://sqlite.org/pragma.html#pragma_data_version
+
+    Returns:
+        The second connection; None where somebody commits all the time.
+    """
+    other = source.second()
+    try:
+        for _ in range(_BEGIN_ATTEMPTS):
+            before = _data_version(other)
+            _begin_reading(source.connection)
+            _begin_reading(other)
+            if _data_version(other) == before:
+                return other
+            other.execute("ROLLBACK")
+            source.connection.execute("ROLLBACK")
+    except BaseException:
+        other.close()
+        raise
+    other.close()
+    _begin_reading(source.connection)
+    return None
+
+
+def _begin_reading(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute(f"PRAGMA cache_size = -{READ_CACHE_KIB}")
+    connection.execute("BEGIN")
+    # A transaction begins with its first read.
+    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+
+def _data_version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA data_version").fetchone()
+    return int(version)
 
 
 def _tolerant(stored: bytes) -> str:
