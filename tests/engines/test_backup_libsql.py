@@ -12,6 +12,7 @@ import pytest
 from lockstep.engine import Database
 from lockstep.engine.backup import back_up, restore_backup, verify_backup
 from lockstep.engine.hrana import dbapi
+from lockstep.engine.vacuum import vacuum
 from lockstep.errors import BackupDamaged, BackupFailed, UnsupportedCapability
 from lockstep.mover import ServerCopier
 
@@ -88,3 +89,16 @@ def test_without_a_copier_it_says_where_one_is(db: Database, tmp_path: Path) -> 
     with pytest.raises(UnsupportedCapability, match="the mover"):
         back_up(db, tmp_path / "a.db")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_vacuum_says_the_server_s_own_way_and_what_there_is_to_gain(
+    db: Database,
+) -> None:
+    with closing(dbapi.connect(db.url.http_url, autocommit=True)) as connection:
+        connection.execute("CREATE TABLE large (x)")
+        connection.execute("INSERT INTO large VALUES (zeroblob(1000000))")
+        connection.execute("DELETE FROM large")
+    with pytest.raises(UnsupportedCapability, match="bytes are unused") as caught:
+        vacuum(db)
+    assert caught.value.detail["unused_bytes"] > 900_000
+    assert "by itself when half of more than 65,536 pages" in caught.value.hint

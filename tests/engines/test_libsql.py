@@ -28,6 +28,7 @@ from lockstep.config import load_settings
 from lockstep.contrib.pytest.databases import MakeDatabase
 from lockstep.contrib.pytest.faults import LockHolder
 from lockstep.engine import Database
+from lockstep.engine.classify import classify
 from lockstep.engine.embedded_libsql import EmbeddedLibsql
 from lockstep.engine.hrana import aio, dbapi
 from lockstep.engine.hrana.transport import Transport
@@ -39,6 +40,7 @@ from lockstep.errors import (
     ConnectionLost,
     Duplicate,
     EngineError,
+    InvalidValue,
     OutcomeUnknown,
     Timeout,
 )
@@ -103,6 +105,24 @@ def test_every_value_comes_back_exactly(
 def test_the_edges_of_what_can_be_stored(driver: dbapi.Connection, value: Any) -> None:
     driver.executemany("INSERT INTO part (n) VALUES (?)", [(value,), (value,)])
     assert driver.execute("SELECT n FROM part").fetchall() == [(value,), (value,)]
+
+
+def test_a_value_that_is_too_large_is_named(driver: dbapi.Connection) -> None:
+    """A server has one code for that and for too few values."""
+    large = b"x" * 7_000_000
+    for inside in (False, True):
+        if inside:
+            driver.begin("IMMEDIATE")
+        with pytest.raises(dbapi.DataError, match=r"parameter 2, .* 7,000,000") as said:
+            driver.execute("INSERT INTO part VALUES (?, ?)", (1, large))
+        assert type(classify(said.value)) is InvalidValue
+        driver.rollback()
+    with pytest.raises(dbapi.DataError, match="parameter 2"):
+        driver.executemany("INSERT INTO part VALUES (?, ?)", [(1, "b"), (2, large)])
+    driver.rollback()
+    with pytest.raises(dbapi.ProgrammingError, match="Arguments"):
+        driver.execute("INSERT INTO part VALUES (?, ?)", (1,))
+    assert driver.execute("SELECT count(*) FROM part").fetchone() == (0,)
 
 
 def test_pep_249(driver: dbapi.Connection) -> None:
@@ -452,6 +472,8 @@ class OwnServer:
         self._process.send_signal(number)
         if number == signal.SIGKILL:
             self._process.wait()
+        if number == signal.SIGSTOP:  # which takes a moment with several threads
+            os.waitpid(self._process.pid, os.WUNTRACED)
 
     def stop(self) -> None:
         if self._process and self._process.poll() is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Generator, Iterable
 
 from lockstep.engine.hrana import messages as m
+from lockstep.engine.hrana.errors import DataError, Error
 
 STEPS_MAX = 500
 """Statements in one batch; more are sent in several."""
@@ -15,6 +17,35 @@ STORED_BYTES_MAX = 4_000
 
 BATCH_BYTES_MAX = 4 * 1024 * 1024
 """Roughly the size of one batch's values; more are sent in several."""
+
+
+SURELY_BOUND_BYTES = 1_000_000
+"""libsql-server 0.24 binds values of up to about 5 MB, and tells nobody its limit."""
+
+_ARGUMENTS_REFUSED = "ARGS_INVALID"
+
+
+def meaning_of(error: Error, statements: Iterable[m.Statement]) -> Error:
+    """Return what a refusal of ``statements`` means: perhaps a value is too large.
+
+    libsql-server has one code for that and for values that do not fit the text.
+    """
+    if error.server_code != _ARGUMENTS_REFUSED:
+        return error
+    largest, where = 0, ""
+    for statement in statements:
+        values = [*enumerate(statement.args, start=1), *statement.named_args]
+        for name, value in values:
+            if isinstance(value, str | bytes) and len(value) > largest:
+                largest, where = len(value), str(name)
+    if largest <= SURELY_BOUND_BYTES:
+        return error
+    return DataError(
+        f"the server takes no value as large as parameter {where}, which has "
+        f"{largest:,} bytes or characters",
+        server_code=error.server_code,
+        sqlite_errorcode=sqlite3.SQLITE_TOOBIG,
+    )
 
 
 def size_of(statement: m.Statement) -> int:

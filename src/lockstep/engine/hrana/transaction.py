@@ -24,9 +24,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from lockstep.engine.hrana import messages as m
-from lockstep.engine.hrana.batches import (
-    STORED_ID,
-)
+from lockstep.engine.hrana.batches import STORED_ID, meaning_of
 from lockstep.engine.hrana.effects import Call, TakeTurn, Talk
 from lockstep.engine.hrana.errors import (
     ConnectionFailed,
@@ -200,6 +198,8 @@ class Transaction:
                 raise InterfaceError("the server answered another request")
         except UNCLEAR as error:
             raise error if reads else outcome_unknown(error) from error.__cause__
+        except ProgrammingError as error:
+            raise meaning_of(error, [statement]) from error.__cause__
         finally:
             self._end()
         if result.holds_lost_numbers and reads and not exactly:
@@ -226,6 +226,8 @@ class Transaction:
             )
         except UNCLEAR as error:
             raise outcome_unknown(error) if commits else error from error.__cause__
+        except ProgrammingError as error:
+            raise meaning_of(error, statements) from error.__cause__
 
     def _run_steps(
         self,

@@ -66,7 +66,7 @@ def plan_copy(
         _refuse_contradictions(connection, table, profiles[table.name], to)
         made = _table(table, profiles[table.name])
         if to == "libsql" and made.row_bytes_max > ROW_BYTES_COUNTED:
-            made.row_bytes_max = _row_bytes_max(connection, table)
+            made.row_bytes_max, made.widest_cell = _widest(connection, table)
         plan.tables.append(made)
     _pragmas(plan, connection, to)
     _objects(plan, schema)
@@ -105,11 +105,23 @@ def _table(table: Table, profile: TableProfile) -> TablePlan:
     return made
 
 
-def _row_bytes_max(connection: Any, table: Table) -> int:
-    names = [quote(column.name) for column in table.columns]
-    sizes = [f"coalesce(length(CAST({name} AS BLOB)), 0)" for name in names]
-    sql = f"SELECT max({' + '.join(sizes)}) FROM {quote(table.name)}"
-    return int(rows_of(connection, sql)[0][0])
+def _widest(connection: Any, table: Table) -> tuple[int, str]:
+    """Return the bytes of the longest row, and which cell of it is the longest."""
+    names = [column.name for column in table.columns]
+    sizes = [f"coalesce(length(CAST({quote(name)} AS BLOB)), 0)" for name in names]
+    rowid = table.rowid_alias or table.rowid_name
+    key = [rowid] if rowid is not None else table.key
+    wanted = ", ".join([*sizes, *map(quote, key)])
+    sql = (
+        f"SELECT {' + '.join(sizes)}, {wanted} FROM {quote(table.name)}"
+        " ORDER BY 1 DESC LIMIT 1"
+    )
+    total, *found = rows_of(connection, sql)[0]
+    cells, values = found[: len(names)], found[len(names) :]
+    widest = max(range(len(names)), key=cells.__getitem__)
+    told = zip(key, values, strict=True)
+    where = ", ".join(f"{name} = {value!r}" for name, value in told)
+    return int(total), f"{names[widest]} where {where} ({cells[widest]:,} bytes)"
 
 
 def _has_visible_rowid(table: Table) -> bool:

@@ -89,6 +89,7 @@ class TablePlan:
         rows: In the source when it was inspected.
         references: Columns that alone refer to a table's key: ``{column: table}``.
         row_bytes_max: Of the texts and blobs of the longest row; 0 when not known.
+        widest_cell: Which cell of that row is the longest, in words; if it was asked.
     """
 
     source: str
@@ -104,6 +105,7 @@ class TablePlan:
     comment: str = ""
     references: dict[str, str] = field(default_factory=dict[str, str])
     row_bytes_max: int = 0
+    widest_cell: str = ""
 
     def column(self, source: str) -> ColumnPlan:
         """Return the plan of a column of the source.

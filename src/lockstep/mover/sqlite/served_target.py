@@ -49,11 +49,16 @@ class ServedTarget(SqliteTarget):
         """
         for table in plan.carried():
             if not self._takes(table.row_bytes_max):
+                widest = f": {table.widest_cell}" if table.widest_cell else ""
                 raise Unmappable(
                     f"{table.source} has a row of {table.row_bytes_max:,} bytes, "
-                    "and the server stores none of that length",
+                    f"and the server stores none of that length{widest}",
                     hint=_ROW_LIMIT_HINT,
-                    detail={"table": table.source, "bytes": table.row_bytes_max},
+                    detail={
+                        "table": table.source,
+                        "bytes": table.row_bytes_max,
+                        "cell": table.widest_cell,
+                    },
                 )
         super().create(plan, source, fingerprint, request)
 
