@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -219,3 +220,72 @@ def test_a_check_stops_when_its_time_is_up(tmp_path: Path) -> None:
     assert run.outcome == "incomplete"
     assert not report.is_healthy
     assert "--limit-s" in run.reason
+
+
+def wal_of(path: Path, sql: str) -> bytes:
+    """Return the log that ``sql`` leaves beside a database that is in use."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.executescript(sql)
+    content = Path(f"{path}-wal").read_bytes()
+    connection.close()
+    return content
+
+
+def put_older_wal(path: Path) -> bytes:
+    older = wal_of(path, "CREATE TABLE older (id INTEGER PRIMARY KEY)")
+    for number in range(3):
+        wal_of(path, f"CREATE TABLE newer_{number} (id INTEGER PRIMARY KEY)")
+    return older
+
+
+def other_wal(path: Path) -> bytes:
+    other = path.with_name("other.db")
+    make(other)
+    return wal_of(other, "CREATE TABLE o (v TEXT); DROP TABLE orders; VACUUM")
+
+
+FOREIGN_LOGS: dict[str, tuple[bool, Callable[[Path], bytes], str, str]] = {
+    "of an older state": (True, put_older_wal, "problem", "another time"),
+    "beside a rollback journal's": (False, other_wal, "problem", "rollback-journal"),
+    "no log at all": (True, lambda _: b"\0" * 9000, "warning", "no whole transaction"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN_LOGS)
+def test_a_log_that_does_not_belong_is_named(tmp_path: Path, name: str) -> None:
+    wal, foreign, severity, said = FOREIGN_LOGS[name]
+    path = make(tmp_path / "shop.db", wal=wal)
+    log = foreign(path)
+    Path(f"{path}-wal").write_bytes(log)
+    before = fingerprint(tmp_path)
+    (found,) = examine(path, checks=["readable"]).findings
+    assert (found.severity, said in found.what) == (severity, True)
+    assert fingerprint(tmp_path) == before
+
+
+def test_a_log_that_makes_a_sound_file_unreadable_is_named(tmp_path: Path) -> None:
+    path = make(tmp_path / "shop.db")
+    other = make(tmp_path / "other.db", "DROP TABLE order_lines; VACUUM")
+    log = wal_of(
+        other,
+        "PRAGMA user_version = 7; INSERT INTO orders SELECT id + 9000,"
+        " 1, 1, 1, '', '' FROM orders",
+    )
+    Path(f"{path}-wal").write_bytes(log)
+    (found,) = [f for f in examine(path).findings if f.check == "readable"]
+    assert found.severity == "problem"
+    assert "of another" in found.what
+
+
+def test_a_copy_without_its_log_and_without_a_table_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "app.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (n INTEGER)")
+    copy = tmp_path / "copied" / "app.db"
+    copy.parent.mkdir()
+    shutil.copy(path, copy)
+    connection.close()
+    (found,) = examine(copy, checks=["backup-by-copy"]).findings
+    assert found.severity == "warning"
+    assert "no table" in found.what

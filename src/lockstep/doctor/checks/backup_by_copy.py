@@ -29,6 +29,12 @@ _MEANT = re.compile(
     r"backup|bak\b|\.bak|archive|snapshot|dump|cron|date|nightly|daily|save",
     re.IGNORECASE,
 )
+_CALLED_COPY = re.compile(
+    _MEANT.pattern
+    + r"|copy|copia|copie|kopie|sicherung|sauvegarde|(?<![a-z])(old|alt|orig)(?![a-z])"
+    r"|20\d\d[-_.]?[01]\d",
+    re.IGNORECASE,
+)
 _COMMENT = re.compile(r"^\s*(#|//|::|rem\b)", re.IGNORECASE)
 SIBLINGS_MAX = 20
 
@@ -61,6 +67,7 @@ def examine_project(context: ProjectContext) -> Findings:
 
 def examine(context: SqliteContext) -> Findings:
     """Find copies beside the file that are in WAL mode and have no -wal."""
+    yield from _itself(context)
     own = context.path.resolve()
     torn: list[str] = []
     names = sorted(own.parent.glob(f"*{own.stem}*"))
@@ -68,7 +75,7 @@ def examine(context: SqliteContext) -> Findings:
         ending = path.name.endswith(("-wal", "-shm", "-journal"))
         if ending or not path.is_file() or path == own or len(torn) >= SIBLINGS_MAX:
             continue
-        if not _MEANT.search(path.name) and path.suffix == own.suffix:
+        if not _CALLED_COPY.search(path.name) and path.suffix == own.suffix:
             continue  # another database of the same family
         try:
             with opened(path, timeout_s=0.2) as copy:
@@ -87,6 +94,26 @@ def examine(context: SqliteContext) -> Findings:
             command="lockstep db backup",
             evidence={"files": torn},
         )
+
+
+def _itself(context: SqliteContext) -> Findings:
+    """Say of a file in WAL mode without a -wal that it may lack what was in it."""
+    opened_ = context.opened
+    if not opened_.uses_wal or opened_.beside.wal_bytes or opened_.how == "immutable":
+        return
+    is_bare = not context.value("SELECT count(*) FROM sqlite_master")
+    if not is_bare and not _CALLED_COPY.search(context.path.name):
+        return
+    yield CHECK.finding(
+        "warning" if is_bare else "notice",
+        context.name,
+        "the file is in WAL mode, no -wal lies beside it, and "
+        + ("it holds no table" if is_bare else "its name says that it is a copy"),
+        mend="if cp made it while the database was open, what was committed last is in "
+        "the -wal of the original only: copy again with SQLite's own means",
+        command="lockstep db backup",
+        evidence={"is_bare": is_bare},
+    )
 
 
 CHECK = Check(

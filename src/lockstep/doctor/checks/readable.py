@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
+from urllib.parse import quote
 
 from lockstep.doctor.check import Check, Findings
-from lockstep.doctor.findings import EXAMPLES_MAX, counted
+from lockstep.doctor.findings import EXAMPLES_MAX, Finding, counted
 from lockstep.doctor.sqlite.context import SqliteContext
+from lockstep.doctor.sqlite.leftover import LeftWal
 
 
 def examine(context: SqliteContext) -> Findings:
@@ -25,7 +28,20 @@ def examine(context: SqliteContext) -> Findings:
             "look there",
             evidence={"wal_bytes": wal},
         )
-    if opened.how == "copy":
+    if opened.left is not None and opened.left.fault:
+        yield _foreign(context, opened.left, opened.left.fault)
+    elif opened.left is not None and not opened.left.frames:
+        yield CHECK.finding(
+            "warning",
+            context.name,
+            f"a -wal file of {opened.beside.wal_bytes or 0:,} bytes lies beside it, "
+            "and no whole transaction is in it",
+            why="SQLite passes over it. If it held the last commits, they are lost.",
+            mend="keep it until you know where it comes from; a backup of the database "
+            "and its -wal made together may have what is missing",
+            evidence={"wal_bytes": opened.beside.wal_bytes},
+        )
+    elif opened.how == "copy":
         yield CHECK.finding(
             "notice",
             context.name,
@@ -38,6 +54,26 @@ def examine(context: SqliteContext) -> Findings:
             evidence={"wal_bytes": opened.beside.wal_bytes},
         )
     yield from _quick_check(context)
+
+
+def _foreign(context: SqliteContext, left: LeftWal, fault: str) -> Finding:
+    return CHECK.finding(
+        "problem",
+        context.name,
+        "the -wal file beside it seems to be of another file, or of another time: "
+        + fault,
+        why="Whoever opens the database writes these pages over its own: it is "
+        "damaged, or thrown back, without an error. What this report says of its "
+        "content is as it would be then.",
+        mend="open it with nothing; put the -wal aside (keep it), and look again",
+        command=f"mv {shlex.quote(context.name + '-wal')} "
+        f"{shlex.quote(context.name + '-wal.aside')}",
+        evidence={
+            "wal_bytes": context.opened.beside.wal_bytes,
+            "frames": left.frames,
+            "change_counter": left.counter,
+        },
+    )
 
 
 def _quick_check(context: SqliteContext) -> Findings:
@@ -55,7 +91,12 @@ def _quick_check(context: SqliteContext) -> Findings:
     # damage of the file.
     broken = [line for line in lines if not _is_about_values(line)]
     values = len(lines) - len(broken)
-    if broken:
+    left = context.opened.left
+    if broken and left is not None and _is_sound_alone(context):
+        if not left.fault:  # else it is told already
+            fault = "with its pages the file is damaged, and without them it is sound"
+            yield _foreign(context, left, fault)
+    elif broken:
         yield CHECK.finding(
             "problem",
             context.name,
@@ -65,7 +106,8 @@ def _quick_check(context: SqliteContext) -> Findings:
             "an error.",
             mend="stop writing to it, keep a copy of all its files, restore a backup; "
             "or save what is left",
-            command=f"sqlite3 {context.name} .recover | sqlite3 recovered.db",
+            command=f"sqlite3 {shlex.quote(context.name)} .recover"
+            " | sqlite3 recovered.db",
             evidence={"faults": broken[:EXAMPLES_MAX]},
         )
     if values:
@@ -82,6 +124,19 @@ def _quick_check(context: SqliteContext) -> Findings:
         )
 
 
+def _is_sound_alone(context: SqliteContext) -> bool:
+    """Return whether the file is whole without the -wal that nobody has open."""
+    name = quote(str(context.path.absolute()))
+    connection = sqlite3.connect(f"file:{name}?immutable=1", uri=True)
+    try:
+        rows = connection.execute("PRAGMA quick_check(1)").fetchall()
+    except sqlite3.Error:
+        return False
+    finally:
+        connection.close()
+    return all(line == "ok" or _is_about_values(line) for (line,) in rows)
+
+
 def _is_about_values(line: str) -> bool:
     starts = ("NULL value in", "CHECK constraint failed", "non-", "TEXT value in")
     return line.startswith((*starts, "NUMERIC value in"))
@@ -90,7 +145,8 @@ def _is_about_values(line: str) -> bool:
 CHECK = Check(
     name="readable",
     looks_for="A file that is no database, is damaged, encrypted, empty, held by "
-    "another process, or cannot be read with its WAL.",
+    "another process, cannot be read with its WAL, or has the WAL of another file "
+    "beside it.",
     why="What cannot be read cannot be trusted, and no other check can look at it.",
     sqlite=examine,
 )

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sqlite3
 import tempfile
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
+from lockstep.doctor.sqlite.leftover import LeftWal, read_left_wal
 from lockstep.doctor.sqlite.surroundings import Beside, likely_content
 from lockstep.errors import Unexaminable
 
@@ -50,6 +52,7 @@ class Opened:
         uses_wal: Whether the file is in WAL mode.
         beside: What lay beside it before it was opened.
         lent: Collations of the program that made the file; here they compare bytes.
+        left: What the -wal says that a program left behind; None without one.
     """
 
     connection: Any
@@ -57,6 +60,7 @@ class Opened:
     uses_wal: bool
     beside: Beside
     lent: frozenset[str] = frozenset()
+    left: LeftWal | None = None
 
     def is_sorted_elsewhere(self, sql: str) -> bool:
         """Return whether a definition uses a collation that is only lent here."""
@@ -78,9 +82,11 @@ def opened(path: Path, *, timeout_s: float = BUSY_TIMEOUT_S) -> Generator[Opened
     size_bytes = _size_of(path)
     beside = Beside.of(path)
     if beside.left_behind and size_bytes + (beside.wal_bytes or 0) <= COPY_BYTES_MAX:
-        with _private_copy(path) as copy, _closing(copy, "mode=rw", timeout_s) as own:
-            lent = _prove(own, path)
-            yield Opened(own, "copy", _uses_wal(own), beside, lent)
+        with _private_copy(path) as copy:
+            left = read_left_wal(copy, Path(f"{copy}-wal"))
+            with _closing(copy, "mode=rw", timeout_s) as own:
+                lent = _prove_with_wal(own, path)
+                yield Opened(own, "copy", _uses_wal(own), beside, lent, left)
         return
     with leaving_no_litter(path), _in_place(path, timeout_s) as (connection, how, lent):
         uses_wal = how == "immutable" or _uses_wal(connection)
@@ -183,6 +189,23 @@ def _prove(connection: sqlite3.Connection, path: Path) -> frozenset[str]:
     for name in lent:
         connection.create_collation(name, _compare)
     return frozenset(lent)
+
+
+def _prove_with_wal(copy: sqlite3.Connection, path: Path) -> frozenset[str]:
+    """Prove a copy; tell when it is the -wal beside the file that is at fault."""
+    try:
+        return _prove(copy, path)
+    except Unexaminable as error:
+        with _closing(path, "immutable=1", 0) as alone:
+            _prove(alone, path)
+        wal = shlex.quote(f"{path}-wal")
+        raise Unexaminable(
+            f"{path} can be read, and not with the -wal that lies beside it: that "
+            "is damaged, or of another file",
+            hint=f"open it with nothing, put the -wal aside (mv {wal} {wal}.aside), "
+            "and look again",
+            detail=error.detail,
+        ) from error
 
 
 def _collations(sql: str) -> set[str]:
