@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 from tests.engines.repository_models import (
     AuditedBase,
     Base,
@@ -57,6 +58,32 @@ def told(found: Any) -> list[tuple[str, Any, Any]]:
         return {key: value for key, value in image.items() if key not in hidden}
 
     return [(one.action, known(one.before), known(one.after)) for one in found]
+
+
+@pytest.mark.ordinary
+def test_a_rows_life_is_found_by_an_index(shop: Database) -> None:
+    sent: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _u: Any, statement: str, parameters: Any, *_: Any) -> None:
+        sent.append((statement, parameters))
+
+    with shop.write_session() as session:
+        tool = Repository(Tool, session).add({"name": "Saw"})
+        session.flush()
+        connection = session.connection()
+        event.listen(connection, "before_cursor_execute", note)
+        assert len(Repository(Tool, session).history(tool.id)) == 1
+        event.remove(connection, "before_cursor_execute", note)
+        explain = "EXPLAIN QUERY PLAN"
+        if shop.dialect_name == "postgresql":
+            explain = "EXPLAIN"
+            session.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        ((statement, parameters),) = sent
+        plan = connection.exec_driver_sql(f"{explain} {statement}", parameters).all()
+    # Both columns are looked for in it, not only the table's name.
+    found = str(plan).replace(" ", "")
+    assert "ix_audit_log_table_name_row_key" in found
+    assert "row_key=" in found
 
 
 def test_a_rows_life_is_told_in_order(db: Database) -> None:

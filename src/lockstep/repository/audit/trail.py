@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from sqlalchemy import event, orm
+from sqlalchemy.sql import operators
 
 from lockstep.errors import AppendOnly, SchemaError, UnsupportedCapability
 from lockstep.repository.audit.images import (
@@ -191,7 +192,10 @@ def history_query(
         )
     shape = shape_of(facts.mapper)
     attributes = cast("Any", trail)
-    return trail, [
-        attributes.table_name == shape.table_name,
-        attributes.row_key == shape.row_key(identity_of(facts, key)),
-    ]
+    row_key = attributes.row_key
+    asked = shape.row_key(identity_of(facts, key))
+    # Documents are compared by their text, which no index of PostgreSQL's helps with.
+    # Keys of one table are equal by jsonb's own rules, too.
+    bound = sa.BindParameter(None, asked, type_=row_key.type, unique=True)
+    same_key = sa.BinaryExpression[bool](row_key.expression, bound, operators.eq)
+    return trail, [attributes.table_name == shape.table_name, same_key]

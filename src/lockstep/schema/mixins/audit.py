@@ -9,7 +9,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Index, Table, event
 from sqlalchemy.orm import (
     Mapped,
     Mapper,
@@ -21,6 +21,7 @@ from sqlalchemy.orm import (
 from lockstep.schema.context import actor_for, now_of_statement
 from lockstep.schema.keys import uuid7
 from lockstep.schema.mixins.order import CREATED_BY, KEY_FIRST, UPDATED_BY
+from lockstep.schema.names import constraint_name
 from lockstep.schema.types import Enum, Json, Text, UtcDateTime, Uuid
 
 SECRET = {"lockstep.secret": True}
@@ -57,6 +58,8 @@ def _name_editor(_: Mapper[Any], __: Any, row: Audited) -> None:
 class AuditTrail:
     """Make a model the audit table: one row per change.
 
+    The history of one row is found by an index over ``table_name`` and ``row_key``.
+
     Example:
         >>> from sqlalchemy.orm import DeclarativeBase
         >>> from lockstep.schema.base import Portable
@@ -81,7 +84,19 @@ class AuditTrail:
     )
     actor: Mapped[str | None] = mapped_column(Text(), index=True)
     action: Mapped[str] = mapped_column(Enum(*AUDIT_ACTIONS))
-    table_name: Mapped[str] = mapped_column(Text(), index=True)
+    table_name: Mapped[str] = mapped_column(Text())
     row_key: Mapped[Any] = mapped_column(Json())
     before: Mapped[Any | None] = mapped_column(Json())
     after: Mapped[Any | None] = mapped_column(Json())
+
+
+@event.listens_for(AuditTrail, "after_mapper_constructed", propagate=True)
+def _index_rows(mapper: Mapper[Any], _: type[Any]) -> None:
+    # A __table_args__ on the mixin would be lost as soon as a model defines its own.
+    table = mapper.local_table
+    if not isinstance(table, Table) or mapper.inherits is not None:
+        return
+    table_name, row_key = mapper.columns["table_name"], mapper.columns["row_key"]
+    name = constraint_name("ix", table.name, table_name.name, row_key.name)
+    if all(index.name != name for index in table.indexes):
+        Index(name, table_name, row_key)
