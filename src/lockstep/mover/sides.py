@@ -7,7 +7,7 @@ gives its own rows back as lines of the same form.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Protocol
 
 from lockstep.mover.encoding import Blocks, LineBlock, OddRow, Rejected
@@ -153,11 +153,11 @@ class MoveTarget(Protocol):
         """Build keys, indexes and constraints; return those refused."""
         ...
 
-    def key_order(self, table: TablePlan) -> Iterable[LineBlock]:
+    def key_order(self, table: TablePlan) -> Generator[LineBlock]:
         """Yield the target's own rows, sorted by the plan's ``order_key``."""
         ...
 
-    def any_order(self, table: TablePlan) -> Iterable[LineBlock]:
+    def any_order(self, table: TablePlan) -> Generator[LineBlock]:
         """Yield the target's own rows."""
         ...
 

@@ -10,7 +10,7 @@ Invariant: at every instant the journal says exactly what the tables hold.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
@@ -274,6 +274,8 @@ class SqliteTarget:
         """Describe the tables that are there."""
         if self._known_schema is None:
             self._known_schema = read_schema(self._connection)
+            texts = [text for _, _, text in self._known_schema.objects]
+            self.stand_in_for_collations(texts)
         return self._known_schema
 
     def use_codecs(self, codecs: Mapping[str, Sequence[Codec]]) -> None:
@@ -281,17 +283,15 @@ class SqliteTarget:
         self._codecs = codecs
 
     def _lines(self) -> SqliteLines:
-        schema = self.schema()
-        self.stand_in_for_collations([text for _, _, text in schema.objects])
         return SqliteLines(
-            self._connection, schema, {}, is_target=True, codecs=self._codecs
+            self._connection, self.schema(), {}, is_target=True, codecs=self._codecs
         )
 
-    def key_order(self, table: TablePlan) -> Iterator[LineBlock]:
+    def key_order(self, table: TablePlan) -> Generator[LineBlock]:
         """Yield the target's own rows, sorted by the plan's ``order_key``."""
         return self._lines().in_key_order(table)
 
-    def any_order(self, table: TablePlan) -> Iterator[LineBlock]:
+    def any_order(self, table: TablePlan) -> Generator[LineBlock]:
         """Yield the target's own rows."""
         return self._lines().in_own_order(table, None)
 

@@ -110,7 +110,8 @@ def _compare(
     in_key_order = bool(table.order_key)
     stream = source.key_order(table) if in_key_order else source.own_order(table, None)
     stored = target.key_order(table) if in_key_order else target.any_order(table)
-    with closing(Ahead(stream)) as blocks:
+    # A read of PostgreSQL that stops early must end before the next one begins.
+    with closing(Ahead(stream)) as blocks, closing(stored):
         compare = comparison.ordered if in_key_order else comparison.in_step
         rows = compare(mine(blocks), other(stored))
     if rows is None:
