@@ -29,6 +29,18 @@ def test_joining_the_tokens_gives_the_statement_back(sql: str) -> None:
     assert "".join(token.text for token in tokens(sql)) == sql
 
 
+def test_letters_beyond_ascii_make_names_and_no_blanks() -> None:
+    name = "\N{PARTY POPPER}\N{NO-BREAK SPACE}"
+    text = f"CREATE TABLE {name} (\N{BALLOON} INTEGER PRIMARY KEY)"
+    table = parse_table(text)
+    assert table.name == name
+    assert table.rowid_alias() == "\N{BALLOON}"
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(text)  # so does SQLite
+        found = connection.execute("SELECT name FROM sqlite_master").fetchone()
+    assert found == (name,)
+
+
 def test_an_odd_table_is_understood_and_stays_the_same_table() -> None:
     table = parse_table(ODD)
     assert table.name == "T (x"

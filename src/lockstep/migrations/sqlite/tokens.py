@@ -20,12 +20,12 @@ Kind = Literal["blank", "word", "quoted", "string", "number", "symbol"]
 
 _PATTERN = re.compile(
     r"""
-    (?P<blank>(?:\s|--[^\n]*(?:\n|$)|/\*.*?(?:\*/|$))+)
+    (?P<blank>(?:[\x20\t\n\r\f\ufeff]|--[^\n]*(?:\n|$)|/\*.*?(?:\*/|$))+)
   | (?P<string>[xX]?'(?:[^']|'')*')
   | (?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\])
   | (?P<number>0[xX][0-9a-fA-F]+
         |(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d+)?)
-  | (?P<word>[^\W\d][\w$]*)
+  | (?P<word>(?:[A-Za-z_]|[^\x00-\x7f])(?:[A-Za-z0-9_$]|[^\x00-\x7f])*)
   | (?P<symbol>->>|->|\|\||<<|>>|<=|>=|==|!=|<>|.)
     """,
     re.VERBOSE | re.DOTALL,

@@ -10,6 +10,7 @@ Invariant: a constraint of the source has a statement or a loss.
 from __future__ import annotations
 
 from lockstep.migrations.sqlite.tokens import meaningful, quote, split_top, tokens
+from lockstep.mover.plan.keys import KeyValues
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
 from lockstep.mover.plan.names import Names
 from lockstep.mover.sqlite.profile import TableProfile
@@ -34,6 +35,7 @@ INDEXED_BYTES_MAX = 2_600
 """A row of PostgreSQL's B-tree holds about a third of a page of 8 KiB."""
 
 INDEX_COLUMNS_MAX = 32
+MERGED = "values that differ by their class only, like 1 and '1', are one there"
 _LONG_TYPES = ("text", "bytea")
 
 
@@ -46,11 +48,13 @@ class Constraints:
         schema: Schema,
         profiles: dict[str, TableProfile],
         names: Names,
+        values: KeyValues,
     ) -> None:
         self._plan = plan
         self._schema = schema
         self._profiles = profiles
         self._names = names
+        self._values = values
         self._unique: dict[str, list[list[str]]] = {}
 
     def add_keys(self, table: Table, made: TablePlan) -> None:
@@ -97,6 +101,9 @@ class Constraints:
             self._hashed_unique(table, made, names)
             return
         listed = ", ".join(map(quote, names))
+        if self._values.are_merged(made, columns):
+            self._lose("primary key", table.name, MERGED)
+            return
         if nulls:
             why = f"{nulls[0]} holds NULL; it is a unique constraint instead"
             self._lose("primary key", table.name, why)
@@ -120,6 +127,14 @@ class Constraints:
                 total += profile.column(found.name).text_bytes_max
         return total > INDEXED_BYTES_MAX
 
+    def _is_long_expression(self, made: TablePlan, index: Index) -> bool:
+        texts = _key_texts(index)
+        return any(
+            self._values.bytes_of(made, texts[place]) > INDEXED_BYTES_MAX
+            for place, part in enumerate(index.parts)
+            if part.column is None
+        )
+
     def _hashed_unique(self, table: Table, made: TablePlan, names: list[str]) -> None:
         hashed = ", ".join(
             f"md5({quote(name)})"
@@ -141,11 +156,14 @@ class Constraints:
             return
         plain = [part.column for part in index.parts if part.column is not None]
         purpose = "unique" if index.unique else "index"
-        if self._is_long(table, plain):
+        columns = [made.column(self._real(table, name)) for name in plain]
+        if index.unique and not condition and self._values.are_merged(made, columns):
+            self._lose(purpose, where, MERGED)
+            return
+        if self._is_long(table, plain) or self._is_long_expression(made, index):
             if index.unique and len(plain) == len(index.parts):
                 self._plan.notices.append(f"{where} compares md5: its values are long")
-                names = [made.column(self._real(table, n)).target for n in plain]
-                self._hashed_unique(table, made, names)
+                self._hashed_unique(table, made, [c.target for c in columns])
             elif len(parts) == 1 and len(plain) == 1:
                 self._hash_index(table, made, index, plain[0], condition)
             else:

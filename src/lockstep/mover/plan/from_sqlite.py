@@ -15,22 +15,24 @@ from typing import Any
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.plan.constraints import Constraints, meanings
+from lockstep.mover.plan.keys import KeyValues
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
-from lockstep.mover.plan.names import Names, column_names
+from lockstep.mover.plan.names import CATALOG, Names, column_names
 from lockstep.mover.plan.times import unit_of
 from lockstep.mover.plan.types import Chosen, choose
+from lockstep.mover.plan.width import why_too_wide
 from lockstep.mover.sqlite.comments import comments_of
-from lockstep.mover.sqlite.opening import rows_of
+from lockstep.mover.sqlite.opening import Damaged, rows_of
 from lockstep.mover.sqlite.profile import TableProfile
 from lockstep.mover.sqlite.schema import Column, Schema, Table
 from lockstep.mover.translate.defaults import translate_default
 from lockstep.mover.translate.syntax import Untranslatable
 from lockstep.mover.translate.views import Relation, translate_view
 
-COLUMNS_MAX = 1600
-"""A table of PostgreSQL has no more."""
-
 KEPT_PRAGMAS = ("encoding", "user_version", "application_id", "auto_vacuum")
+
+_SHOWN_ONLY = frozenset({"dbstat", "fts3tokenize", "fts4aux", "fts5vocab"})
+"""Modules whose tables show another one's insides, and cannot be written."""
 
 _ORDERED_CODECS = {"integer", "text", "bytes"}
 """Codecs whose values sort alike on both engines (texts by their bytes)."""
@@ -55,15 +57,24 @@ def plan_from_sqlite(
     plan.way_back = [list(item) for item in schema.objects]
     for name in KEPT_PRAGMAS:
         plan.pragmas[name] = str(rows_of(connection, f"PRAGMA {name}")[0][0])
-    relations = Names()
+    relations = Names(CATALOG)
     chosen: list[tuple[Table, TablePlan]] = []
     for table in schema.tables:
         if not _is_carried(plan, schema, table, profiles):
             continue
         table_plan = _table(plan, table, profiles[table.name], relations, clean=clean)
+        too_wide = why_too_wide(connection, table, table_plan)
+        if too_wide:
+            plan.losses.append(Loss("table", table.name, too_wide, is_data=True))
+            continue
         chosen.append((table, table_plan))
         plan.tables.append(table_plan)
-    constraints = Constraints(plan, schema, dict(profiles), relations)
+    for table_plan in plan.tables:
+        for column in table_plan.columns:
+            if column.identity:
+                relations.reserve(f"{table_plan.target}_{column.target}_seq")
+    values = KeyValues(connection)
+    constraints = Constraints(plan, schema, dict(profiles), relations, values)
     for table, table_plan in chosen:
         constraints.add_keys(table, table_plan)
     for table, table_plan in chosen:
@@ -79,10 +90,6 @@ def _is_carried(
     if table.kind == "table":
         if table.name not in profiles:
             reason = table.problem or "its rows cannot be read"
-            plan.losses.append(Loss("table", table.name, reason, is_data=True))
-            return False
-        if len(table.columns) > COLUMNS_MAX:
-            reason = f"PostgreSQL's tables have at most {COLUMNS_MAX} columns"
             plan.losses.append(Loss("table", table.name, reason, is_data=True))
             return False
         return True
@@ -104,7 +111,7 @@ def _is_virtual_carried(
     plan: Plan, table: Table, profiles: Mapping[str, TableProfile]
 ) -> bool:
     if owns_nothing(table):
-        why = "an index over another table's rows; PostgreSQL's own search replaces it"
+        why = "it shows or indexes what another table holds, and holds no rows itself"
         plan.losses.append(Loss("virtual table", table.name, why))
         return False
     if table.name not in profiles:
@@ -120,7 +127,9 @@ def _is_virtual_carried(
 
 
 def owns_nothing(table: Table) -> bool:
-    """Whether a full-text table only indexes rows that another table owns."""
+    """Whether a virtual table only indexes or shows what another one owns."""
+    if table.module in _SHOWN_ONLY:
+        return True
     text = "".join(table.sql.split()).lower()
     return table.module.startswith("fts") and "content=" in text
 
@@ -145,6 +154,9 @@ def _table(
     made.sequence = table.sequence
     for column, name in zip(table.columns, names, strict=True):
         made.columns.append(_column(plan, table, column, name, profile, clean=clean))
+    for name, problem in table.uncomputable.items():
+        why = f"SQLite cannot compute it here ({problem}), and stores no value of it"
+        plan.losses.append(Loss("generated column", f"{table.name}.{name}", why))
     made.order_key = _order_key(table, made)
     written = comments_of(table.sql)
     made.comment = written.table
@@ -190,6 +202,9 @@ def _column(
 
 def _default(plan: Plan, where: str, column: Column, made: ColumnPlan) -> None:
     assert column.default is not None, "asked only for a column with a default"
+    if isinstance(column.default, Damaged):
+        plan.losses.append(Loss("default", where, "its text is no UTF-8"))
+        return
     try:
         made.default = translate_default(column.default, column.declared, made)
     except Untranslatable as reason:

@@ -8,10 +8,12 @@ views, word for word; tables that came later are planned like any other's.
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable
 
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
 from lockstep.mover.plan.rekey_back import columns_back
+from lockstep.mover.sqlite.opening import stand_in_for_collations
 
 
 def plan_way_back(forward: Plan, general: Plan) -> Plan:
@@ -29,6 +31,11 @@ def plan_way_back(forward: Plan, general: Plan) -> Plan:
     for table in general.tables:
         origin = made_from.pop(table.source, None)
         reason = _differs(origin, table)
+        if origin is not None and not reason:
+            reason = _why_unmakeable(origin, created.get(origin.source, ""))
+            if reason:
+                why = f"it cannot be as it was: {reason}"
+                plan.losses.append(Loss("statement", origin.source, why))
         if origin is None or reason or origin.source not in created:
             plan.tables.append(table)
             if reason:
@@ -40,12 +47,32 @@ def plan_way_back(forward: Plan, general: Plan) -> Plan:
     _objects(plan, forward, set(created))
     kept = {(loss.kind, loss.name) for loss in forward.losses}
     kept |= {(s.purpose, s.name) for t in forward.tables for s in t.statements}
-    plan.losses = [
+    plan.losses += [
         loss
         for loss in general.losses
         if (loss.kind, loss.name) not in kept and loss.kind in ("view", "trigger")
     ]
     return plan
+
+
+def _why_unmakeable(origin: TablePlan, create: str) -> str:
+    """Return why a table cannot be made and filled again by its own statement."""
+    scratch = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        stand_in_for_collations(scratch, [create])
+        scratch.execute(create)
+        computed = scratch.execute(
+            "SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 2", (origin.source,)
+        ).fetchall()
+        known = {column.source for column in origin.columns}
+        for (name,) in computed:
+            if name not in known:
+                return f"SQLite could not compute {name}"
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    finally:
+        scratch.close()
+    return ""
 
 
 def _differs(origin: TablePlan | None, table: TablePlan) -> str:

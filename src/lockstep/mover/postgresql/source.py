@@ -16,6 +16,7 @@ from lockstep.errors import InvalidPlan
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import codec_of
 from lockstep.mover.encoding import LineBlock, OddRow, line_digest
+from lockstep.mover.journal import State
 from lockstep.mover.lines import unescape
 from lockstep.mover.plan.from_postgresql import (
     plan_from_postgresql,
@@ -67,6 +68,11 @@ class PostgresqlSource:
         """What the database says about itself."""
         return read_postgresql(self._connection)
 
+    @cached_property
+    def _state(self) -> State | None:
+        """What the move that filled it left; its plan is as long as the schema."""
+        return PostgresqlJournal(self._connection).state()
+
     def fingerprint(self) -> str:
         """Return the snapshot's end: no transaction has written since, if equal."""
         row = self._connection.execute(
@@ -80,7 +86,7 @@ class PostgresqlSource:
         signed = [self._survey(table, on_table) for table in plan.tables]
         if any(signed):
             rebuild(plan, self.schema)
-        state = PostgresqlJournal(self._connection).state()
+        state = self._state
         if state is not None and state.plan.source == "sqlite":
             if state.plan.is_rekeyed and not keeps_numbers(state.plan):
                 plan.notices.append(
@@ -239,10 +245,10 @@ class PostgresqlSource:
         Rows of equal lines are interchangeable: of three, two of them odd, any
         two get the two notes.
         """
-        journal = PostgresqlJournal(self._connection)
-        state = journal.state()
+        state = self._state
         if state is None:
             return {}
+        journal = PostgresqlJournal(self._connection)
         found: dict[bytes, list[OddRow]] = {}
         for planned in state.plan.carried():
             if planned.target == table:

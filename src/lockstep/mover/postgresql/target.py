@@ -13,7 +13,7 @@ Invariant: at every instant the journal says exactly what the tables hold.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
 from itertools import chain
@@ -122,7 +122,7 @@ class PostgresqlTarget:
             self.journal.create(plan, source, fingerprint, request)
             for statement in plan.before:
                 self._run(statement)
-            for table in plan.carried():
+            for table in in_creating_order(plan):
                 if plan.creates_tables:
                     self._run(table.create or create_table(table))
                     self._comment_on(table)
@@ -157,7 +157,7 @@ class PostgresqlTarget:
         with self._connection.transaction(force_rollback=True):
             for statement in plan.before:
                 self._run(statement)
-            for table in plan.carried():
+            for table in in_creating_order(plan):
                 found |= self._refused_columns(table)
             for statement in statements_of(plan):
                 try:
@@ -223,7 +223,7 @@ class PostgresqlTarget:
                     if refused and written:
                         written[-1].rejected += list(refused.values())
                     return self.journal.advance(table.source, written, is_done=is_done)
-            except psycopg.DataError as error:
+            except (psycopg.DataError, psycopg.errors.ProgramLimitExceeded) as error:
                 number, rejected = self._refused(table, error)
                 if on_dirt == "fail" or len(refused) >= REJECTS_BY_SERVER_MAX:
                     raise self._unmappable(table, rejected) from error
@@ -345,16 +345,16 @@ class PostgresqlTarget:
         """Describe the tables that are there."""
         return read_postgresql(self._connection)
 
-    def key_order(self, table: TablePlan) -> Iterator[LineBlock]:
+    def key_order(self, table: TablePlan) -> Generator[LineBlock]:
         """Yield the target's own rows, sorted by the plan's ``order_key``."""
         key = [table.column(name) for name in table.order_key]
         return self._read(table, order_of(key, "target"))
 
-    def any_order(self, table: TablePlan) -> Iterator[LineBlock]:
+    def any_order(self, table: TablePlan) -> Generator[LineBlock]:
         """Yield the target's own rows."""
         return self._read(table, "")
 
-    def _read(self, table: TablePlan, order: str) -> Iterator[LineBlock]:
+    def _read(self, table: TablePlan, order: str) -> Generator[LineBlock]:
         # Four bytes show fewer digits than they stand for; eight show them all.
         columns = [
             f"{quote(column.target)}::float8"
@@ -380,6 +380,15 @@ def statements_of(plan: Plan) -> Iterator[Statement]:
             else:
                 yield statement
     yield from sorted(late, key=lambda statement: statement.purpose == "view")
+
+
+def in_creating_order(plan: Plan) -> list[TablePlan]:
+    """Return the tables, first those that an identity column's sequence is called.
+
+    PostgreSQL gives a sequence another name where a table has it, and refuses a table
+    where a sequence has its name.
+    """
+    return sorted(plan.carried(), key=lambda table: not table.target.endswith("_seq"))
 
 
 def create_table(table: TablePlan) -> str:

@@ -15,10 +15,9 @@ from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.encoding import LineBlock, OddRow, Rejected
 from lockstep.mover.journal import STATE_COLUMNS, State, Status, TableProgress
 from lockstep.mover.plan.model import Plan
-from lockstep.mover.sqlite.schema import OUR_PREFIX
+from lockstep.mover.sqlite.schema import OUR_PREFIX, OUR_TABLES, has_journal
 
 PREFIX = OUR_PREFIX
-_TABLES = ("state", "progress", "step", "rejected")
 _CREATE = f"""
 CREATE TABLE {PREFIX}state (one INTEGER PRIMARY KEY CHECK (one = 1),
   status TEXT NOT NULL, source TEXT NOT NULL, fingerprint TEXT NOT NULL,
@@ -44,10 +43,7 @@ class SqliteJournal:
 
     def state(self) -> State | None:
         """Return what an earlier run left; None when there was none."""
-        found = self._rows(
-            "SELECT 1 FROM sqlite_master WHERE name = ?", f"{PREFIX}state"
-        )
-        if not found:
+        if not has_journal(self._connection):
             return None
         rows = self._rows(f"SELECT {STATE_COLUMNS} FROM {PREFIX}state")
         return State.of_row(rows[0]) if rows else None
@@ -183,5 +179,5 @@ class SqliteJournal:
         self._connection.execute("COMMIT")
 
     def _drop_tables(self) -> None:
-        for name in _TABLES:
-            self._connection.execute(f"DROP TABLE IF EXISTS {PREFIX}{name}")
+        for name in sorted(OUR_TABLES):
+            self._connection.execute(f"DROP TABLE IF EXISTS {name}")

@@ -49,6 +49,12 @@ _BEGIN_ATTEMPTS = 5
 READ_CACHE_KIB = 2_048
 
 
+class Damaged(str):
+    """A text of the schema that is no UTF-8; the bytes that are none are replaced."""
+
+    __slots__ = ()
+
+
 @dataclass
 class Source:
     """A SQLite file open for reading, inside one read transaction.
@@ -203,7 +209,7 @@ def _begin(source: Source) -> Source:
         source._other = _begin_both(source)  # pyright: ignore[reportPrivateUsage]
     else:
         _begin_reading(connection)
-    connection.text_factory = _tolerant
+    connection.text_factory = tolerant
     statements = connection.execute(
         "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"
     ).fetchall()
@@ -262,8 +268,12 @@ def _data_version(connection: sqlite3.Connection) -> int:
     return int(version)
 
 
-def _tolerant(stored: bytes) -> str:
-    return stored.decode("utf-8", "replace")
+def tolerant(stored: bytes) -> str:
+    """Return a text; ``Damaged`` if it is no UTF-8."""
+    try:
+        return stored.decode("utf-8")
+    except UnicodeDecodeError:
+        return Damaged(stored.decode("utf-8", "replace"))
 
 
 def stand_in_for_collations(

@@ -16,10 +16,13 @@ from typing import Any, Literal
 
 from lockstep.migrations.sqlite.table_text import TableText, parse_table
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.sqlite.opening import rows_of
+from lockstep.mover.sqlite.opening import Damaged, rows_of, tolerant
 
 TableKind = Literal["table", "virtual", "shadow"]
 OUR_PREFIX = "lockstep_move_"
+OUR_TABLES = frozenset(
+    OUR_PREFIX + name for name in ("state", "progress", "step", "rejected")
+)
 """Tables of a move's journal, which are no data of anybody's."""
 
 ROWID_NAMES = ("rowid", "_rowid_", "oid")
@@ -98,6 +101,8 @@ class Table:
         rowid_name: A name by which the rowid can be asked for; None without one.
         rowid_alias: The column that is the rowid itself.
         sequence: The highest key ever given, of an AUTOINCREMENT table.
+        uncomputable: Virtual columns that were taken out of ``columns`` because
+            SQLite fails to compute them, and why.
     """
 
     name: str
@@ -117,6 +122,7 @@ class Table:
     )
     problem: str = ""
     module: str = ""
+    uncomputable: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def key(self) -> list[str]:
@@ -184,16 +190,30 @@ def affinity_of(declared: str) -> str:
 
 
 def read_schema(connection: Any) -> Schema:
-    """Describe every table, view and trigger of the main database."""
+    """Describe every table, view and trigger of the main database.
+
+    A name that is no UTF-8 cannot be asked for: its table has a ``problem``.
+    """
+    if not isinstance(connection, sqlite3.Connection):
+        return _read_schema(connection)
+    before, connection.text_factory = connection.text_factory, tolerant
+    try:
+        return _read_schema(connection)
+    finally:
+        connection.text_factory = before
+
+
+def _read_schema(connection: Any) -> Schema:
     encoding = str(rows_of(connection, "PRAGMA encoding")[0][0])
     stored = rows_of(
         connection, "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid"
     )
     listed = {row[1]: row for row in rows_of(connection, "PRAGMA main.table_list")}
     sequences = _sequences(connection, stored)
+    ours = OUR_TABLES if has_journal(connection) else frozenset[str]()
     tables: list[Table] = []
     for kind, name, _, sql in stored:
-        if kind != "table" or name.lower().startswith(("sqlite_", OUR_PREFIX)):
+        if kind != "table" or name.lower().startswith("sqlite_") or name in ours:
             continue
         table = _table(connection, name, sql or "", listed.get(name))
         table.sequence = sequences.get(name) if table.autoincrement else None
@@ -208,10 +228,17 @@ def read_schema(connection: Any) -> Schema:
         [
             (kind, name, sql)
             for kind, name, _, sql in stored
-            if sql is not None and not name.lower().startswith(("sqlite_", OUR_PREFIX))
+            if sql is not None
+            and not (name.lower().startswith("sqlite_") or name in ours)
         ],
         encoding,
     )
+
+
+def has_journal(connection: Any) -> bool:
+    """Whether the table that is called as a move's journal is one."""
+    found = rows_of(connection, f"PRAGMA table_info({OUR_PREFIX}state)")
+    return {"status", "fingerprint", "plan"} <= {row[1] for row in found}
 
 
 def _sequences(connection: Any, stored: list[Any]) -> dict[str, int]:
@@ -236,9 +263,16 @@ def _table(connection: Any, name: str, sql: str, listed: Any) -> Table:
     except sqlite3.DatabaseError as error:
         table.problem = str(error)
         return table
+    if any(isinstance(n, Damaged) for n in (name, *(c.name for c in table.columns))):
+        # A column that is asked for by another name is read as a text of that name.
+        table.problem = "its name or a column's is no UTF-8: rename it before the move"
+        table.columns = []
+        return table
     if table.kind == "virtual":
         table.rowid_name = "rowid"
         return table
+    if isinstance(sql, Damaged):
+        table.problem = "its statement holds what is no UTF-8; the way back replaces it"
     _read_text(table)
     _read_keys(connection, table)
     return table
@@ -262,6 +296,22 @@ def _read_columns(connection: Any, table: Table) -> None:
         table.columns.append(
             Column(name, words, bool(not_null), default, key_position, generated)
         )
+
+
+def leave_out_uncomputable(connection: Any, table: Table) -> None:
+    """Take out the virtual columns that SQLite fails to compute.
+
+    Only an application may have the function, or a row holds what it refuses.
+    """
+    for column in [c for c in table.columns if c.generated == "virtual"]:
+        try:
+            rows_of(
+                connection,
+                f"SELECT count({quote(column.name)}) FROM {quote(table.name)}",
+            )
+        except sqlite3.DatabaseError as error:
+            table.uncomputable[column.name] = str(error)
+            table.columns.remove(column)
 
 
 def _read_text(table: Table) -> None:

@@ -23,7 +23,12 @@ from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import Source
 from lockstep.mover.sqlite.profile import TableProfile, profile_table
-from lockstep.mover.sqlite.schema import Schema, Table, read_schema
+from lockstep.mover.sqlite.schema import (
+    Schema,
+    Table,
+    leave_out_uncomputable,
+    read_schema,
+)
 from lockstep.mover.sqlite.survey import can_survey, survey_table
 
 if TYPE_CHECKING:
@@ -119,13 +124,25 @@ class SqliteSource:
             if table.name in known or not self._is_wanted(table):
                 continue
             try:
-                known[table.name] = look(self.connection, table)
+                known[table.name] = self._look(look, table)
             except sqlite3.DatabaseError as error:
                 table.problem = str(error)
                 continue
             if on_table is not None:
                 on_table(table.name, known[table.name].rows)
         return known
+
+    def _look(
+        self, look: Callable[[Any, Table], TableProfile], table: Table
+    ) -> TableProfile:
+        """Look at a table; a virtual column that fails is no reason to lose it."""
+        try:
+            return look(self.connection, table)
+        except sqlite3.DatabaseError:
+            leave_out_uncomputable(self.connection, table)
+            if not table.uncomputable:
+                raise
+            return look(self.connection, table)
 
     def _is_wanted(self, table: Table) -> bool:
         if table.problem and not table.columns:

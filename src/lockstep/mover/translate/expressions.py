@@ -44,6 +44,7 @@ from lockstep.mover.translate.syntax import (
     Unary,
     Untranslatable,
     parse,
+    within_depth,
 )
 from lockstep.schema.types.portable import quoted
 
@@ -100,7 +101,8 @@ def condition(sql: str, columns: Mapping[str, Meaning]) -> str:
         >>> condition("qty>=0 AND kind LIKE 'a%'", columns)
         '(("qty" >= 0) AND (lower("kind" COLLATE "C") LIKE \'a%\' ESCAPE \'\'))'
     """
-    return as_condition(Translator(columns).piece(parse(sql)))
+    with within_depth():
+        return as_condition(Translator(columns).piece(parse(sql)))
 
 
 def value(sql: str, columns: Mapping[str, Meaning]) -> Piece:
@@ -109,7 +111,8 @@ def value(sql: str, columns: Mapping[str, Meaning]) -> Piece:
     Raises:
         Untranslatable: A part of it has no form that surely means the same.
     """
-    return as_number(Translator(columns).piece(parse(sql)))
+    with within_depth():
+        return as_number(Translator(columns).piece(parse(sql)))
 
 
 class Translator:

@@ -7,7 +7,8 @@ See: https://www.sqlite.org/lang_expr.html
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -141,8 +142,18 @@ _LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"||"}),
 )
 _EQUAL = {"=": "=", "==": "=", "<>": "<>", "!=": "<>"}
-DEPTH_MAX = 200
-"""Brackets within brackets; SQLite itself allows a thousand."""
+
+
+@contextmanager
+def within_depth() -> Generator[None]:
+    """Refuse what is nested deeper than this interpreter goes.
+
+    SQLite takes a thousand levels, and a chain of ``OR`` is one for each.
+    """
+    try:
+        yield
+    except RecursionError:
+        raise Untranslatable("an expression that is nested too deep") from None
 
 
 def parse(sql: str) -> Node:
@@ -166,7 +177,6 @@ class Parser:
     def __init__(self, parts: Sequence[Token]) -> None:
         self._parts = parts
         self.place = 0
-        self._depth = 0
 
     def whole(self) -> Node:
         """Return the one expression that the tokens are."""
@@ -203,13 +213,9 @@ class Parser:
 
     def expression(self) -> Node:
         """Return the next expression."""
-        self._depth += 1
-        if self._depth > DEPTH_MAX:
-            raise Untranslatable("an expression that is nested too deep")
         found = self._conjunction()
         while self.take_word("OR"):
             found = Binary("OR", found, self._conjunction())
-        self._depth -= 1
         return found
 
     def _conjunction(self) -> Node:

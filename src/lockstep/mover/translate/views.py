@@ -31,6 +31,7 @@ from lockstep.mover.translate.syntax import (
     Node,
     Parser,
     Untranslatable,
+    within_depth,
 )
 
 _CLAUSES: Final = (
@@ -122,8 +123,9 @@ def translate_view(
         raise Untranslatable("a view without AS")
     if parts and parts[-1].is_symbol(";"):
         parts.pop()
-    select = _SelectParser(parts[start + 1 :], relations).select()
-    return _ViewWriter(select).sql(target, names)
+    with within_depth():
+        select = _SelectParser(parts[start + 1 :], relations).select()
+        return _ViewWriter(select).sql(target, names)
 
 
 class _SelectParser(Parser):

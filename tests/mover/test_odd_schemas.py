@@ -1,0 +1,149 @@
+"""Schemas that nobody would write and somebody has: moved whole, or named in the plan."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.mover import checker
+
+from lockstep.engine import Database
+from lockstep.errors import Unmappable
+from lockstep.mover import Mover
+
+MakeDatabase = Callable[..., Database]
+
+NAMES = """
+CREATE TABLE 😀(🎈 INTEGER PRIMARY KEY, größe TEXT CHECK (length(größe) > 0));
+CREATE INDEX 🎏 ON 😀(größe);
+CREATE TABLE tickets (id INTEGER PRIMARY KEY);
+CREATE TABLE tickets_id_seq (a TEXT);
+CREATE TABLE seats (id INTEGER PRIMARY KEY); CREATE INDEX seats_id_seq ON seats (id);
+CREATE TABLE pg_class (relname TEXT);
+CREATE TABLE lockstep_move_state (a INTEGER);
+INSERT INTO 😀 VALUES (1, 'ß'); INSERT INTO tickets VALUES (7);
+INSERT INTO tickets_id_seq VALUES ('x'); INSERT INTO seats VALUES (3);
+INSERT INTO pg_class VALUES ('mine'); INSERT INTO lockstep_move_state VALUES (5);
+"""
+
+
+def made(path: Path, script: str) -> Path:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+    return path
+
+
+def test_names_that_the_target_has_itself_and_letters_beyond_ascii(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = made(tmp_path / "a.db", NAMES)
+    url = make_database("postgresql").url.unmasked()
+    result = Mover(path, url).move()
+    assert result.is_exact
+    assert result.plan.losses == []
+    carried = {table.source: table.target for table in result.plan.carried()}
+    assert len(carried) == 6
+    assert carried["pg_class"] != "pg_class"
+    for source, target in carried.items():
+        expected = checker.sqlite_rows(path, source)
+        assert checker.postgresql_rows(url, target) == expected
+    with psycopg.connect(url) as connection:
+        row = connection.execute(
+            "INSERT INTO tickets DEFAULT VALUES RETURNING id"
+        ).fetchone()
+        assert row == (8,)
+
+
+LOST = """
+CREATE TABLE documents (id INTEGER PRIMARY KEY, body TEXT);
+INSERT INTO documents (body) VALUES ('{{"title": "a"}}'), ('no document');
+ALTER TABLE documents ADD COLUMN title TEXT AS (json_extract(body, '$.title'));
+CREATE TABLE mixed (k UNIQUE, body TEXT); CREATE INDEX by_body ON mixed (lower(body));
+INSERT INTO mixed VALUES (1, hex(zeroblob(3000))), ('1', 'short');
+CREATE VIRTUAL TABLE words USING fts5(word); INSERT INTO words VALUES ('one');
+CREATE VIRTUAL TABLE counted USING fts5vocab(words, row);
+CREATE TABLE deep (a INTEGER, CHECK ({deep}));
+CREATE TABLE wide ({wide}); INSERT INTO wide VALUES ({ones});
+"""
+
+
+def test_what_cannot_be_carried_is_named_and_the_rest_goes_there_and_back(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    script = LOST.format(
+        deep=" OR ".join(f"a = {number}" for number in range(900)),
+        wide=", ".join(f"c{number} INTEGER" for number in range(1_100)),
+        ones=", ".join(["1"] * 1_100),
+    )
+    path = made(tmp_path / "a.db", script)
+    url = make_database("postgresql").url.unmasked()
+    result = Mover(path, url).move()
+    assert result.is_exact
+    assert result.not_built == []
+    losses = {(loss.kind, loss.name, loss.is_data) for loss in result.plan.losses}
+    assert losses >= {
+        ("generated column", "documents.title", False),
+        ("unique", "mixed.sqlite_autoindex_mixed_1", False),
+        ("index", "mixed.by_body", False),
+        ("virtual table", "counted", False),
+        ("check", "deep", False),
+        ("table", "wide", True),
+    }
+    # PostgreSQL counts the same: 24 bytes before 1,100 numbers of 8.
+    assert "needs 8824 bytes" in next(
+        loss.why for loss in result.plan.losses if loss.name == "wide"
+    )
+    back = tmp_path / "back.db"
+    assert Mover(url, back).move().is_exact
+    with closing(sqlite3.connect(back)) as connection:
+        rows = connection.execute("SELECT k, typeof(k) FROM mixed").fetchall()
+        assert rows == [(1, "integer"), ("1", "text")]
+        rows = connection.execute("SELECT * FROM documents").fetchall()
+        assert rows == [(1, '{"title": "a"}'), (2, "no document")]
+
+
+def test_a_row_that_only_the_server_finds_too_wide_is_an_error_of_ours(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    # A boolean before a number takes eight bytes, not one.
+    columns = [f"c{i} {'BOOLEAN' if i % 2 else 'INTEGER'}" for i in range(1_200)]
+    script = f"CREATE TABLE t ({', '.join(columns)}); INSERT INTO t VALUES "
+    script += f"({', '.join(['1'] * 1_200)});".replace("1, 1", "2, 1", 600)
+    path = made(tmp_path / "a.db", script)
+    url = make_database("postgresql").url.unmasked()
+    with pytest.raises(Unmappable, match="row is too big"):
+        Mover(path, url).move()
+
+
+@pytest.mark.parametrize("damaged", ["abcd", "texts", "t_name"])
+def test_a_schema_that_is_no_utf8_is_named_and_never_read_under_another_name(
+    damaged: str, tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = made(
+        tmp_path / "a.db",
+        "CREATE TABLE t_name (abcd INTEGER, b TEXT DEFAULT 'texts');"
+        "INSERT INTO t_name VALUES (1, 'x'); CREATE TABLE other (a INTEGER);"
+        "INSERT INTO other VALUES (5); PRAGMA writable_schema = ON;",
+    )
+    bent = f"CAST(replace({{}}, '{damaged}', CAST(x'fc' AS TEXT)) AS TEXT)"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            f"UPDATE sqlite_master SET sql = {bent.format('sql')}, "
+            f"name = {bent.format('name')}, tbl_name = {bent.format('tbl_name')}"
+        )
+    url = make_database("postgresql").url.unmasked()
+    result = Mover(path, url).move()
+    assert result.is_exact
+    assert checker.postgresql_rows(url, "other") == checker.sqlite_rows(path, "other")
+    (loss,) = result.plan.losses
+    if damaged == "texts":
+        assert (loss.kind, loss.name) == ("default", "t_name.b")
+        assert sum(checker.postgresql_rows(url, "t_name").values()) == 1
+    else:
+        assert (loss.kind, loss.is_data) == ("table", True)
+        assert "no UTF-8" in loss.why
