@@ -11,6 +11,7 @@ import pytest
 
 from lockstep.engine import Database
 from lockstep.mover import Mover
+from lockstep.mover.postgresql import lines
 
 MakeDatabase = Callable[..., Database]
 SOURCE = """
@@ -194,13 +195,14 @@ def test_a_file_that_others_made_from_postgresql_is_compared(
 
 
 def test_rows_in_another_order_are_compared_and_nothing_is_left_half_read(
-    tmp_path: Path, make_database: MakeDatabase
+    tmp_path: Path, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lines, "BLOCK_BYTES", 4_096)
     path = tmp_path / "a.db"
     connection = sqlite3.connect(path)
     connection.executescript(
         "CREATE TABLE log (line TEXT); WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL "
-        "SELECT i + 1 FROM n WHERE i < 9000) "
+        "SELECT i + 1 FROM n WHERE i < 2000) "
         "INSERT INTO log SELECT printf('%d %90s', i, 'x') FROM n;"
     )
     connection.close()
@@ -210,3 +212,11 @@ def test_rows_in_another_order_are_compared_and_nothing_is_left_half_read(
         target.execute("UPDATE log SET line = line WHERE line LIKE '1 %'")
     # A read of the server that is let go of later would cancel what runs then.
     assert Mover(path, url).verify().is_same
+    # As a source it is one transaction, which must outlive a read that stops early.
+    back = tmp_path / "back.db"
+    Mover(url, back).move()
+    connection = sqlite3.connect(back)
+    connection.execute("UPDATE log SET rowid = 100000 WHERE rowid = 5")
+    connection.commit()
+    connection.close()
+    assert Mover(url, back).verify().is_same

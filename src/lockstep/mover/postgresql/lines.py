@@ -53,7 +53,13 @@ class PostgresqlLines:
         libpq is asked directly: the driver's own loop costs more for each row
         than everything else that is done with it.
         """
+        from psycopg import pq
+
         pgconn = self._connection.pgconn
+        # What cancels a read that stops early would end the snapshot with it.
+        is_snapshot = pgconn.transaction_status == pq.TransactionStatus.INTRANS
+        if is_snapshot:
+            _check(pgconn.exec_(b"SAVEPOINT lockstep_read"), "COMMAND_OK")
         _check(pgconn.exec_(statement.encode()), "COPY_OUT")
         is_drained = False
         # Waiting inside libpq would hold the interpreter's lock.
@@ -78,6 +84,8 @@ class PostgresqlLines:
                     parts, size = [], 0
             is_drained = True
             _finish(pgconn)
+            if is_snapshot:
+                _check(pgconn.exec_(b"RELEASE lockstep_read"), "COMMAND_OK")
             if parts:
                 yield _block(parts)
         finally:
@@ -89,6 +97,8 @@ class PostgresqlLines:
                     pass
                 while pgconn.get_result() is not None:
                     pass
+                if is_snapshot:
+                    pgconn.exec_(b"ROLLBACK TO lockstep_read; RELEASE lockstep_read")
 
 
 def _check(result: Any, wanted: str) -> None:
