@@ -10,7 +10,8 @@ import pytest
 
 from lockstep.bench import Arena
 from lockstep.bench.loads import threads_at_once
-from lockstep.bench.machine import look
+from lockstep.bench.machine import look, measure_writing
+from lockstep.bench.movers import DuckDb
 from lockstep.bench.results import Standing
 from lockstep.bench.runner import run_scenario
 from lockstep.bench.scenario import Scale
@@ -35,9 +36,12 @@ def test_a_scenario_runs(arena: Arena, name: str) -> None:
     chosen = scenario(name)
     result = run_scenario(chosen, arena, scale=Scale(quick=True), rounds=1)
     told = {score.name: (score.standing, score.note) for score in result.scores}
+    if told.get(DuckDb.name, ("",))[0] is Standing.MISSING:
+        # Its extensions come from its own server, which not every machine reaches.
+        assert "extensions" in told.pop(DuckDb.name)[1]
     bad = {name: said for name, said in told.items() if said[0] is not Standing.OK}
     assert bad == {}
-    assert all(score.rounds for score in result.scores)
+    assert all(score.rounds for score in result.scores if score.name in told)
     assert chosen.baseline in told
     for target in chosen.targets:
         assert target.contestant in told
@@ -50,6 +54,7 @@ def test_every_scenario_is_documented() -> None:
     for each in all_scenarios():
         assert f"| `{each.name}` | {each.title} |" in page, each.name
         assert each.why
+        assert bool(each.no_limit) == (each.limit == "none"), each.name
 
 
 def test_an_unknown_scenario_is_told_its_neighbour() -> None:
@@ -80,7 +85,8 @@ def test_the_machine_is_measured(arena: Arena) -> None:
     assert 0 < machine.flush.median_s <= machine.flush.p99_s
     assert machine.loopback_s > 0
     assert machine.versions["sqlite"] == sqlite3.sqlite_version
-    assert not (arena.root / "flush").exists()
+    assert measure_writing(arena.root, 1024 * 1024) > 0
+    assert not [path for path in arena.root.iterdir() if path.is_file()]
 
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:

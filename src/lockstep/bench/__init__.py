@@ -19,7 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from lockstep.bench.arena import Arena
-from lockstep.bench.machine import Machine, look, measure_flush, measure_loopback
+from lockstep.bench.machine import (
+    Machine,
+    look,
+    measure_flush,
+    measure_loopback,
+    measure_writing,
+)
 from lockstep.bench.results import Result
 from lockstep.bench.runner import OnStep, run_scenario
 from lockstep.bench.scenario import Scale, Scenario
@@ -101,6 +107,8 @@ def _limit(scenario: Scenario, arena: Arena) -> Callable[[], float] | None:
             return lambda: measure_flush(arena.root, FLUSHES_BEFORE_A_ROUND).median_s
         case "loopback":
             return measure_loopback
+        case "write":
+            return lambda: measure_writing(arena.root)
         case "none":
             return None
 

@@ -25,12 +25,14 @@ from lockstep.version import __version__
 
 FLUSHES = 40
 FLUSH_BYTES = 4096
+WRITTEN_BYTES = 32 * 1024 * 1024
+WRITTEN_PIECE_BYTES = 1024 * 1024
 ROUND_TRIPS = 400
 WARM_UP = 20
 LOOPBACK_TIMEOUT_S = 10.0
 PACKAGES = (
     *("sqlalchemy", "psycopg", "asyncpg", "aiosqlite", "django"),
-    *("advanced-alchemy", "alembic"),
+    *("advanced-alchemy", "alembic", "duckdb", "adbc-driver-postgresql"),
 )
 
 # A process of its own: two threads of one would wait for the interpreter's lock.
@@ -106,6 +108,22 @@ def measure_flush(folder: Path, times: int = FLUSHES) -> Flush:
     finally:
         path.unlink(missing_ok=True)
     return Flush(median(taken), percentile(taken, 0.99))
+
+
+def measure_writing(folder: Path, size: int = WRITTEN_BYTES) -> float:
+    """Return the seconds in which ``size`` bytes, written in a row, are on the disk."""
+    path = folder / "written"
+    block = os.urandom(WRITTEN_PIECE_BYTES)
+    flush = getattr(os, "fdatasync", os.fsync)  # macOS has only the one
+    try:
+        with path.open("wb", buffering=0) as file:
+            started = time.perf_counter()
+            for _ in range(size // WRITTEN_PIECE_BYTES):
+                file.write(block)
+            flush(file.fileno())
+            return time.perf_counter() - started
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def measure_loopback(times: int = ROUND_TRIPS) -> float:

@@ -7,27 +7,20 @@ compares every cell behind a move, which nobody else does, so that time is told 
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import subprocess
 import sys
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
 from lockstep.bench.scenario import Contestant, Missing, Place, Round, Scale
-from lockstep.engine import DatabaseUrl
 from lockstep.mover import Mover, MoveResult
-from lockstep.mover.connecting import open_sqlite_source
 
 ROWS: Final = 2_000_000
 ROWS_OF_A_TRY: Final = 1_000
-PGLOADER_TIMEOUT_S: Final = 3_600
-_READ_ROWS: Final = 1_000
-_READ_BYTES: Final = 1024 * 1024
 
 TABLE: Final = "measurement"
 _CREATE: Final = f"""
@@ -38,7 +31,7 @@ CREATE TABLE {TABLE} (
   opened_at DATETIME NOT NULL, seen_ms INTEGER NOT NULL, counter INTEGER,
   checksum BLOB NOT NULL, place TEXT, comment TEXT)
 """
-_CREATE_BARE: Final = f"""
+CREATE_BARE: Final = f"""
 CREATE TABLE {TABLE} (
   id bigint NOT NULL, machine_id bigint NOT NULL, code text NOT NULL,
   title text NOT NULL, note text, status text NOT NULL, quantity bigint NOT NULL,
@@ -47,7 +40,6 @@ CREATE TABLE {TABLE} (
   checksum bytea NOT NULL, place text, comment text)
 """
 _INSERT: Final = f"INSERT INTO {TABLE} VALUES ({', '.join('?' * 16)})"  # noqa: S608
-_SELECT: Final = f"SELECT * FROM {TABLE}"  # noqa: S608 - a constant
 _COUNT: Final = f"SELECT count(*), sum(id)::bigint FROM {TABLE}"  # noqa: S608
 _TITLES: Final = ("Pumpe verliert Öl", "bearing is noisy", "belt torn", "Ventil klemmt")
 _NOTES: Final = (
@@ -244,110 +236,6 @@ class LockstepBack(Lockstep):
         """Move back into a file that is not there yet."""
         self._target.unlink(missing_ok=True)
         return Mover(self.url, self._target).move()
-
-
-class ReadyCopy(IntoPostgresql):
-    """PostgreSQL's own COPY, from a file that already has its lines; no index."""
-
-    name = "COPY of a ready file"
-
-    def open(self, place: Place) -> None:
-        """Write the file."""
-        super().open(place)
-        self._lines = place.folder() / "ready.txt"
-        source = open_sqlite_source(DatabaseUrl.parse(self.source))
-        with closing(source), open(self._lines, "wb") as file:
-            (planned,) = source.make_plan(_untold).tables
-            file.writelines(block.data for block in source.own_order(planned, None))
-
-    def empty(self) -> None:
-        """Leave a table without keys."""
-        super().empty()
-        self.execute(_CREATE_BARE)
-
-    def carry(self) -> float:
-        """Send the file."""
-        import psycopg
-
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            started = time.perf_counter()
-            with (
-                open(self._lines, "rb") as file,
-                connection.cursor().copy(f"COPY {TABLE} FROM STDIN".encode()) as copy,
-            ):
-                while data := file.read(_READ_BYTES):
-                    copy.write(data)
-            return time.perf_counter() - started
-
-
-def _untold(table: str, count: int) -> None:
-    """Progress that nobody reads."""
-
-
-class RowByRow(ReadyCopy):
-    """What one writes first: rows of sqlite3 into psycopg's ``write_row``."""
-
-    name = "sqlite3 rows, psycopg write_row"
-
-    def carry(self) -> float:
-        """Copy row by row."""
-        import psycopg
-
-        source = sqlite3.connect(self.source)
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            started = time.perf_counter()
-            found = source.execute(_SELECT)
-            with connection.cursor().copy(f"COPY {TABLE} FROM STDIN".encode()) as copy:
-                while some := found.fetchmany(_READ_ROWS):
-                    for row in some:
-                        copy.write_row(row)
-            elapsed_s = time.perf_counter() - started
-        source.close()
-        return elapsed_s
-
-
-class Pgloader(IntoPostgresql):
-    """pgloader, with its own defaults; it builds the index, too."""
-
-    name = "pgloader"
-
-    def open(self, place: Place) -> None:
-        """Find it.
-
-        Raises:
-            Missing: It is not installed.
-        """
-        if shutil.which("pgloader") is None:
-            raise Missing("needs pgloader", hint="apt-get install pgloader")
-        super().open(place)
-
-    def carry(self) -> float:
-        """Run the program."""
-        started = time.perf_counter()
-        done = subprocess.run(  # noqa: S603 - the program that is compared
-            ["pgloader", "--quiet", str(self.source), _pgloader_url(self.url)],  # noqa: S607
-            capture_output=True,
-            text=True,
-            timeout=PGLOADER_TIMEOUT_S,
-            cwd=self.source.parent,
-            check=False,
-        )
-        elapsed_s = time.perf_counter() - started
-        if done.returncode:
-            raise RuntimeError(f"pgloader failed: {done.stdout[-200:]}{done.stderr}")
-        return elapsed_s
-
-
-def _pgloader_url(url: str) -> str:
-    """Return a URL as pgloader reads it: a socket's folder stands in the host."""
-    from psycopg.conninfo import conninfo_to_dict
-
-    parts = conninfo_to_dict(url)
-    host = str(parts.get("host", "localhost"))
-    if not host.startswith("/"):
-        return url
-    user, port = parts.get("user", "postgres"), parts.get("port", 5432)
-    return f"postgresql://{user}@unix:{host}:{port}/{parts['dbname']}"
 
 
 _MOVE_AND_TELL: Final = """

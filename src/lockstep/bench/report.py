@@ -5,7 +5,7 @@ Owns units and wording. It prints nothing; the command does.
 
 from __future__ import annotations
 
-from lockstep.bench.machine import Machine
+from lockstep.bench.machine import WRITTEN_BYTES, Machine
 from lockstep.bench.results import Judgement, Result, Score, Standing, Verdict
 from lockstep.bench.scenario import Metric
 from lockstep.bench.statistics import median, percentile
@@ -93,9 +93,10 @@ def _row(result: Result, score: Score) -> tuple[str, ...]:
 
 
 def limit_text(result: Result) -> str:
-    """Return the machine's own limit; empty where none applies."""
+    """Return the machine's own limit, or why there is none."""
     if not result.limits_s:
-        return ""
+        why = result.scenario.no_limit
+        return f"no limit of the machine: {why[:1].lower()}{why[1:]}" if why else ""
     seconds = median(result.limits_s)
     lowest, highest = min(result.limits_s), max(result.limits_s)
     taken = f"takes {time_text(seconds)} ({time_text(lowest)} … {time_text(highest)})"
@@ -103,6 +104,12 @@ def limit_text(result: Result) -> str:
         return (
             f"the disk's own limit: a flush {taken}, so {_digits(1 / seconds)} "
             "commits/s one by one"
+        )
+    if result.scenario.limit == "write":
+        size = WRITTEN_BYTES // MEBIBYTE
+        return (
+            f"the disk's own limit: {size} MiB in a row, flushed, {taken}, "
+            f"so {_digits(size / seconds)} MiB/s"
         )
     return f"the machine's own limit: a loopback round trip {taken}"
 

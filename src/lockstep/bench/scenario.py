@@ -149,8 +149,12 @@ class Contestant(ABC):
         """Let go of everything; also called when ``open`` failed half way."""
 
 
-Limit = Literal["fsync", "loopback", "none"]
-"""Which limit of the machine a scenario meets."""
+Limit = Literal["fsync", "loopback", "write", "none"]
+"""Which limit of the machine a scenario meets.
+
+``fsync``: how often the disk says "written". ``loopback``: a round trip. ``write``: how
+fast the disk takes what is written in a row. ``none``: see ``Scenario.no_limit``.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +189,7 @@ class Scenario:
         contestants: Makes new ones for one run.
         targets: What is promised.
         limit: The machine's limit that is printed beside the results.
+        no_limit: Why there is none, as a sentence.
         rounds: How many, if nobody says otherwise.
         claims: ``{contestant: seconds}`` that somebody claimed, to be shown beside.
     """
@@ -197,5 +202,6 @@ class Scenario:
     contestants: Callable[[Scale], Sequence[Contestant]]
     targets: tuple[Target, ...] = ()
     limit: Limit = "none"
+    no_limit: str = ""
     rounds: int = 7
     claims: tuple[tuple[str, float], ...] = ()

@@ -102,7 +102,15 @@ def test_the_machine_s_limit_stands_beside_the_result() -> None:
     )
     loopback = replace(SCENARIO, limit="loopback")
     assert "round trip takes 15.0 µs" in limit_text(Result(loopback, (), (15e-6,)))
-    assert limit_text(Result(SCENARIO, (), ())) == ""
+    written = replace(SCENARIO, limit="write")
+    assert limit_text(Result(written, (), (0.25,))) == (
+        "the disk's own limit: 32 MiB in a row, flushed, takes 250 ms "
+        "(250 ms … 250 ms), so 128 MiB/s"
+    )
+    none = replace(SCENARIO, limit="none", no_limit="The work is done elsewhere.")
+    assert limit_text(Result(none, (), ())) == (
+        "no limit of the machine: the work is done elsewhere."
+    )
     assert ("Loopback", "15.0 µs round trip") in machine_facts(MACHINE)
 
 

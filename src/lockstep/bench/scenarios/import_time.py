@@ -96,6 +96,7 @@ SCENARIO = Scenario(
     metric=Metric.TIME,
     baseline="import sqlalchemy.orm",
     contestants=_contestants,
+    no_limit=("Starting is work of the processor, which is the same for all sides."),
     targets=(
         Target("import lockstep", "at most", 1.3, "import sqlalchemy.orm"),
         Target("Lockstep, one model", "at most", 1.3, "import sqlalchemy.orm"),

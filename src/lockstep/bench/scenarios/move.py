@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from lockstep.bench.movers import Adbc, DuckDb, Pgloader, ReadyCopy, RowByRow
 from lockstep.bench.moving import (
     Lockstep,
     Moves,
-    Pgloader,
-    ReadyCopy,
-    RowByRow,
     WideTable,
     of_phase,
     without_verification,
@@ -25,6 +23,8 @@ def _contestants(scale: Scale) -> list[Contestant]:
         Lockstep(table, _COPY, of_phase("copy"), moves),
         ReadyCopy(table),
         RowByRow(table),
+        Adbc(table),
+        DuckDb(table),
         Pgloader(table),
     ]
 
@@ -44,5 +44,6 @@ SCENARIO = Scenario(
         Target(_WHOLE, "at least", 3.5, Pgloader.name),
         Target(_COPY, "at least", 1 / 1.3, ReadyCopy.name),
     ),
+    limit="write",
     rounds=3,
 )

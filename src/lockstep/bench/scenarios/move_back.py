@@ -24,5 +24,6 @@ SCENARIO = Scenario(
     baseline=_THERE,
     contestants=_contestants,
     targets=(Target(_BACK, "at least", 1.0, _THERE),),
+    limit="write",
     rounds=3,
 )

@@ -20,5 +20,6 @@ SCENARIO = Scenario(
     baseline=MemoryOfAMove.name,
     contestants=_contestants,
     targets=(Target(MemoryOfAMove.name, "at most", 80 * MEGABYTE),),
+    no_limit="How much is held at once is chosen; it is the size of a block.",
     rounds=1,
 )

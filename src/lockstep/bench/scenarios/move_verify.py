@@ -24,5 +24,6 @@ SCENARIO = Scenario(
     baseline=_COPY,
     contestants=_contestants,
     targets=(Target(_VERIFY, "at least", 1.0, _COPY),),
+    limit="write",
     rounds=3,
 )
