@@ -15,29 +15,25 @@ to be copied may have more digits in a real, which both databases read as the sa
 
 from __future__ import annotations
 
-import functools
-import random
 import sqlite3
-import struct
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.ahead import in_turn
-from lockstep.mover.codecs import Codec, codec_of
 from lockstep.mover.encoding import LineBlock
 from lockstep.mover.plan.model import TablePlan
-from lockstep.mover.sqlite.profile import ColumnProfile, TableProfile
+from lockstep.mover.sqlite.cells import Cell, Functions, cell_of
+from lockstep.mover.sqlite.profile import TableProfile
 from lockstep.mover.sqlite.schema import Table
-from lockstep.mover.values import INTEGER_MIN, is_same, real_text
+from lockstep.mover.values import INTEGER_MIN
 
 BLOCK_BYTES = 256 * 1024
 _CELL_END: Final = b"\xfe"
 _ROW_END: Final = b"\xfd"
 _ROW_END_TEXT: Final = "CAST(x'fd' AS TEXT)"
-_NULL: Final = "CAST(x'ff' AS TEXT)"
 _MARKS: Final = bytes.maketrans(_CELL_END + _ROW_END, b"\t\n")
 _ESCAPES: Final = (
     *((b"\\", b"\\\\"), (b"\n", b"\\n"), (b"\t", b"\\t"), (b"\r", b"\\r")),
@@ -45,23 +41,6 @@ _ESCAPES: Final = (
 )
 _CELLS_OF_A_CALL: Final = 100
 """A function of SQLite takes 127 arguments in most builds."""
-
-
-# ``repr`` is PostgreSQL's own text but for integral and for very large numbers.
-_REAL: Final = (
-    "CASE WHEN abs({0}) < 1e15 AND {0} <> CAST({0} AS INTEGER) "
-    "THEN lockstep_repr({0}) ELSE lockstep_real({0}) END"
-)
-_PRINTED: Final = "printf('%!.19g', {0})"
-_PRINTED_BELOW: Final = 1e22
-"""From here on SQLite scales by powers of ten that no double holds."""
-
-_BY_FUNCTION: Final = frozenset(
-    {
-        *("number", "numeric", "julian", "utc", "zoned"),
-        *("uuid_bytes", "epoch", "scaled", "uuid7"),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -74,7 +53,7 @@ class Packing:
     """
 
     expression: str
-    functions: dict[str, Callable[[Any], str]]
+    functions: Functions
 
 
 def packing_of(
@@ -94,17 +73,14 @@ def packing_of(
         profile: What lies in it, in the snapshot that is read.
         for_copy: The lines are read by a database, and compared with nothing.
     """
-    cells: list[tuple[str, str]] = []
-    functions: dict[str, Callable[[Any], str]] = {}
+    cells: list[Cell] = []
+    functions: Functions = {}
     for planned, name in zip(plan.columns, columns, strict=True):
         column = table.column(name)
         if column is None:
             return None
         stored = profile.column(column.name)
-        cell = None
-        if for_copy and (planned.codec, planned.type) == ("real", "double precision"):
-            cell = _printed_real(quote(name), stored, functions)
-        cell = cell or _cell(planned.codec, quote(name), stored, functions)
+        cell = cell_of(planned, quote(name), stored, functions, for_copy=for_copy)
         if cell is None:
             return None
         cells.append(cell)
@@ -113,110 +89,7 @@ def packing_of(
     return Packing(_row(cells), functions)
 
 
-def _printed_real(
-    name: str, stored: ColumnProfile, functions: dict[str, Callable[[Any], str]]
-) -> tuple[str, str] | None:
-    """Return a cell that SQLite prints without asking Python; None if it cannot.
-
-    Nineteen digits of a binary number, computed in at least 64 bits, are nearer to
-    it than to the middle between it and its neighbour: who reads them correctly
-    rounded, as PostgreSQL and Python do, has the same double.
-    """
-    low, high = stored.real_min, stored.real_max
-    if not stored.classes <= {"real"} or low is None or high is None:
-        return None
-    if low <= -_PRINTED_BELOW or high >= _PRINTED_BELOW or not prints_exactly():
-        return None
-    has_null = bool(stored.counts["null"])
-    if not has_null and not stored.has_zero_real:
-        return _PRINTED.split("'")[1], name
-    expression = _PRINTED.format(name)
-    if stored.has_zero_real:
-        # The sign of a zero is not printed.
-        functions["lockstep_real"] = real_text
-        expression = f"iif({name} = 0, lockstep_real({name}), {expression})"
-    return "%s", _unless_null(name, expression, has_null)
-
-
-@functools.cache
-def prints_exactly() -> bool:
-    """Whether this SQLite prints nineteen right digits, asked of it.
-
-    It computes them in the C compiler's ``long double`` or, since 3.42, in two
-    doubles; where a compiler makes ``long double`` a double they come out wrong.
-
-    See https://sqlite.org/floatingpoint.html
-    """
-    with closing(sqlite3.connect(":memory:")) as connection:
-        return all(
-            float(
-                connection.execute(f"SELECT {_PRINTED.format('?')}", (x,)).fetchone()[0]
-            )
-            == x
-            for x in _hard_reals()
-        )
-
-
-def _hard_reals() -> list[float]:
-    """Return doubles of all sizes that are printed, always the same ones."""
-    source = random.Random(0)  # noqa: S311 - a choice, no secret
-    bits = (source.getrandbits(64) for _ in range(2_000))
-    found = [struct.unpack("d", struct.pack("Q", some))[0] for some in bits]
-    return [x for x in found if 0 < abs(x) < _PRINTED_BELOW]
-
-
-def _cell(
-    word: str,
-    name: str,
-    stored: ColumnProfile,
-    functions: dict[str, Callable[[Any], str]],
-) -> tuple[str, str] | None:
-    """Return what stands in the format for a cell, and the argument for it."""
-    classes = stored.classes
-    has_null = bool(stored.counts["null"])
-    if "text" in classes and not stored.is_clean_text:
-        return None
-    if word == "integer" and classes <= {"integer"}:
-        return "%s", _or_null(name, has_null)
-    if word == "text" and classes <= {"text"}:
-        return "%s", _or_null(name, has_null)
-    if word == "boolean" and (stored.is_zero_or_one or not classes):
-        return "%s", _unless_null(name, f"iif({name}, 't', 'f')", has_null)
-    if word == "bytes" and classes <= {"blob"}:
-        if has_null:
-            return "%s", _unless_null(name, f"'\\x' || lower(hex({name}))", has_null)
-        return "\\x%s", f"lower(hex({name}))"
-    if word == "real" and classes <= {"real"}:
-        functions |= {"lockstep_repr": repr, "lockstep_real": real_text}
-        return "%s", _unless_null(name, _REAL.format(name), has_null)
-    if word.partition(":")[0] in _BY_FUNCTION:
-        function = f"lockstep_{word}"
-        functions[function] = _exact(codec_of(word))
-        return "%s", _unless_null(name, f"{quote(function)}({name})", has_null)
-    return None
-
-
-def _or_null(name: str, has_null: bool) -> str:
-    return f"ifnull({name}, {_NULL})" if has_null else name
-
-
-def _unless_null(name: str, expression: str, has_null: bool) -> str:
-    return f"iif({name} IS NULL, {_NULL}, {expression})" if has_null else expression
-
-
-def _exact(codec: Codec) -> Callable[[Any], str]:
-    """Return a conversion that fails where the cell alone would not come back."""
-
-    def encode(value: Any) -> str:
-        text = codec.encode(value)
-        if codec.may_be_odd and not is_same(codec.decode(text), value):
-            raise ValueError("the storage class would have to be noted")
-        return text
-
-    return encode
-
-
-def _row(cells: Sequence[tuple[str, str]]) -> str:
+def _row(cells: Sequence[Cell]) -> str:
     calls: list[str] = []
     for first in range(0, len(cells), _CELLS_OF_A_CALL):
         some = cells[first : first + _CELLS_OF_A_CALL]
