@@ -30,6 +30,7 @@ from lockstep.mover.sqlite.profile import TableProfile, profile_table
 from lockstep.mover.sqlite.schema import Schema, Table, read_schema
 from lockstep.mover.sqlite.source import SqliteSource
 from lockstep.mover.sqlite.survey import survey_table
+from lockstep.mover.values import real_text
 from lockstep.mover.verify.streams import LineReader, pass_equal
 
 REALS = [0.1, 89.99, 1.0, -0.0, 1e15, 1e15 + 0.5, 1e16, 5e-324, 2.0**53, -1e-5]
@@ -156,7 +157,15 @@ def test_a_day_has_the_form_of_one(year: int, month: int, day: int) -> None:
     assert not has_form("date", f"{text}\n{text}")
 
 
-@given(values=st.lists(st.floats(allow_nan=False), min_size=1, max_size=50))
+@given(
+    values=st.lists(
+        st.floats(allow_nan=False)
+        | st.decimals(-(10**12), 10**12, places=4).map(float),
+        min_size=1,
+        max_size=50,
+    )
+)
+@example(values=[9.07, -9.07, 0.0001, 99999999999.9999, 0.00005, 1234.5])
 @example(values=[1e22, 0.1])
 @example(values=[-0.0, 5e-324, math.nextafter(1e22, 0), 2**53 + 2.0, 0.1 + 0.2])
 def test_a_printed_real_is_read_as_the_same_double(values: list[float]) -> None:
@@ -168,9 +177,10 @@ def test_a_printed_real_is_read_as_the_same_double(values: list[float]) -> None:
         schema = read_schema(connection)
         survey = survey_table(connection, schema.tables[0])
         (made,) = plan_of(connection, schema, survey).tables
-        copied = SqliteLines(connection, schema, {"t": survey}).in_own_order(
-            made, None, for_copy=True
-        )
+        source = SqliteLines(connection, schema, {"t": survey})
+        compared = lines_of(source.in_own_order(made, None)).decode().split()
+        assert compared == list(map(real_text, values))
+        copied = source.in_own_order(made, None, for_copy=True)
         texts = lines_of(copied).decode().split()
         assert list(map(repr, map(float, texts))) == list(map(repr, values))
         table = schema.tables[0]

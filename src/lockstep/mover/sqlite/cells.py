@@ -36,6 +36,14 @@ _REAL: Final = (
     "CASE WHEN abs({0}) < 1e15 AND {0} <> CAST({0} AS INTEGER) "
     "THEN lockstep_repr({0}) ELSE lockstep_real({0}) END"
 )
+_SMALL_REAL: Final = (
+    "CASE WHEN {0} = CAST({0} AS INTEGER) THEN lockstep_real({0}) "
+    "WHEN CAST({0} * 10000.0 + 0.5 AS INTEGER) / 10000.0 = {0} "
+    "THEN printf('%!.15g', {0}) ELSE lockstep_repr({0}) END"
+)
+_SMALL_BELOW: Final = 1e11
+"""Below it four decimals make fifteen digits, and those are one double each."""
+
 _PRINTED: Final = "printf('%!.19g', {0})"
 _PRINTED_BELOW: Final = 1e22
 """From here on SQLite scales by powers of ten that no double holds."""
@@ -98,10 +106,7 @@ def _printed_real(
     it than to the middle between it and its neighbour: who reads them correctly
     rounded, as PostgreSQL and Python do, has the same double.
     """
-    low, high = stored.real_min, stored.real_max
-    if not stored.classes <= {"real"} or low is None or high is None:
-        return None
-    if low <= -_PRINTED_BELOW or high >= _PRINTED_BELOW or not prints_exactly():
+    if not _lies_within(stored, _PRINTED_BELOW) or not prints_exactly():
         return None
     if not has_null and not stored.has_zero_real:
         return _PRINTED.split("'")[1], name
@@ -111,6 +116,14 @@ def _printed_real(
         functions["lockstep_real"] = real_text
         expression = f"iif({name} = 0, lockstep_real({name}), {expression})"
     return "%s", _unless_null(name, expression, has_null)
+
+
+def _lies_within(stored: ColumnProfile, limit: float) -> bool:
+    """Whether all values are known to be reals nearer to zero than ``limit``."""
+    low, high = stored.real_min, stored.real_max
+    if stored.classes != {"real"} or low is None or high is None:
+        return False
+    return -limit < low and high < limit
 
 
 @memo.cache
@@ -160,7 +173,10 @@ def _spelled(
         return "\\x%s", f"lower(hex({name}))"
     if word == "real" and classes <= {"real"}:
         functions |= {"lockstep_repr": repr, "lockstep_real": real_text}
-        return "%s", _unless_null(name, _REAL.format(name), has_null)
+        # A quotient of two integers is the double nearest to the decimal.
+        is_small = _lies_within(stored, _SMALL_BELOW) and prints_exactly()
+        form = _SMALL_REAL if is_small else _REAL
+        return "%s", _unless_null(name, form.format(name), has_null)
     if word.partition(":")[0] in _BY_FUNCTION:
         function = f"lockstep_{word}"
         functions[function] = _exact(codec_of(word))
