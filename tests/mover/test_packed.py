@@ -353,8 +353,9 @@ def untold(table: str, rows: int) -> None:
 
 
 @pytest.fixture
-def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "processors", lambda: 2)
+def three_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "processors", lambda: 3)
+    monkeypatch.setattr(lines, "processors", lambda: 3)
     monkeypatch.setattr(lines, "ROWS_FOR_THREADS", 1)
     rows_of_a_range(monkeypatch, 7)
 
@@ -369,7 +370,7 @@ def filled(path: Path, mode: str = "delete") -> sqlite3.Connection:
     return connection
 
 
-@pytest.mark.usefixtures("two_processors")
+@pytest.mark.usefixtures("three_processors")
 def test_several_threads_read_what_one_reads(tmp_path: Path) -> None:
     filled(tmp_path / "a.db").close()
     source = SqliteSource(open_source(tmp_path / "a.db"))
@@ -394,7 +395,7 @@ def test_several_threads_read_what_one_reads(tmp_path: Path) -> None:
         source.close()
 
 
-@pytest.mark.usefixtures("two_processors")
+@pytest.mark.usefixtures("three_processors")
 def test_a_failing_thread_leaves_the_rest_to_the_exact_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -423,7 +424,7 @@ def test_a_failing_thread_leaves_the_rest_to_the_exact_way(
         source.close()
 
 
-@pytest.mark.usefixtures("two_processors")
+@pytest.mark.usefixtures("three_processors")
 def test_a_second_connection_sees_the_same_state_or_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

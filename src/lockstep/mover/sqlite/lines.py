@@ -15,6 +15,7 @@ from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock, TableEncoder
 from lockstep.mover.plan.model import ColumnPlan, TablePlan
+from lockstep.mover.sqlite.opening import processors
 from lockstep.mover.sqlite.packed import (
     Packing,
     packed_blocks,
@@ -28,6 +29,9 @@ from lockstep.mover.sqlite.survey import can_survey, survey_table
 
 ROWS_FOR_THREADS = 20_000
 """Below that a table is read before a second thread has begun."""
+
+PROCESSORS_FOR_THREADS = 3
+"""Of two, one reads and the other is PostgreSQL's: a second reader would disturb."""
 
 
 class SqliteLines:
@@ -105,7 +109,8 @@ class SqliteLines:
         profile = self._profile(table)
         if profile is not None and profile.ends:
             readers = [self._connection]
-            if profile.rows >= ROWS_FOR_THREADS:
+            is_long = profile.rows >= ROWS_FOR_THREADS
+            if is_long and processors() >= PROCESSORS_FOR_THREADS:
                 readers += self._others
             behind = None if after is None else int(after)
             return packed_ranges(readers, packing, table, profile.ends, behind)
