@@ -35,7 +35,9 @@ CREATE TABLE orders (
     CONSTRAINT fk_orders_customers FOREIGN KEY (customer_id) REFERENCES customers (id)
 );
 CREATE INDEX ix_orders_customer_id ON orders (customer_id);
-CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY);
+CREATE TABLE alembic_version (version_num varchar(32));
+CREATE SCHEMA lockstep_move;
+CREATE TABLE lockstep_move.journal (at timestamp, price real);
 INSERT INTO customers (name, email, run_time)
   SELECT 'Customer ' || i, i || '@example.org', i FROM generate_series(1, 50) AS i;
 INSERT INTO orders (id, customer_id, total)

@@ -17,6 +17,7 @@ from tests.acceptance.conftest import (
     project_on,
 )
 from tests.acceptance.shell import Shell
+from tests.doctor.corpus import make
 
 from lockstep.doctor import Report, all_checks, examine
 
@@ -126,6 +127,64 @@ TRAPS = [
         "a database is copied, perhaps into an image",
         {"Dockerfile": "FROM python\nCOPY seed.db /app/\n"},
         {("backup-by-copy", "notice", "Dockerfile:2")},
+    ),
+    Trap(
+        "passwords in other shapes",
+        {
+            "a.py": f'c = connect("host=db.corp.net user=a password={PASSWORD}")\n',
+            "b.py": f'c = connect(host="db.corp.net", password="{PASSWORD}")\n',
+            "c.py": f"DATABASES = {{'PASSWORD': '{PASSWORD}'}}\n",
+            "roles.sql": f"ALTER ROLE app PASSWORD '{PASSWORD}';\n",
+            "app.service": f"Environment=DATABASE_URL={remote()}\n",
+            "main.tf": f'url = "{remote()}"\n',
+            "start.ipynb": json.dumps({"source": [f"create_engine('{remote()}')"]}),
+            ".pgpass": f"db.corp.net:5432:app:app:{PASSWORD}\n",
+            "old.log.1": f"connecting to {remote()}\n",
+            "compose.yml": f"POSTGRES_PASSWORD: {PASSWORD}\n",
+            "fine.py": "c = connect(host=host, password=secrets.password)\n"
+            "d = {'PASSWORD': os.environ['DB_PASSWORD'], 'password': 'Passwort'}\n",
+        },
+        {
+            *(
+                ("secrets-in-files", "problem", f"{name}:1")
+                for name in ("a.py", "b.py", "c.py", "roles.sql", "app.service")
+            ),
+            *(
+                ("secrets-in-files", "problem", f"{name}:1")
+                for name in ("main.tf", "start.ipynb", ".pgpass", "old.log.1")
+            ),
+            ("secrets-in-files", "notice", "compose.yml:1"),
+        },
+    ),
+    Trap(
+        "copies in other ways",
+        {
+            "backup.sh": 'cp "$DB_FILE" "$TO"\ncat app.db > b.db\ndd if=app.db of=x\n'
+            "restic backup /data/app.db\n",
+            "jobs/backup.py": 'os.system("cp app.db b.db")\n'
+            'subprocess.run(["cp", "data/app.sqlite3", "b"])\n'
+            'to.write_bytes(Path("app.db").read_bytes())\n',
+            "backup.js": "fs.copyFileSync('app.db', 'backup.db')\n",
+            "right.sh": "sqlite3 app.db \".backup '/bak/day.db'\"\ngzip /bak/day.db\n"
+            "systemctl stop app\ncp app.db /bak/cold.db\n",
+        },
+        {
+            *(("backup-by-copy", "warning", f"backup.sh:{n}") for n in (1, 2, 3, 4)),
+            *(("backup-by-copy", "warning", f"jobs/backup.py:{n}") for n in (1, 2, 3)),
+            ("backup-by-copy", "warning", "backup.js:1"),
+        },
+    ),
+    Trap(
+        "no journal, and one more way to write placeholders",
+        {
+            "app/a.py": 'c.execute("PRAGMA journal_mode=MEMORY")\n',
+            "app/b.py": 'marks = ("?," * len(ids))[:-1]\n',
+            "app/c.py": 'URI = "sqlite:///a.db"\nk = Field(foreign_key="b")\n',
+        },
+        {
+            ("durability", "warning", "app/a.py:1"),
+            ("bind-limit", "notice", "app/b.py:1"),
+        },
     ),
     Trap(
         "two libraries",
@@ -359,3 +418,14 @@ def test_models_that_cannot_be_imported_stop_nothing_else(project: Shell) -> Non
     assert "secrets-in-files" in {f["check"] for f in document["findings"]}
     outcomes = {run["check"]: run["outcome"] for run in document["unfinished"]}
     assert outcomes["drift"] in ("refused", "failed")
+
+
+def test_files_that_lie_in_another_tool_s_project_are_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    make(tmp_path / "data" / "db.sqlite3", "DROP INDEX ix_orders_customer_id")
+    (tmp_path / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0 no SQLite file" * 99)
+    (tmp_path / "empty.db").touch()
+    report = examine(tmp_path)
+    (found,) = [f for f in report.findings if f.severity != "notice"]
+    assert (found.check, found.fixable) == ("unindexed-foreign-keys", False)
+    assert report.targets == (str(tmp_path), str(tmp_path / "data" / "db.sqlite3"))

@@ -6,6 +6,7 @@ finding is decided by ``lockstep.doctor``.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -156,9 +157,16 @@ def doctor(
     if fix:
         _fix(run, chosen, report, limits)
         return
-    run.output.result(report.to_json(), lambda page: draw(page, report))
+    mend = _mend_command(target)
+    run.output.result(report.to_json(), lambda page: draw(page, report, mend))
     if not report.is_healthy:
         raise Finished(EXIT_FAILED)
+
+
+def _mend_command(named: str | None) -> str:
+    """Return the command that mends what was named; a URL may hold a password."""
+    words = [] if named is None else ["URL" if "://" in named else shlex.quote(named)]
+    return " ".join(["lockstep db doctor", *words, "--fix"])
 
 
 def _trace(
@@ -267,7 +275,7 @@ def _target(run: Run, named: str | None) -> str:
     return DatabaseUrl.parse(settings.url, base=settings.root).unmasked()
 
 
-def draw(page: Page, report: Report) -> None:
+def draw(page: Page, report: Report, mend: str = "lockstep db doctor --fix") -> None:
     """Show a report: the worst first, each finding with what, why and how to mend."""
     severity = ""
     for finding in report.findings:
@@ -277,7 +285,7 @@ def draw(page: Page, report: Report) -> None:
             plural = "" if count == 1 else "s"
             page.line()
             page.line(f"{count} {severity}{plural}", style=_STYLES[severity])
-        _draw_finding(page, finding)
+        _draw_finding(page, finding, mend)
     if report.unfinished:
         page.line()
         page.line("not finished", style="yellow")
@@ -287,7 +295,7 @@ def draw(page: Page, report: Report) -> None:
     _draw_summary(page, report)
 
 
-def _draw_finding(page: Page, finding: Finding) -> None:
+def _draw_finding(page: Page, finding: Finding, mend: str) -> None:
     page.line()
     style = _STYLES[finding.severity]
     page.line(f"  {finding.check}  {finding.subject}", style=style)
@@ -297,7 +305,7 @@ def _draw_finding(page: Page, finding: Finding) -> None:
     if finding.command:
         page.line(f"          {finding.command}", style="green")
     if finding.fixable:
-        page.line("          or: lockstep db doctor --fix", style="green")
+        page.line(f"          or: {mend}", style="green")
 
 
 def _draw_summary(page: Page, report: Report) -> None:

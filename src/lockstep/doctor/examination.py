@@ -55,6 +55,10 @@ if TYPE_CHECKING:
 
 NEEDS_FILE = "only the file and its machine tell, and a server shows neither"
 
+DATABASE_SUFFIXES = (".db", ".db3", ".sqlite", ".sqlite3")
+DATABASES_MAX = 5
+"""Files of a project that are looked at without being named."""
+
 OnCheck = Callable[[str, str], None]
 """Told ``(check, target)`` before each check."""
 
@@ -168,7 +172,31 @@ def _examine_project(root: Path, order: _Order) -> Report:
         reports.append(
             _examine_one(database, dataclasses.replace(order, settings=settings))
         )
+    elif settings is None:
+        reports += _examine_files_in(context, order)
     return joined(reports)
+
+
+def _examine_files_in(context: ProjectContext, order: _Order) -> list[Report]:
+    """Look at the SQLite files that lie in a project which names no database to us."""
+    reports: list[Report] = []
+    for file in context.files:
+        if file.path.suffix.lower() not in DATABASE_SUFFIXES or file.is_for_tests:
+            continue
+        if len(reports) == DATABASES_MAX:
+            break
+        try:
+            with opened(file.path, timeout_s=order.limits.busy_s):
+                pass
+        except Unexaminable as error:
+            code = error.detail.get("sqlite_code")
+            if code in (None, sqlite3.SQLITE_NOTADB):
+                continue  # empty, or another program's
+        report = _examine_file(file.path, order)
+        # --fix mends the one database that was named, and none that was met.
+        met = [dataclasses.replace(f, fixable=False) for f in report.findings]
+        reports.append(dataclasses.replace(report, findings=tuple(met)))
+    return reports
 
 
 def _examine_file(path: Path, order: _Order) -> Report:

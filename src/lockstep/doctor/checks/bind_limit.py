@@ -12,7 +12,7 @@ from lockstep.doctor.sqlite.context import SqliteContext
 
 _ONE_EACH = re.compile(
     r"""["'],\s*["']\.join\(\s*\(?\[?\s*["'](\?|%s)["']\s*(\]?\)?\s*\*|for\b)"""
-    r"""|["'],\s*["']\.join\(\s*["']\?["']\s*\*"""
+    r"""|["'],\s*["']\.join\(\s*["']\?["']\s*\*|["']\s*(\?|%s)\s*,\s*["']\s*\*"""
 )
 UPSTREAM_MAX = 32_766
 """SQLite's own default since 3.32; Debian builds with 250,000, old ones with 999."""

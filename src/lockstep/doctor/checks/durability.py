@@ -12,6 +12,9 @@ from lockstep.doctor.sqlite.context import SqliteContext
 _SWITCHED_OFF = re.compile(
     r"\bsynchronous\b\s*[=(:]\s*[\"']?(OFF|0)\b(?!\.)", re.IGNORECASE
 )
+_NO_JOURNAL = re.compile(
+    r"\bjournal_mode\b\s*[=(:]\s*[\"']?(OFF|MEMORY)\b", re.IGNORECASE
+)
 _LEVELS = ("off", "normal", "full", "extra")
 
 
@@ -72,6 +75,17 @@ def examine_project(context: ProjectContext) -> Findings:
             mend="use full, or normal in WAL mode; for a bulk load use one transaction",
         )
 
+    for place in context.all(_NO_JOURNAL):
+        yield CHECK.finding(
+            "warning",
+            place,
+            "the code keeps the rollback journal in memory, or keeps none",
+            why="A program that is killed in a transaction leaves the file damaged: "
+            "what it had overwritten is nowhere.",
+            mend="use WAL mode; for a bulk load use one transaction",
+            command="PRAGMA journal_mode = WAL",
+        )
+
 
 def _default(*, wal: bool) -> str:
     """Return what a fresh connection of this library uses."""
@@ -100,7 +114,7 @@ def _options() -> list[str]:
 
 CHECK = Check(
     name="durability",
-    looks_for="synchronous below what a commit promises.",
+    looks_for="synchronous below what a commit promises; a journal that a crash takes.",
     why="With normal in WAL mode the file stays whole, and commits of the last moments "
     "may be gone after a power cut although the program was told that they are kept.",
     sqlite=examine,

@@ -13,11 +13,14 @@ from lockstep.doctor.trace.context import TraceContext
 
 _CONNECTS = re.compile(
     r"\b(sqlite3|aiosqlite)\.connect\(|create_(async_)?engine\([^)]*sqlite"
+    r"|(?:URI|URL|url)[\"']?\]?\s*[=:]\s*f?[\"']sqlite(\+\w+)?:///"
+    r"|\bSqliteDatabase\("
 )
 _LOCKSTEP = re.compile(r"^\s*(?:import|from)\s+lockstep\b")
 _PRAGMA = re.compile(r"foreign_keys\b", re.IGNORECASE)
 _DECLARES = re.compile(
-    r"\bForeignKey(Constraint)?\(|\bREFERENCES\s+[\w\"`\[]+\s*(\(|,|$)|\bFOREIGN KEY\b"
+    r"\bForeignKey(Constraint|Field)?\(|\bforeign_key\s*="
+    r"|\bREFERENCES\s+[\w\"`\[]+\s*(\(|,|$)|\bFOREIGN KEY\b"
 )
 
 

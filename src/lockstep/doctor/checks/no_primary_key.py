@@ -31,8 +31,12 @@ def examine(context: SqliteContext) -> Findings:
 
 
 def examine_postgresql(context: PostgresqlContext) -> Findings:
-    """List tables without a primary key."""
-    bare = [table.name for table in context.tables if not table.primary_key]
+    """List tables without a primary key or a unique one of NOT NULL columns."""
+    bare = [
+        table.name
+        for table in context.tables
+        if not _has_key(table) and table.plain_name not in _BOOKKEEPING
+    ]
     if bare:
         yield CHECK.finding(
             "notice",

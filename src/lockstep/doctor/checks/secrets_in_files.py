@@ -11,10 +11,12 @@ from lockstep.doctor.project.files import TextFile
 
 _NAMES = re.compile(
     r"(\.(toml|ini|cfg|conf|ya?ml|json|py|js|ts|tsx|mjs|sh|bash|env|properties|log|out)"
-    r"|(^|/)(Dockerfile[^/]*|Makefile|Procfile|Caddyfile|crontab[^/]*|\.env[^/]*))$"
+    r"|\.(service|timer|tf|tfvars|sql|ipynb|md|rst|txt|xml|php|rb|go|log\.\d+)"
+    r"|(^|/)(Dockerfile[^/]*|Makefile|Procfile|Caddyfile|crontab[^/]*|\.env[^/]*"
+    r"|\.pgpass|\.my\.cnf))$"
 )
 _TEMPLATE = re.compile(r"\.(example|sample|template|dist|tmpl)$|example|sample", re.I)
-_LOG = re.compile(r"\.(log|out)$|(^|/)logs?/", re.IGNORECASE)
+_LOG = re.compile(r"\.(log|out|log\.\d+)$|(^|/)logs?/", re.IGNORECASE)
 _URL = re.compile(
     r"\b(?P<scheme>postgres(?:ql)?(?:\+\w+)?|mysql(?:\+\w+)?|mariadb|mongodb(?:\+srv)?|"
     r"rediss?|amqps?|libsql|https?)://(?P<user>[^\s:/@'\"`]*):"
@@ -24,6 +26,27 @@ _URL = re.compile(
 _TOKEN = re.compile(
     r"(?:authToken|auth_token|access_token|sslpassword)=(?P<secret>[A-Za-z0-9._\-]{16,})"
 )
+_VALUE = r"(?P<secret>[^\s'\"`;,&)}]{4,})"
+_DSN = re.compile(
+    rf"[\"'][^\"']*\bhost=(?P<host>[^\s\"']+)[^\"']*\bpassword={_VALUE}"
+    rf"|[\"'][^\"']*\bpassword={_VALUE.replace('secret', 'secret2')}[^\"']*\bhost="
+)
+"""A connection string of words, as libpq takes it."""
+_ARGUMENT = re.compile(
+    r"\bconnect\(.*\bpassword\s*=\s*[\"'](?P<secret>[^\"'{}$]{4,})[\"']", re.IGNORECASE
+)
+_SETTING = re.compile(
+    r"[\"']PASSWORD[\"']\s*:\s*[\"'](?P<secret>[^\"'{}$]{4,})[\"']"
+    r"|\b(?:CREATE|ALTER)\s+(?:ROLE|USER)\b.*\bPASSWORD\s+'(?P<secret2>[^']{4,})'"
+)
+"""Django's settings, and roles that a script makes."""
+_THROWAWAY = re.compile(
+    r"\b(?:POSTGRES|MYSQL|MYSQL_ROOT|MARIADB|MARIADB_ROOT)_PASSWORD[\"']?\s*[:=]\s*"
+    + r"[\"']?"
+    + _VALUE
+)
+"""What an official image makes its first user with."""
+_PGPASS = re.compile(r"^(?P<host>[^:#\s]+):[^:]*:[^:]*:[^:]*:(?P<secret>.+)$")
 _TO_BROWSERS = re.compile(
     r"\b(?:NEXT_PUBLIC|VITE|REACT_APP|PUBLIC|NUXT_PUBLIC|EXPO_PUBLIC)_\w*"
     r"(?:SECRET|PASSWORD|PRIVATE|SERVICE_ROLE)\w*\b"
@@ -62,29 +85,39 @@ def examine(context: ProjectContext) -> Findings:
                 )
 
 
+_PATTERNS = (_URL, _TOKEN, _DSN, _ARGUMENT, _SETTING, _THROWAWAY)
+
+
 def _urls(context: ProjectContext, file: TextFile) -> Findings:
-    for pattern in (_URL, _TOKEN):
+    patterns = (_PGPASS,) if file.path.name == ".pgpass" else _PATTERNS
+    for pattern in patterns:
         for number, found in file.matches(pattern):
-            if _PLACEHOLDER.match(found["secret"]):
+            groups = found.groupdict()
+            secret = groups.get("secret") or groups.get("secret2") or ""
+            if _PLACEHOLDER.match(secret):
                 continue
-            host = found.groupdict().get("host") or ""
+            host = "localhost" if pattern is _THROWAWAY else groups.get("host") or ""
             severity = _severity(context, file, host)
             if severity is None:
                 continue
-            kind = found.groupdict().get("scheme") or "a token"
             yield CHECK.finding(
                 severity,
                 f"{file.name}:{number}",
-                "a URL with a password in it "
-                f"({kind}{f', host {host}' if host else ''})"
-                if host
-                else "a token in a URL",
+                _what(pattern, groups.get("scheme") or "", host),
                 mend="put it into a variable or a file that is not tracked, and change "
                 "the password: what was committed or logged stays readable"
                 if severity == "problem"
                 else "put it into a variable or a file that is not tracked",
                 evidence={"host": host, "tracked": _is_tracked(context, file)},
             )
+
+
+def _what(pattern: re.Pattern[str], scheme: str, host: str) -> str:
+    if pattern is _URL:
+        return f"a URL with a password in it ({scheme}, host {host})"
+    if pattern is _TOKEN:
+        return "a token in a URL"
+    return "a database's password" + (f" (host {host})" if host else "")
 
 
 def _severity(context: ProjectContext, file: TextFile, host: str) -> Severity | None:
@@ -105,9 +138,8 @@ def _is_tracked(context: ProjectContext, file: TextFile) -> bool:
 
 CHECK = Check(
     name="secrets-in-files",
-    looks_for="Passwords in URLs in tracked files, settings, scripts and logs; "
-    "secrets in "
-    "variables that are shipped to browsers.",
+    looks_for="Passwords in URLs, connection strings and settings, in tracked files, "
+    "scripts and logs; secrets in variables that are shipped to browsers.",
     why="A repository and a log are copied, kept and read by people and tools that "
     "should "
     "not have the database.",

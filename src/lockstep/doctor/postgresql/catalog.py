@@ -1,7 +1,7 @@
 """Read the schema of a PostgreSQL database into the doctor's catalog.
 
-Owns the questions to pg_catalog. The server's own schemas and the tables of
-extensions are left out; partitions count as part of their table.
+Owns the questions to pg_catalog. The server's own schemas, the mover's journal and the
+tables of extensions are left out; partitions count as part of their table.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _OURS = """
     n.nspname NOT IN ('pg_catalog', 'information_schema')
-    AND n.nspname !~ '^pg_(toast|temp)'
+    AND n.nspname !~ '^pg_(toast|temp)' AND n.nspname <> 'lockstep_move'
     AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                     AND d.objid = c.oid AND d.deptype = 'e')
 """

@@ -56,7 +56,8 @@ class ProjectContext:
         """Return ``file:line`` of the first code that matches; None without one."""
         for file in self.code(*suffixes):
             for number, _ in file.matches(pattern):
-                return f"{file.name}:{number}"
+                if not file.is_comment(number):
+                    return f"{file.name}:{number}"
         return None
 
     def all(self, pattern: re.Pattern[str], *suffixes: str) -> list[str]:
@@ -65,6 +66,7 @@ class ProjectContext:
             f"{file.name}:{number}"
             for file in self.code(*suffixes)
             for number, _ in file.matches(pattern)
+            if not file.is_comment(number)
         ]
 
     @cached_property

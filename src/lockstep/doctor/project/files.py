@@ -24,6 +24,7 @@ _SKIPPED_FOLDERS = frozenset(
         *("dist", "build", "target", "_build", ".venv", "venv", "env", ".eggs"),
     }
 )
+_COMMENTS = ("#", "//", "--", ";")
 _LIST = ("ls-files", "-z")
 _TEST_PART = re.compile(
     r"(^|[_.])(tests?|testing|fixtures?|examples?|spec)($|[_.])", re.I
@@ -57,6 +58,10 @@ class TextFile:
     def is_for_tests(self) -> bool:
         """Whether it serves tests or examples, by its path."""
         return any(_TEST_PART.search(part) for part in Path(self.name).parts)
+
+    def is_comment(self, number: int) -> bool:
+        """Return whether the line of that number is a comment, and no code."""
+        return self.lines[number - 1].lstrip().startswith(_COMMENTS)
 
     def matches(self, pattern: re.Pattern[str]) -> Iterator[tuple[int, re.Match[str]]]:
         """Yield ``(line number, match)`` for every line that matches."""

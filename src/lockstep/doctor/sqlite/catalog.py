@@ -3,7 +3,7 @@
 Owns the PRAGMAs that describe a schema. Tables of SQLite itself, virtual tables
 and the shadow tables behind them are left out: nobody but their module writes
 them, and what looks odd there is how it works. So are the tables that the GeoPackage
-standard prescribes.
+standard prescribes, and the mover's own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from lockstep.doctor.catalog import Catalog, Column, ForeignKey, Index, Table
 from lockstep.doctor.sqlite.declared import family_of, length_of
+from lockstep.mover.sqlite.schema import OUR_PREFIX
 from lockstep.schema.names import quote_identifier as quoted
 
 
@@ -33,7 +34,7 @@ def read_catalog(connection: sqlite3.Connection) -> Catalog:
             for name, sql in statements
             if name not in shadows
             and kinds.get(name, "table") != "shadow"
-            and not name.startswith("gpkg_")
+            and not name.startswith(("gpkg_", OUR_PREFIX))
         )
     )
 
