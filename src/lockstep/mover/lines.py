@@ -25,6 +25,9 @@ _ESCAPES = str.maketrans(
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _BETWEEN, _BACKSLASH, _NONE = "\x1f", "\x1e", "\0"
 """Stand in while a column is unescaped as a whole, where none of its cells has them."""
+_TOGETHER_MAX: Final = 1_000_000
+"""Characters of a column that is unescaped as a whole: of a cell of many megabytes
+there would be several copies at once."""
 _MEANING = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
 
 
@@ -63,11 +66,14 @@ def unescape_all(column: Sequence[str]) -> Sequence[str | None]:
     if backslashes == column.count(NULL):
         return [None if field == NULL else field for field in column]
     texts: Sequence[str | None] | None = None
-    if joined.count(_BETWEEN) == len(column) - 1 and not (
-        _BACKSLASH in joined or _NONE in joined
-    ):
+    if len(joined) <= _TOGETHER_MAX and _can_stand_in(joined, len(column)):
         texts = _unescaped(joined)
     return list(map(unescape, column)) if texts is None else texts
+
+
+def _can_stand_in(joined: str, count: int) -> bool:
+    is_apart = joined.count(_BETWEEN) == count - 1
+    return is_apart and _BACKSLASH not in joined and _NONE not in joined
 
 
 def _unescaped(joined: str) -> Sequence[str | None] | None:

@@ -30,7 +30,9 @@ from lockstep.mover.sqlite.schema import Schema, read_schema
 from lockstep.mover.sqlite.writing import RowWriter
 
 CHUNK_BYTES = 32 * 1024 * 1024
-CACHE_KIB = 16_384
+CACHE_KIB = 4_096
+"""Rows are appended and indexes sorted: more made no copy faster, only larger."""
+
 LOCK_WAIT_S = 5
 
 
