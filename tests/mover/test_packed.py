@@ -263,11 +263,14 @@ def test_a_column_is_unescaped_as_its_cells_are(fields: list[str]) -> None:
         ("bytes", [b"", b"\\x", None]),
         ("bytes", [b"", b"\0\\x", b"\xff"]),
         ("boolean", [0, 1, None]),
+        ("uuid_bytes", [bytes(range(16)), b"\xff" * 16]),
+        ("uuid_bytes", [bytes(range(16)), None]),
     ],
 )
 def test_a_column_is_decoded_as_its_cells_are(codec: str, values: list[Any]) -> None:
     made = codec_of(codec)
     assert list(map(repr, made.values(made.fields(values)))) == list(map(repr, values))
+    assert made.values([]) == []
 
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:

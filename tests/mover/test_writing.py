@@ -23,27 +23,37 @@ PLAN = TablePlan(
         ColumnPlan("twice", "twice", "INTEGER", "integer", generated="virtual"),
         ColumnPlan("note", "note", "TEXT", "text_bytes"),
         ColumnPlan("s", "s", "TEXT", "text"),
+        ColumnPlan("b", "b", "BLOB", "bytes"),
     ],
     primary_key=["id"],
 )
 TWICE = "twice INTEGER GENERATED ALWAYS AS (2 * id)"
-CREATE = f"CREATE TABLE t (id INTEGER UNIQUE, {TWICE}, note TEXT, s TEXT)"
-VALUES_OF_A_ROW = 5
+CREATE = f"CREATE TABLE t (id INTEGER UNIQUE, {TWICE}, note TEXT, s TEXT, b BLOB)"
+VALUES_OF_A_ROW = 6
 
 
 def block_of(ids: list[int]) -> LineBlock:
-    lines = [f"{i}\t{2 * i}\t\\\\xff{i:02x}\ts{i}\n" for i in ids]
+    lines = [
+        f"{i}\t{2 * i}\t\\\\xff{i:02x}\ts{i}\t"
+        + ("\\N\n" if i % 3 == 0 else f"\\\\x00{i:02x}\n")
+        for i in ids
+    ]
     return LineBlock(None, "".join(lines).encode(), len(ids), len(ids))
 
 
 def stored(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
     return connection.execute(
-        "SELECT id, typeof(id), twice, hex(note), typeof(note), s FROM t ORDER BY rowid"
+        "SELECT id, typeof(id), twice, hex(note), typeof(note), s, typeof(b), b "
+        "FROM t ORDER BY rowid"
     ).fetchall()
 
 
 def expected(ids: list[int]) -> list[tuple[object, ...]]:
-    return [(i, "integer", 2 * i, f"FF{i:02X}", "text", f"s{i}") for i in ids]
+    return [
+        (i, "integer", 2 * i, f"FF{i:02X}", "text", f"s{i}")
+        + (("null", None) if i % 3 == 0 else ("blob", bytes([0, i])))
+        for i in ids
+    ]
 
 
 @pytest.fixture

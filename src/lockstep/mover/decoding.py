@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from lockstep.mover.codecs import Codec, codec_of
-from lockstep.mover.codecs.blobs import TextBytes, class_from_bytes
+from lockstep.mover.codecs.blobs import Bytes, TextBytes, class_from_bytes
+from lockstep.mover.codecs.keys import UuidBytes
 from lockstep.mover.codecs.stored import Stored
 from lockstep.mover.encoding import LineBlock, OddRow, line_digest
 from lockstep.mover.lines import cells_of, unescape
@@ -30,6 +31,7 @@ class TableDecoder:
         names: The columns that are filled; SQLite computes the others.
         marks: What stands for the values of each in VALUES.
         width: How many values a row has.
+        blobs: Places of a row's values that are bytes, or NULL.
     """
 
     def __init__(self, plan: TablePlan) -> None:
@@ -38,6 +40,12 @@ class TableDecoder:
         self.names = [plan.columns[place].target for place in self._kept]
         self.marks = [_mark(self._codecs[place]) for place in self._kept]
         self.width = sum(mark.count("?") for mark in self.marks)
+        self.blobs: list[int] = []
+        at = 0
+        for place, mark in zip(self._kept, self.marks, strict=True):
+            if isinstance(self._codecs[place], Bytes | UuidBytes):
+                self.blobs.append(at)
+            at += mark.count("?")
 
     def values(self, block: LineBlock) -> list[Any]:
         """Return the values of all rows of a block, one row behind the other."""

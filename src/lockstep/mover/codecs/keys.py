@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from binascii import unhexlify
+from collections.abc import Sequence
 from typing import Any
 
 from lockstep.mover.codecs.base import Codec, refusal
@@ -22,6 +24,13 @@ class UuidBytes(Codec):
 
     def decode(self, text: str) -> Value:
         return bytes.fromhex(text.replace("-", ""))
+
+    def values(self, fields: Sequence[str]) -> list[Value]:
+        digits = "\n".join(fields).replace("-", "").split("\n")
+        try:
+            return list(map(unhexlify, digits)) if fields else []
+        except ValueError:
+            return super().values(fields)
 
 
 class Uuid7(Codec):
