@@ -211,6 +211,8 @@ def test_the_first_rows_only_is_said(tmp_path: Path) -> None:
     (found,) = report.findings
     assert "1 value of 500" in found.what
     assert "the first 500 rows looked at" in found.what
+    assert report.partial == ("orders", "order_lines")
+    assert examine(path, checks=["dirty-types"]).partial == ()
 
 
 def test_a_check_stops_when_its_time_is_up(tmp_path: Path) -> None:

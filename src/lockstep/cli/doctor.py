@@ -41,6 +41,7 @@ _FINDING_KEYS = (
         "unfinished": "Checks that did not come to an end: list of `{check, target, "
         "outcome, reason, findings, elapsed_s}`; outcome is `incomplete`, `refused` "
         "or `failed`.",
+        "partial": "Tables of which only the first rows were looked at (`--rows`).",
         "elapsed_s": "Seconds in all.",
         "plan": "Only with `--fix`: what would be done, list of `{check, subject, "
         "plan, statements}`.",
@@ -277,6 +278,8 @@ def _target(run: Run, named: str | None) -> str:
 
 def draw(page: Page, report: Report, mend: str = "lockstep db doctor --fix") -> None:
     """Show a report: the worst first, each finding with what, why and how to mend."""
+    from lockstep.doctor.findings import some
+
     severity = ""
     for finding in report.findings:
         if finding.severity != severity:
@@ -291,6 +294,12 @@ def draw(page: Page, report: Report, mend: str = "lockstep db doctor --fix") -> 
         page.line("not finished", style="yellow")
         for run in report.unfinished:
             page.line(f"  {run.check}: {run.outcome}: {run.reason}")
+    if report.partial:
+        page.line()
+        page.line(
+            "only the first rows were looked at (--rows, --limit-s)", style="yellow"
+        )
+        page.line(f"  {some(list(report.partial))}")
     page.line()
     _draw_summary(page, report)
 

@@ -208,7 +208,7 @@ def _examine_file(path: Path, order: _Order) -> Report:
                 context.start()
                 assert check.sqlite is not None, "it was chosen by kind"
                 runner.run(check, check.sqlite, context)
-            return runner.report()
+            return dataclasses.replace(runner.report(), partial=tuple(context.partial))
     except Unexaminable as error:
         found = READABLE.finding(
             "problem",
@@ -234,7 +234,7 @@ def _examine_served(url: DatabaseUrl, order: _Order) -> Report:
             assert check.sqlite is not None, "it was chosen by kind"
             examine_it = _needs_file if check.needs_file else check.sqlite
             runner.run(check, examine_it, context)
-    return runner.report()
+        return dataclasses.replace(runner.report(), partial=tuple(context.partial))
 
 
 def _needs_file(context: SqliteContext) -> Findings:
@@ -251,7 +251,9 @@ def _examine_server(url: DatabaseUrl, order: _Order) -> Report:
         for check in order.of_kind("postgresql"):
             assert check.postgresql is not None, "it was chosen by kind"
             runner.run(check, _in_transaction(check.postgresql), context)
-        return runner.report()
+        with context.transaction():
+            partial = tuple(t.name for t in context.tables if context.told(t))
+        return dataclasses.replace(runner.report(), partial=partial)
 
 
 def _in_transaction(

@@ -45,11 +45,13 @@ class Report:
         targets: What was looked at, secrets masked.
         findings: The worst first.
         runs: The checks that ran, in their order.
+        partial: Tables of which only the first rows were looked at.
     """
 
     targets: tuple[str, ...]
     findings: tuple[Finding, ...]
     runs: tuple[CheckRun, ...]
+    partial: tuple[str, ...] = ()
 
     @property
     def is_healthy(self) -> bool:
@@ -86,6 +88,7 @@ class Report:
             "counts": self.counts(),
             "findings": [found.to_json() for found in self.findings],
             "unfinished": [asdict(run) for run in self.unfinished],
+            "partial": list(self.partial),
             "elapsed_s": round(sum(run.elapsed_s for run in self.runs), 3),
         }
 
@@ -96,4 +99,5 @@ def joined(reports: Sequence[Report]) -> Report:
         tuple(target for report in reports for target in report.targets),
         tuple(ranked([item for report in reports for item in report.findings])),
         tuple(run for report in reports for run in report.runs),
+        tuple(table for report in reports for table in report.partial),
     )

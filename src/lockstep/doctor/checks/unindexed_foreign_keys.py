@@ -21,7 +21,9 @@ def examine(context: SqliteContext) -> Findings:
     for table in context.tables:
         for key in table.foreign_keys:
             if table.leading(key.columns) is None:
-                yield _finding(table, key, context.row_count(table))
+                rows = context.row_count(table)
+                more = rows >= context.limits.rows_max
+                yield _finding(table, key, rows, or_more=more)
 
 
 def examine_postgresql(context: PostgresqlContext) -> Findings:
@@ -39,7 +41,12 @@ def examine_postgresql(context: PostgresqlContext) -> Findings:
 
 
 def _finding(
-    table: Table, key: ForeignKey, rows: int, *, live_server: bool = False
+    table: Table,
+    key: ForeignKey,
+    rows: int,
+    *,
+    live_server: bool = False,
+    or_more: bool = False,
 ) -> Finding:
     columns = ", ".join(key.columns)
     acts = key.on_delete in ("CASCADE", "SET NULL", "SET DEFAULT")
@@ -52,7 +59,9 @@ def _finding(
         if len(key.columns) == 1
         else f"{table.name} ({columns})",
         f"no index finds the rows that point at one of {key.parent}; the table has "
-        f"{counted(rows, 'row')}" + (f", ON DELETE {key.on_delete}" if acts else ""),
+        f"{counted(rows, 'row')}"
+        + " or more" * or_more
+        + (f", ON DELETE {key.on_delete}" if acts else ""),
         mend="make an index on the column",
         command=f"CREATE INDEX {'CONCURRENTLY ' * too_large}{quoted(name)} "
         f"ON {table.quoted} ({', '.join(map(quoted, key.columns))})",

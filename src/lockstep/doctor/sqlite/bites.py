@@ -57,6 +57,20 @@ def aggregates(
         progress: Says afterwards how far it came.
         row: What of each row the aggregates see; computed once per row.
     """
+    try:
+        yield from _bites(context, table, expressions, progress, row)
+    finally:
+        if not progress.is_complete:
+            context.partial[table.name] = None
+
+
+def _bites(
+    context: SqliteContext,
+    table: Table,
+    expressions: list[str],
+    progress: Progress,
+    row: str,
+) -> Iterator[list[Any]]:
     rows_max = context.limits.rows_max
     if not table.has_rowid or hides_rowid(table):
         source = f"SELECT {row} FROM {quoted(table.name)} LIMIT {rows_max}"

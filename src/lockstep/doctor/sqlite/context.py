@@ -45,6 +45,7 @@ class SqliteContext:
         connection: For reading only.
         limits: What the examination may cost.
         settings: Of the project it belongs to; None for a file on its own.
+        partial: Tables of which only the first rows were looked at, in order.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class SqliteContext:
         self.limits = limits
         self.settings = settings
         self.deadline = Deadline(limits.check_s)
+        self.partial: dict[str, None] = {}
         self._census: dict[str, TableCensus] = {}
         self._moments: dict[tuple[str, str], Moments] = {}
         self._moment_columns: dict[str, tuple[Column, ...]] = {}

@@ -63,6 +63,8 @@ def scan_texts(context: SqliteContext, table: Table) -> TextScan:
         scan.is_complete = False
     finally:
         context.connection.text_factory = own_factory
+    if not scan.is_complete:
+        context.partial[table.name] = None
     return scan
 
 
