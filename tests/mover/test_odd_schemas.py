@@ -147,3 +147,43 @@ def test_a_schema_that_is_no_utf8_is_named_and_never_read_under_another_name(
     else:
         assert (loss.kind, loss.is_data) == ("table", True)
         assert "no UTF-8" in loss.why
+
+
+FOREIGN = """
+CREATE TABLE places (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT, n INTEGER,
+  CHECK ("places"."kind" IN ('a', 'b')));
+INSERT INTO places (kind) VALUES ('a'); DELETE FROM places;
+UPDATE sqlite_sequence SET seq = 0;
+CREATE TABLE near_node (data BLOB); INSERT INTO near_node VALUES (x'00ff');
+PRAGMA writable_schema = ON;
+INSERT INTO sqlite_master VALUES ('table', 'near', 'near', 0,
+  'CREATE VIRTUAL TABLE near USING VirtualSpatialIndex()');
+"""
+
+
+def test_tables_of_other_programs_come_back_word_for_word(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = made(tmp_path / "a.db", FOREIGN)
+    url = make_database("postgresql").url.unmasked()
+    result = Mover(path, url).move()
+    assert [loss.name for loss in result.plan.losses] == ["near"]
+    back = tmp_path / "back.db"
+    returned = Mover(url, back).move()
+    assert (returned.is_exact, returned.plan.losses, returned.not_built) == (
+        *(True, [], []),
+    )
+    contents = [
+        "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name",
+        "SELECT name, seq FROM sqlite_sequence",
+    ]
+    found: list[list[list[tuple[str, str]]]] = []
+    for file in (path, back):
+        with closing(sqlite3.connect(file)) as connection:
+            found.append([connection.execute(sql).fetchall() for sql in contents])
+    assert found[0] == found[1]
+    report = Mover(path, back).verify()
+    assert report.is_same
+    assert "near cannot be read here: no such module: VirtualSpatialIndex" in (
+        report.notices
+    )

@@ -76,7 +76,8 @@ class Constraints:
         # PostgreSQL computes no column from another computed one.
         computed = {c.name.lower() for c in table.columns if c.generated}
         known = meanings(table, made).items()
-        columns = {name: found for name, found in known if name not in computed}
+        plain = {name: found for name, found in known if name not in computed}
+        columns = named_both_ways(table, plain)
         where = f"{table.name}.{column.name}"
         try:
             planned.computed = _stored_as(
@@ -207,7 +208,7 @@ class Constraints:
             if part.column is None:
                 if position >= len(texts):
                     raise Untranslatable("an expression that could not be read")
-                inner = _expression_part(texts[position], meanings(table, made))
+                inner = _expression_part(texts[position], own_meanings(table, made))
                 parts.append(f"({inner}){' DESC' if part.descending else ''}")
                 continue
             parts.append(self._column_part(table, made, part))
@@ -230,7 +231,7 @@ class Constraints:
         for position, part in enumerate(parts):
             if part.is_word("WHERE"):
                 text = "".join(item.text for item in parts[position + 1 :])
-                return f" WHERE {condition(text, meanings(table, made))}"
+                return f" WHERE {condition(text, own_meanings(table, made))}"
         raise Untranslatable("a condition that could not be read")
 
     def _check(
@@ -240,7 +241,7 @@ class Constraints:
         about = [c.name for c in table.columns if c.name.lower() in words]
         wanted = name or constraint_name("ck", table.name, *about[:2])
         try:
-            text = condition(expression, meanings(table, made))
+            text = condition(expression, own_meanings(table, made))
         except Untranslatable as reason:
             self._lose("check", table.name, f"CHECK ({expression}): {reason}")
             return
@@ -346,6 +347,17 @@ def meanings(table: Table, made: TablePlan) -> dict[str, Meaning]:
             column.collation,
         )
     return found
+
+
+def own_meanings(table: Table, made: TablePlan) -> dict[str, Meaning]:
+    """Return the same for what a table says of itself, ``"t"."a"`` included."""
+    return named_both_ways(table, meanings(table, made))
+
+
+def named_both_ways(table: Table, columns: dict[str, Meaning]) -> dict[str, Meaning]:
+    """Return columns by their names alone, and with their table's before a dot."""
+    owner = table.name.lower()
+    return columns | {f"{owner}.{name}": found for name, found in columns.items()}
 
 
 def _stored_as(piece: Piece, column: Column, planned: ColumnPlan) -> str:

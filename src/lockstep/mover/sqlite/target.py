@@ -162,7 +162,8 @@ class SqliteTarget:
                     try:
                         scratch.execute(statement.sql)
                     except sqlite3.Error as error:
-                        found[statement.name] = str(error)
+                        if not is_module_missing(statement.sql, error):
+                            found[statement.name] = str(error)
         finally:
             scratch.close()
         return found
@@ -243,10 +244,27 @@ class SqliteTarget:
             self._connection.execute(statement.sql)
         except sqlite3.DatabaseError as error:
             self._connection.execute("ROLLBACK TO building")
-            problem = str(error)
+            if is_module_missing(statement.sql, error):
+                self._enter(statement)
+            else:
+                problem = str(error)
         self.journal.add_step(statement.name, statement.purpose, problem)
         self._connection.execute("COMMIT")
         return problem
+
+    def _enter(self, statement: Statement) -> None:
+        """Write a virtual table into the schema as it stands, as ``.dump`` does.
+
+        Its own program has the module and finds the table; here nothing is lost by
+        not having it, because such a table only shows what others hold.
+        """
+        self._connection.execute("PRAGMA writable_schema = ON")
+        self._connection.execute(
+            "INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql) "
+            "VALUES ('table', ?, ?, 0, ?)",
+            (statement.name, statement.name, statement.sql),
+        )
+        self._connection.execute("PRAGMA writable_schema = OFF")
 
     def _advance_sequences(self, plan: Plan) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
@@ -263,7 +281,7 @@ class SqliteTarget:
         row = self._connection.execute(
             "SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)
         ).fetchone()
-        if row is None and last:
+        if row is None:
             self._connection.execute(
                 "INSERT INTO sqlite_sequence VALUES (?, ?)", (table, last)
             )
@@ -300,6 +318,13 @@ class SqliteTarget:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def is_module_missing(sql: str, error: Exception) -> bool:
+    """Whether only the module of a virtual table is missing here."""
+    # SQLite has no code of its own for it.
+    is_virtual = sql.lstrip().upper().startswith("CREATE VIRTUAL")
+    return is_virtual and "no such module" in str(error)
 
 
 def texts_of(plan: Plan) -> list[str]:

@@ -60,7 +60,7 @@ def _verify_files(
         report.notices += opened.notices
     mine = SqliteLines(one.connection, one.schema, {})
     other = SqliteLines(two.connection, two.schema, {}, is_target=True)
-    ours, theirs = _by_name(one.schema), _by_name(two.schema)
+    ours, theirs = _by_name(one.schema, report), _by_name(two.schema, report)
     for table, partner in _pairs(ours, theirs, "table", "", report):
         columns = _pairs(
             {c.name.lower(): c for c in table.columns},
@@ -83,13 +83,17 @@ def _all(lines: SqliteLines) -> Read:
     return lambda plan: lines.in_own_order(plan, None)
 
 
-def _by_name(schema: Schema) -> dict[str, Table]:
-    return {
-        table.name.lower(): table
-        for table in schema.tables
-        if table.kind == "table"
-        or (table.kind == "virtual" and not owns_nothing(table))
-    }
+def _by_name(schema: Schema, report: VerifyReport) -> dict[str, Table]:
+    found: dict[str, Table] = {}
+    for table in schema.tables:
+        if table.kind == "shadow" or (table.kind == "virtual" and owns_nothing(table)):
+            continue
+        if table.kind == "virtual" and table.problem:
+            # Its rows are those of tables that are compared.
+            report.notices.append(f"{table.name} cannot be read here: {table.problem}")
+            continue
+        found[table.name.lower()] = table
+    return found
 
 
 def _file_plan(
@@ -108,8 +112,9 @@ def _file_plan(
 def _say_what_else_differs(one: Schema, two: Schema, report: VerifyReport) -> None:
     """Name what is no table and not the same word for word."""
     mine, other = set(one.objects), set(two.objects)
+    hidden = {table.name for table in (*one.tables, *two.tables) if table.problem}
     for kind, name, _ in sorted(mine ^ other):
-        if kind != "table":
+        if kind != "table" or name in hidden:
             report.notices.append(f"the {kind} {name} is not the same in both")
 
 
