@@ -59,6 +59,18 @@ def remote(scheme: str = "postgresql", host: str = "db.corp.net") -> str:
     return f"{scheme}://app:{PASSWORD}@{host}/app"
 
 
+TWO_HEADS: list[tuple[str, list[str]]] = [
+    ("0001_initial", []),
+    ("0002_a", ["0001_initial"]),
+    ("0002_b", ["0001_initial"]),
+]
+
+
+def django(app: str, *parents: str) -> str:
+    needed = [(app, parent) for parent in parents] + [("auth", "0012_x")]
+    return f"class Migration(migrations.Migration):\n    dependencies = {needed}\n"
+
+
 TRAPS = [
     Trap(
         "a password in a tracked file",
@@ -237,6 +249,36 @@ TRAPS = [
         {("pooler", "warning", "app/settings.py:1")},
     ),
     Trap(
+        "a history of Alembic with two heads and a gap",
+        {
+            "db/versions/a.py": "revision: str = 'a'\ndown_revision = None\n",
+            "db/versions/b.py": "revision = 'b'\ndown_revision: str | None = 'a'\n",
+            "db/versions/c.py": "revision = 'c'\ndown_revision = ('a', 'lost')\n",
+            "db/versions/helper.py": "revision = 'of something else'\n",
+            "fine/versions/a.py": "revision = 'a'\ndown_revision = None\n",
+            "fine/versions/b.py": "revision = 'b'\ndown_revision = 'a'\n",
+        },
+        {
+            ("migrations", "problem", "db/versions"),
+            ("migrations", "problem", "db/versions/c.py"),
+        },
+    ),
+    Trap(
+        "histories of Django: two heads, none, squashed",
+        {
+            **{f"shop/migrations/{n}.py": django("shop", *p) for n, p in TWO_HEADS},
+            **{f"blog/migrations/{n}.py": django("blog", *p) for n, p in TWO_HEADS[:2]},
+            "blog/migrations/0001_squashed.py": django("blog")
+            + "    replaces = [('blog', '0001_initial'), ('blog', '0002_a')]\n",
+            "cart/apps.py": "",
+            "cart/models.py": "class Item(models.Model):\n    pass\n",
+        },
+        {
+            ("migrations", "problem", "shop/migrations"),
+            ("migrations", "warning", "cart/models.py"),
+        },
+    ),
+    Trap(
         "SQL files that do not replay on SQLite",
         {
             "drizzle/meta/_journal.json": json.dumps(
@@ -302,7 +344,7 @@ def test_a_healthy_project_gets_no_finding(tmp_path: Path) -> None:
 
 def test_every_check_of_a_project_has_a_trap() -> None:
     trapped = {check for trap in TRAPS for check, _, _ in trap.expected}
-    elsewhere = {"migrations", "drift", "portability"}  # below: lockstep's own
+    elsewhere = {"drift", "portability"}  # below: lockstep's own
     looking = {check.name for check in all_checks() if check.project is not None}
     assert looking - trapped == elsewhere
 
