@@ -21,6 +21,7 @@ from lockstep.mover.encoding import LineBlock
 from lockstep.mover.lines import NULL, cells_of, escape, join, unescape, unescape_all
 from lockstep.mover.plan.from_sqlite import plan_from_sqlite
 from lockstep.mover.plan.model import Plan, TablePlan
+from lockstep.mover.results import silent
 from lockstep.mover.sqlite import lines, opening, packed
 from lockstep.mover.sqlite import survey as survey_module
 from lockstep.mover.sqlite.forms import has_form
@@ -351,10 +352,6 @@ def is_held_by_another(path: Path, shm: Path) -> bool:
     return True
 
 
-def untold(table: str, rows: int) -> None:
-    """Progress that nobody reads."""
-
-
 @pytest.fixture
 def three_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "processors", lambda: 3)
@@ -378,7 +375,7 @@ def test_several_threads_read_what_one_reads(tmp_path: Path) -> None:
     filled(tmp_path / "a.db").close()
     source = SqliteSource(open_source(tmp_path / "a.db"))
     try:
-        (made,) = source.make_plan(untold).tables
+        (made,) = source.make_plan(silent).tables
         assert source._others  # pyright: ignore[reportPrivateUsage]
         alone = SqliteLines(source.connection, source.schema, source.surveys())
         expected = lines_of(alone.in_own_order(made, None))
@@ -405,7 +402,7 @@ def test_a_failing_thread_leaves_the_rest_to_the_exact_way(
     filled(tmp_path / "a.db").close()
     source = SqliteSource(open_source(tmp_path / "a.db"))
     try:
-        (made,) = source.make_plan(untold).tables
+        (made,) = source.make_plan(silent).tables
         expected = lines_of(source.own_order(made, None))
         whole, calls = packed.lines_of, list[int]()
 

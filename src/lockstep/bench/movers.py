@@ -21,6 +21,7 @@ from lockstep.bench.moving import CREATE_BARE, TABLE, IntoPostgresql
 from lockstep.bench.scenario import Missing, Place
 from lockstep.engine import DatabaseUrl
 from lockstep.mover.connecting import open_sqlite_source
+from lockstep.mover.results import silent
 
 PGLOADER_TIMEOUT_S: Final = 3_600
 _READ_ROWS: Final = 1_000
@@ -39,7 +40,7 @@ class ReadyCopy(IntoPostgresql):
         self._lines = place.folder() / "ready.txt"
         source = open_sqlite_source(DatabaseUrl.parse(self.source))
         with closing(source), open(self._lines, "wb") as file:
-            (planned,) = source.make_plan(_untold).tables
+            (planned,) = source.make_plan(silent).tables
             file.writelines(block.data for block in source.own_order(planned, None))
 
     def empty(self) -> None:
@@ -60,10 +61,6 @@ class ReadyCopy(IntoPostgresql):
                 while data := file.read(_READ_BYTES):
                     copy.write(data)
             return time.perf_counter() - started
-
-
-def _untold(table: str, count: int) -> None:
-    """Progress that nobody reads."""
 
 
 class RowByRow(ReadyCopy):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click as plain_click
 
+from lockstep.cli.move_progress import MoveProgress
 from lockstep.cli.options import argument, command, option
 from lockstep.cli.output import Page
 from lockstep.cli.run import Run
@@ -55,7 +56,8 @@ def inspect(run: Run, *, database: str, html_file: Path | None) -> None:
     """
     from lockstep.mover import inspect_database
 
-    found = inspect_database(database)
+    with MoveProgress(run.output) as progress:
+        found = inspect_database(database, progress)
     if html_file is not None:
         from lockstep.mover.report import html_report
 

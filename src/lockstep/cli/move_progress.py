@@ -91,8 +91,10 @@ class MoveProgress:
         if rate and not is_done and event.total:
             left = (event.total - event.done) * (now - began) / max(event.done, 1)
             text += f", {rate}, {left:.0f} s left"
-        # The comparison of a finished table is told once, a long one now and then.
-        if event.phase != "inspect":
+        # The comparison of a finished table is told once, a long one now and then;
+        # looking at one is news only where it takes long.
+        is_long = not is_done and now - began >= LINE_INTERVAL_S
+        if event.phase != "inspect" or is_long:
             self._say(text, now, is_passing=not is_done)
 
     def _move_bar(self, key: tuple[str, str], event: Progress, rate: str) -> None:

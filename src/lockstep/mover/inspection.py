@@ -15,7 +15,12 @@ from lockstep.mover.connecting import open_sqlite_source
 from lockstep.mover.plan.from_postgresql import source_name
 from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.plan.times import unit_of
-from lockstep.mover.results import Finding, Inspection
+from lockstep.mover.results import (
+    Finding,
+    Inspection,
+    ProgressCallback,
+    silent,
+)
 from lockstep.mover.sqlite.opening import rows_of
 from lockstep.mover.sqlite.profile import ColumnProfile, TableProfile, is_time_type
 from lockstep.mover.sqlite.rows import decoding
@@ -28,37 +33,36 @@ if TYPE_CHECKING:
 EXAMPLES_MAX = 3
 
 
-def inspect_database(url: str | Path) -> Inspection:
+def inspect_database(
+    url: str | Path, on_progress: ProgressCallback = silent
+) -> Inspection:
     """Look at every value of a database; nothing of it is changed.
 
     Args:
         url: A SQLite file, or the URL of a libSQL server or of PostgreSQL.
+        on_progress: Told about every table, about long ones more than once.
 
     Raises:
         LockstepError: It cannot be read.
     """
     parsed = DatabaseUrl.parse(url)
     if parsed.dialect_name == "postgresql":
-        return _inspect_postgresql(parsed)
+        return _inspect_postgresql(parsed, on_progress)
     source = open_sqlite_source(parsed)
     try:
-        source.profiles()  # more than a plan must know
-        plan = source.make_plan(_ignore)
+        source.profiles(on_progress)  # more than a plan must know
+        plan = source.make_plan(silent)
         return _Report(source, plan).inspection(str(parsed))
     finally:
         source.close()
 
 
-def _ignore(table: str, rows: int) -> None:
-    """Tell nobody about progress."""
-
-
-def _inspect_postgresql(url: DatabaseUrl) -> Inspection:
+def _inspect_postgresql(url: DatabaseUrl, on_progress: ProgressCallback) -> Inspection:
     from lockstep.mover.postgresql.source import PostgresqlSource
 
     source = PostgresqlSource(url)
     try:
-        plan = source.make_plan(_ignore)
+        plan = source.make_plan(on_progress)
         tables: list[dict[str, Any]] = []
         for table in source.schema.tables:
             name = source_name(table)

@@ -160,7 +160,7 @@ class Mover:
                 self.target_url.dialect_name,
                 source.table_names(),
             )
-        plan = source.make_plan(self._inspected)
+        plan = source.make_plan(self._on_progress)
         if self._given is not None:
             plan = apply_toml(self._given, plan, source.rebuild)
         if self._rekey is not None:
@@ -173,9 +173,6 @@ class Mover:
         if not target.taken(plan):
             leave_out(plan, target.refusals(plan))
         return plan
-
-    def _inspected(self, table: str, rows: int) -> None:
-        self._on_progress(Progress("inspect", table, rows, rows))
 
     def move(self, *, accept: Callable[[Plan], None] = _agreed) -> MoveResult:
         """Move everything, or go on where a killed run stopped, and verify.

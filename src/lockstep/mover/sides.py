@@ -13,6 +13,7 @@ from typing import Protocol
 from lockstep.mover.encoding import Blocks, LineBlock, OddRow, Rejected
 from lockstep.mover.journal import State, Status, TableProgress
 from lockstep.mover.plan.model import Plan, Statement, TablePlan
+from lockstep.mover.results import ProgressCallback
 
 
 class MoveSource(Protocol):
@@ -24,7 +25,7 @@ class MoveSource(Protocol):
         """Return what is another text when the data is other data."""
         ...
 
-    def make_plan(self, on_table: Callable[[str, int], None]) -> Plan:
+    def make_plan(self, on_progress: ProgressCallback) -> Plan:
         """Inspect everything and return the plan."""
         ...
 

@@ -1,9 +1,10 @@
-"""What a running migration says on stderr."""
+"""What a running migration, and a move, say on stderr."""
 
 import pytest
 
 from lockstep.cli.migrate.apply import describe_loss, draw_plan
 from lockstep.cli.migrate.progress import MigrationProgress
+from lockstep.cli.move_progress import MoveProgress
 from lockstep.cli.output import Output, Page, console
 from lockstep.cli.status_line import LINE_INTERVAL_S
 from lockstep.clock import ManualClock
@@ -17,6 +18,7 @@ from lockstep.migrations.results import (
     VerifyStep,
     WaitingForMigrator,
 )
+from lockstep.mover import Progress
 
 
 def started(revision: str) -> RevisionStarted:
@@ -103,3 +105,19 @@ def test_a_plan_shows_operations_and_losses(capsys: pytest.CaptureFixture[str]) 
 )
 def test_a_loss_in_words(loss: Loss, text: str) -> None:
     assert describe_loss(loss) == text
+
+
+def test_a_long_inspection_says_how_far_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clock = ManualClock()
+    with MoveProgress(Output(), clock=clock) as progress:
+        for rows in range(1_000, 13_000, 1_000):
+            progress(Progress("inspect", "parts", rows))
+            clock.advance(LINE_INTERVAL_S / 4)
+        progress(Progress("inspect", "parts", 13_000, 13_000))
+        progress(Progress("inspect", "orders", 5, 5))
+    assert capsys.readouterr().err.splitlines() == [
+        "· inspected parts: 5,000 rows",
+        "· inspected parts: 9,000 rows",
+    ]

@@ -8,7 +8,7 @@ an earlier move filled from SQLite still has that move's plan; it is the way bac
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from lockstep.mover.postgresql.journal import PostgresqlJournal
 from lockstep.mover.postgresql.lines import PostgresqlLines
 from lockstep.mover.postgresql.schema import PgSchema, PgTable, read_postgresql
 from lockstep.mover.postgresql.session import connect
+from lockstep.mover.results import Progress, ProgressCallback
 from lockstep.mover.verify.compare import normalized
 from lockstep.schema.types.portable import quoted
 
@@ -80,10 +81,10 @@ class PostgresqlSource:
         ).fetchone()
         return " ".join(row or ())
 
-    def make_plan(self, on_table: Callable[[str, int], None]) -> Plan:
+    def make_plan(self, on_progress: ProgressCallback) -> Plan:
         """Return the plan for SQLite: the way back, where there is one."""
         plan = plan_from_postgresql(self.schema)
-        signed = [self._survey(table, on_table) for table in plan.tables]
+        signed = [self._survey(table, on_progress) for table in plan.tables]
         if any(signed):
             rebuild(plan, self.schema)
         state = self._state
@@ -97,7 +98,7 @@ class PostgresqlSource:
                 plan = plan_way_back(state.plan, plan)
         return plan
 
-    def _survey(self, table: TablePlan, on_table: Callable[[str, int], None]) -> bool:
+    def _survey(self, table: TablePlan, on_progress: ProgressCallback) -> bool:
         """Count a table's rows; return whether a column holds a negative zero.
 
         A REAL column would store it as zero, one without a type keeps it.
@@ -110,7 +111,7 @@ class PostgresqlSource:
             f"SELECT {asked} FROM {self._place(table)}".encode()
         ).fetchone()
         table.rows, *found = row or (0,)
-        on_table(table.source, table.rows)
+        on_progress(Progress("inspect", table.source, table.rows, table.rows))
         signed = [
             column for column, is_there in zip(reals, found, strict=False) if is_there
         ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -38,6 +38,9 @@ _CLASS_OF_TYPE: Final = {
 _PLACEHOLDERS: Final = frozenset(
     {"nan", "NaN", "null", "NULL", "None", "undefined", "N/A"}
 )
+
+Tell = Callable[[int], None]
+"""Told how many rows of a table were looked at so far."""
 
 
 @dataclass
@@ -234,27 +237,38 @@ class TableProfile:
         return next(column for column in self.columns if column.name == name)
 
 
-def profile_table(connection: Any, table: Table) -> TableProfile:
-    """Look at every value of a table.
+def untold(rows: int) -> None:
+    """Say nothing about how far it is."""
+
+
+def profile_table(connection: Any, table: Table, tell: Tell = untold) -> TableProfile:
+    """Look at every value of a table; ``tell`` how many rows, now and then.
 
     Most files hold valid UTF-8 only, which the driver decodes by itself; a table
     where it fails is read again in the slower way that keeps damaged text.
     """
     try:
-        return _profile(connection, table, is_clean=True)
+        return _profile(connection, table, tell, is_clean=True)
     except sqlite3.OperationalError:
-        return _profile(connection, table, is_clean=False)
+        return _profile(connection, table, tell, is_clean=False)
 
 
-def _profile(connection: Any, table: Table, *, is_clean: bool) -> TableProfile:
+def _profile(
+    connection: Any, table: Table, tell: Tell, *, is_clean: bool
+) -> TableProfile:
     rows, profiles = profile_columns(
-        connection, table, table.columns, is_clean=is_clean
+        connection, table, table.columns, tell, is_clean=is_clean
     )
     return TableProfile(table.name, rows, profiles)
 
 
 def profile_columns(
-    connection: Any, table: Table, columns: Sequence[Column], *, is_clean: bool
+    connection: Any,
+    table: Table,
+    columns: Sequence[Column],
+    tell: Tell = untold,
+    *,
+    is_clean: bool,
 ) -> tuple[int, list[ColumnProfile]]:
     """Look at every value of some columns; return how many rows there are, too.
 
@@ -271,6 +285,7 @@ def profile_columns(
     rows = 0
     for _, block in read_blocks(connection, table, columns=names, is_clean=is_clean):
         rows += len(block)
+        tell(rows)
         for profile, values in zip(profiles, zip(*block, strict=True), strict=False):
             profile.add(values)
     return rows, profiles

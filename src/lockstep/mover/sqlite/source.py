@@ -19,10 +19,11 @@ from lockstep.mover.plan.copies import CopyTarget, plan_copy
 from lockstep.mover.plan.from_sqlite import owns_nothing, plan_from_sqlite
 from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.plan.way_back import restore_types
+from lockstep.mover.results import Progress, ProgressCallback, silent
 from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import Source
-from lockstep.mover.sqlite.profile import TableProfile, profile_table
+from lockstep.mover.sqlite.profile import TableProfile, Tell, profile_table
 from lockstep.mover.sqlite.schema import (
     Schema,
     Table,
@@ -33,6 +34,8 @@ from lockstep.mover.sqlite.survey import can_survey, survey_table
 
 if TYPE_CHECKING:
     from lockstep.mover.sqlite.served import ServedSource
+
+Look = Callable[[Any, Table, Tell], TableProfile]
 
 
 class SqliteSource:
@@ -93,56 +96,60 @@ class SqliteSource:
         return self._source.fingerprint()
 
     def profiles(
-        self, on_table: Callable[[str, int], None] | None = None
+        self, on_progress: ProgressCallback = silent
     ) -> dict[str, TableProfile]:
         """Look at every value of every table; a table that fails is left out.
 
         Its ``problem`` then holds SQLite's own words.
         """
-        self._surveys |= self._looked_at(profile_table, self._profiles, on_table)
+        self._surveys |= self._looked_at(profile_table, self._profiles, on_progress)
         return self._profiles
 
     def surveys(
-        self, on_table: Callable[[str, int], None] | None = None
+        self, on_progress: ProgressCallback = silent
     ) -> dict[str, TableProfile]:
         """Look at every value as far as a plan must know it, which is quicker."""
 
-        def look(connection: Any, table: Table) -> TableProfile:
+        def look(connection: Any, table: Table, tell: Tell) -> TableProfile:
             if can_survey(connection, self.schema, table):
-                return survey_table(connection, table, self._others)
-            return profile_table(connection, table)
+                return survey_table(connection, table, self._others, tell)
+            return profile_table(connection, table, tell)
 
-        return self._looked_at(look, self._surveys, on_table)
+        return self._looked_at(look, self._surveys, on_progress)
 
     def _looked_at(
         self,
-        look: Callable[[Any, Table], TableProfile],
+        look: Look,
         known: dict[str, TableProfile],
-        on_table: Callable[[str, int], None] | None,
+        on_progress: ProgressCallback,
     ) -> dict[str, TableProfile]:
         for table in self.schema.tables:
             if table.name in known or not self._is_wanted(table):
                 continue
             try:
-                known[table.name] = self._look(look, table)
+                known[table.name] = self._look(look, table, on_progress)
             except sqlite3.DatabaseError as error:
                 table.problem = str(error)
                 continue
-            if on_table is not None:
-                on_table(table.name, known[table.name].rows)
+            rows = known[table.name].rows
+            on_progress(Progress("inspect", table.name, rows, rows))
         return known
 
     def _look(
-        self, look: Callable[[Any, Table], TableProfile], table: Table
+        self, look: Look, table: Table, on_progress: ProgressCallback
     ) -> TableProfile:
         """Look at a table; a virtual column that fails is no reason to lose it."""
+
+        def tell(rows: int) -> None:
+            on_progress(Progress("inspect", table.name, rows))
+
         try:
-            return look(self.connection, table)
+            return look(self.connection, table, tell)
         except sqlite3.DatabaseError:
             leave_out_uncomputable(self.connection, table)
             if not table.uncomputable:
                 raise
-            return look(self.connection, table)
+            return look(self.connection, table, tell)
 
     def _is_wanted(self, table: Table) -> bool:
         if table.problem and not table.columns:
@@ -160,14 +167,14 @@ class SqliteSource:
             )
         return True
 
-    def make_plan(self, on_table: Callable[[str, int], None]) -> Plan:
+    def make_plan(self, on_progress: ProgressCallback) -> Plan:
         """Inspect everything and return the plan."""
         if self._copies_to is not None:
-            profiles = self.profiles(on_table)
+            profiles = self.profiles(on_progress)
             plan = plan_copy(self.connection, self.schema, profiles, to=self._copies_to)
             plan.notices[:0] = self.notices
             return plan
-        profiles = self.surveys(on_table)
+        profiles = self.surveys(on_progress)
         plan = plan_from_sqlite(
             self.connection, self.schema, profiles, clean=self._clean
         )

@@ -27,9 +27,11 @@ from lockstep.mover.plan.types import is_boolean_type, is_exact_type
 from lockstep.mover.sqlite.profile import (
     ColumnProfile,
     TableProfile,
+    Tell,
     is_time_type,
     profile_columns,
     profile_table,
+    untold,
 )
 from lockstep.mover.sqlite.rows import block_rows
 from lockstep.mover.sqlite.schema import Column, Schema, Table
@@ -63,6 +65,7 @@ def survey_table(
     connection: sqlite3.Connection,
     table: Table,
     others: Sequence[sqlite3.Connection] = (),
+    tell: Tell = untold,
 ) -> TableProfile:
     """Look at every value of a table, as far as a plan must know it.
 
@@ -71,21 +74,24 @@ def survey_table(
         table: Which.
         others: Connections that see the same state; a thread reads half of the
             table with the first of them.
+        tell: Told how many rows, now and then.
 
     Raises:
         sqlite3.DatabaseError: The table cannot be read.
     """
     if not table.columns:
-        return profile_table(connection, table)
+        return profile_table(connection, table, tell)
     try:
-        survey = _surveyed(connection, table, others[:1])
+        survey = _surveyed(connection, table, others[:1], tell)
         careful = [c.column for c in survey.columns if c.needs_care]
         found = {c.column.name: c.profile(survey.rows) for c in survey.columns}
         if careful:
-            _, looked_at = profile_columns(connection, table, careful, is_clean=True)
+            _, looked_at = profile_columns(
+                connection, table, careful, tell, is_clean=True
+            )
             found |= {stored.name: stored for stored in looked_at}
     except (_NeedsCare, sqlite3.OperationalError):
-        return profile_table(connection, table)
+        return profile_table(connection, table, tell)
     ordered = [found[column.name] for column in table.columns]
     return TableProfile(table.name, survey.rows, ordered, survey.ends)
 
@@ -94,21 +100,22 @@ def _surveyed(
     connection: sqlite3.Connection,
     table: Table,
     others: Sequence[sqlite3.Connection],
+    tell: Tell,
 ) -> _Survey:
     """Return what all ranges together say."""
     guessed = _guessed(connection, table)
     ranges = list(_ranges(connection, table))
     if not others or len(ranges) < 2:
         survey = _Survey(connection, table, guessed)
-        survey.look(ranges)
+        survey.look(ranges, tell)
         return survey
     middle = len(ranges) // 2
     first = _Survey(connection, table, guessed)
     second = _Survey(others[0], table, guessed)
     with ThreadPoolExecutor(1, thread_name_prefix="lockstep-survey") as pool:
-        rest = pool.submit(second.look, ranges[middle:])
+        rest = pool.submit(second.look, ranges[middle:], untold)
         try:
-            first.look(ranges[:middle])
+            first.look(ranges[:middle], lambda rows: tell(rows + second.rows))
         except BaseException:
             others[0].interrupt()
             raise
@@ -195,8 +202,8 @@ class _Survey:
         self.rows = 0
         self.ends = array("q")
 
-    def look(self, ranges: Iterable[Range | None]) -> None:
-        """Ask about each range.
+    def look(self, ranges: Iterable[Range | None], tell: Tell) -> None:
+        """Ask about each range, and tell how many rows there were so far.
 
         Raises:
             _NeedsCare: A text holds NUL or is no UTF-8, or what has no rowids
@@ -208,6 +215,7 @@ class _Survey:
         try:
             for some in ranges:
                 self._look(some, usual)
+                tell(self.rows)
         finally:
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, usual)
             connection.text_factory = factory

@@ -12,7 +12,7 @@ from lockstep.mover.codecs import Codec
 from lockstep.mover.plan.model import Plan
 from lockstep.mover.postgresql.source import PostgresqlSource
 from lockstep.mover.postgresql.target import PostgresqlTarget
-from lockstep.mover.results import Difference, Progress, ProgressCallback, VerifyReport
+from lockstep.mover.results import Difference, ProgressCallback, VerifyReport
 from lockstep.mover.sides import MoveSource, MoveTarget
 from lockstep.mover.sqlite.source import SqliteSource
 from lockstep.mover.sqlite.target import SqliteTarget
@@ -26,13 +26,9 @@ def verify_foreign(
 ) -> VerifyReport:
     """Compare every cell of two databases that something else made alike."""
     report = VerifyReport()
-
-    def told(table: str, rows: int) -> None:
-        on_progress(Progress("inspect", table, rows, rows))
-
     if isinstance(source, SqliteSource):
-        source.profiles(told)  # more than a plan of our own must know
-    plan = source.make_plan(told)
+        source.profiles(on_progress)  # more than a plan of our own must know
+    plan = source.make_plan(on_progress)
     if plan.is_copy:
         codecs = None
         _find_copies(cast(SqliteTarget, target), plan, report)
