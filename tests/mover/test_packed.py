@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sqlite3
 import threading
@@ -266,12 +267,31 @@ def test_a_column_is_unescaped_as_its_cells_are(fields: list[str]) -> None:
         ("boolean", [0, 1, None]),
         ("uuid_bytes", [bytes(range(16)), b"\xff" * 16]),
         ("uuid_bytes", [bytes(range(16)), None]),
+        ("utc", [f"2024-02-29T00:00:00.{us:06d}Z" for us in (1, 0, 10, 999_999)]),
+        ("utc", [None, "2024-02-29T23:59:59.123456Z"]),
     ],
 )
 def test_a_column_is_decoded_as_its_cells_are(codec: str, values: list[Any]) -> None:
     made = codec_of(codec)
     assert list(map(repr, made.values(made.fields(values)))) == list(map(repr, values))
     assert made.values([]) == []
+
+
+MOMENTS = [
+    "2024-02-29" + "".join(parts)
+    for parts in itertools.product(
+        [" ", "T"],
+        ["23:59:59"],
+        ["", ".5", ".123456", ".12345\u0663", ".1234567"],
+        ["+00", "+01", "-00", "+00:30", ""],
+        ["", " BC", "Z", "0"],
+    )
+]
+
+
+def test_moments_of_a_column_are_those_of_its_cells() -> None:
+    utc = codec_of("utc")
+    assert utc.values([*MOMENTS, NULL]) == [*map(utc.decode, MOMENTS), None]
 
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:

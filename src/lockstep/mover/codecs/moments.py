@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from lockstep.mover.codecs.base import Codec, refusal
+from lockstep.mover.lines import unescape
 from lockstep.mover.values import Value
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS: Final = {"s": 1, "ms": 1_000, "us": 1_000_000}
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?", re.ASCII)
+_DIGITS_AS_ZERO: Final = str.maketrans("123456789", "0" * 9)
+_WHOLE: Final = "0000-00-00 00:00:00.000000+00"
+"""A moment of PostgreSQL whose microseconds do not end with a zero, digits aside."""
 
 
 class Epoch(Codec):
@@ -74,6 +79,21 @@ class Utc(Codec):
             return text
         day, time, fraction = found.groups(default="")
         return f"{day}T{time}.{fraction.ljust(6, '0')}Z"
+
+    def values(self, fields: Sequence[str]) -> list[Value]:
+        shapes = "\n".join(fields).translate(_DIGITS_AS_ZERO).split("\n")
+        if len(shapes) != len(fields):
+            return super().values(fields)
+        return [
+            f"{field[:10]}T{field[11:26]}Z"
+            if shape == _WHOLE and field.endswith("+00")
+            else self._value(field)
+            for field, shape in zip(fields, shapes, strict=True)
+        ]
+
+    def _value(self, field: str) -> Value:
+        text = unescape(field)
+        return None if text is None else self.decode(text)
 
 
 class Zoned(Codec):

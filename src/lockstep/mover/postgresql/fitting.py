@@ -85,11 +85,13 @@ class Fitting:
 
     def _is_fitting(self, block: LineBlock) -> bool:
         cells, across = cells_of(block.text), len(self._codecs)
-        return not any(
-            self._misfit(place, field)
-            for place in self._tried
-            for field in set(cells[place::across])
-        )
+        for place in self._tried:
+            fields, surely = set(cells[place::across]), self._surely[place]
+            if surely is not None:
+                fields = {field for field in fields if not surely.fullmatch(field)}
+            if any(self._misfit(place, field) for field in fields):
+                return False
+        return True
 
     def _misfit(self, place: int, field: str) -> str:
         surely = self._surely[place]
