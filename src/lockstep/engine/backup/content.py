@@ -137,6 +137,12 @@ def compare(
     return differences
 
 
+def unreadable(expected: Iterable[TableContent]) -> list[TableDifference]:
+    """Return every expected table as one of which nothing can be known."""
+    reason = "it cannot be read"
+    return [TableDifference(each.name, each.rows, None, reason) for each in expected]
+
+
 def _reason(want: TableContent | None, have: TableContent | None) -> str:
     if want is None:
         return "the table was not in the backup"

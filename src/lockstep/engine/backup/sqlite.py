@@ -34,6 +34,7 @@ from lockstep.engine.backup.content import (
     TableContent,
     TableDifference,
     compare,
+    unreadable,
 )
 from lockstep.engine.backup.files import check_free_space, flush_file
 from lockstep.engine.sqlite_files import (
@@ -275,7 +276,7 @@ def check_copy(
             )
             found = list(read_content(connection, on_progress, "comparing"))
     except sqlite3.DatabaseError as error:
-        return [f"SQLite cannot read it: {error}"], compare(expected, ()), 0
+        return [f"SQLite cannot read it: {error}"], unreadable(expected), 0
     return problems, compare(expected, found), violations
 
 

@@ -18,6 +18,7 @@ from lockstep.engine.backup.content import (
     TableDifference,
     compare,
     ignore_progress,
+    unreadable,
 )
 from lockstep.engine.backup.files import (
     check_free_space,
@@ -152,7 +153,8 @@ def _verify_postgresql(
         try:
             restore_archive(path, scratch, dumped_by(manifest), on_progress)
         except BackupFailed as error:
-            problems = [*problems, error.message]
+            lost = tuple(unreadable(manifest.tables))
+            return Verified(path, manifest, (*problems, error.message), lost)
         found = read_content(scratch, on_progress, "comparing")
     differences = tuple(compare(manifest.tables, found))
     return Verified(path, manifest, tuple(problems), differences)
