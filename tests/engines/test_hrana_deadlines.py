@@ -240,6 +240,7 @@ WRONG: dict[str, tuple[type[LockstepError], list[bytes]]] = {
     "unknown packing": (EngineError, [whole(_LONG, b"content-encoding: br")]),
     "chunks without end": (ConnectionLost, [*chunked([_LONG])]),
     "http 1.0 cut": (EngineError, [b"HTTP/1.0 200 OK\r\n\r\n" + _LONG[:-9]]),
+    "no content": (EngineError, [b"HTTP/1.1 204 No Content\r\n\r\n"]),
     "no http": (ConnectionLost, [b"SSH-2.0-OpenSSH_9.9\r\n"]),
     "long header": (ConnectionLost, [HEAD + b"x: " + b"y" * 300_000 + b"\r\n\r\n"]),
     "deep json": (EngineError, [_DEEP]),

@@ -272,7 +272,9 @@ def from_status(
         return ConnectionFailed(
             f"the server cannot be reached (HTTP {status}){said}", sent=status != 429
         )
-    kind = InternalError if status >= 500 else OperationalError
+    # A success without the answer says as little as a failure of the server's own.
+    is_unclear = status >= 500 or status < 300
+    kind = InternalError if is_unclear else OperationalError
     return kind(f"the server answered HTTP {status}{said}", disconnected=True)
 
 
