@@ -125,7 +125,7 @@ class PipelineFence:
     def enter(self, unit: Unit) -> None:
         """Let the unit's statements wait until one needs an answer."""
         self._inside = False
-        unit.defer(self._answer)
+        unit.defer(self._answer, self._pipeline.catch_up)
         unit.savepoint = SAVEPOINT  # set before the first answer
         unit.together = self._pipeline.together
 
@@ -154,14 +154,16 @@ class PipelineFence:
         return failures
 
     def _answer(self, sent: list[Statement]) -> None:
-        """Make the connection ready for a statement whose answer is needed."""
+        """Make the connection ready for a statement whose answer is needed.
+
+        The savepoint goes with it, or is left for ``catch_up``.
+        """
         if not self._inside:
             self._flush()
             self._pipeline.run_soon(_SET)
             self._inside = True
         if sent:
             self._run(sent)
-        self._pipeline.catch_up()
 
     def _run(self, statements: list[Statement]) -> None:
         error = self._pipeline.run(statements)

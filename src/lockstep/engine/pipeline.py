@@ -210,7 +210,7 @@ class Pipeline:
     ) -> Exception | None:
         soon, self._soon = self._soon, []
         error: Exception | None = self._driver.wait(
-            self._exchange([*soon, *encoded], names, prepared_from, results)
+            self._exchange(soon, encoded, names, prepared_from, results)
         )
         if names and getattr(error, "sqlstate", None) == _UNKNOWN_STATEMENT:
             names.clear()
@@ -233,6 +233,7 @@ class Pipeline:
 
     def _exchange(
         self,
+        soon: Sequence[_Encoded],
         encoded: Sequence[_Encoded],
         names: _Names | None,
         prepared_from: int,
@@ -244,12 +245,14 @@ class Pipeline:
         connection: Any = self._driver.pgconn
         connection.enter_pipeline_mode()
         try:
+            for text, *_ in soon:  # a savepoint is set before anything may fail
+                connection.send_query_params(text, None)
             new = _send(connection, encoded, names, prepared_from)
             connection.pipeline_sync()
             while connection.flush():
                 yield Wait.RW
                 connection.consume_input()
-            return (yield from _receive(connection, names, new, results))
+            return (yield from _receive(connection, len(soon), names, new, results))
         finally:
             connection.exit_pipeline_mode()
 
@@ -280,14 +283,15 @@ def _send(
 
 
 def _receive(
-    connection: Any, names: _Names | None, new: _Names, results: list[Any]
+    connection: Any, soon: int, names: _Names | None, new: _Names, results: list[Any]
 ) -> Generator[Any, Any, Exception | None]:
     """Take the results; return the first error; note what is prepared now.
 
     Args:
         connection: libpq's.
+        soon: How many results come first that nobody asks for.
         names: What is prepared on it.
-        new: What is prepared in this pipeline, first of all.
+        new: What is prepared in this pipeline, before anything runs that is asked for.
         results: Gets the statements' results, if there is an error or not.
     """
     from psycopg import errors, pq
@@ -307,6 +311,9 @@ def _receive(
             return error
         if result.status == status.FATAL_ERROR and error is None:
             error = errors.error_from_result(result)
+        if soon:
+            soon -= 1
+            continue
         prepared = next(preparing, None)
         if prepared is None:
             results.append(result)

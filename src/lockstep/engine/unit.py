@@ -70,11 +70,11 @@ class Unit:
         savepoint: Set by whoever made the unit: the savepoint that was set right
             before it. Forgotten as soon as something is done in the unit.
         together: Set by whoever made the unit: collects statements for one round
-            trip, and only after ``driver`` was asked for.
+            trip, and only after ``driver`` or ``driver_together`` was asked for.
     """
 
     __slots__ = (
-        *("_answer", "_connection", "_driver", "_read_only", "_sent"),
+        *("_answer", "_catch_up", "_connection", "_driver", "_read_only", "_sent"),
         *("actor", "database", "held_session", "savepoint", "together"),
     )
 
@@ -97,6 +97,7 @@ class Unit:
         self.held_session: Session | None = None
         self._sent: list[Statement] = []
         self._answer: Callable[[list[Statement]], None] | None = None
+        self._catch_up: Callable[[], None] | None = None
 
     @property
     def driver(self) -> Any:
@@ -105,6 +106,16 @@ class Unit:
         Committing or rolling back here breaks the transaction that others share. A
         unit that reads cannot write through it either; what a caller could still do
         to Python's own objects stands in ``docs/explanation/engines.md``.
+        """
+        driver = self.driver_together()
+        if self._catch_up is not None:
+            self._catch_up()
+        return driver
+
+    def driver_together(self) -> Any:
+        """Return ``driver`` for whoever begins with ``together``.
+
+        Sooner than that, or without, ``driver`` has to be asked for.
         """
         self.savepoint = None
         if self._answer is not None:
@@ -130,9 +141,7 @@ class Unit:
     @property
     def connection(self) -> sa.Connection:
         """SQLAlchemy's connection, inside the transaction."""
-        self.savepoint = None
-        if self._answer is not None:
-            self._answer(self.take_sent())
+        _ = self.driver
         return self._connection
 
     @property
@@ -203,12 +212,18 @@ class Unit:
         _translated(sql, "named", has_parameters=False)  # refuses COMMIT and the like
         self._sent.append((sql, parameters))
 
-    def defer(self, answer: Callable[[list[Statement]], None]) -> None:
+    def defer(
+        self, answer: Callable[[list[Statement]], None], catch_up: Callable[[], None]
+    ) -> None:
         """Let ``send`` wait; call ``answer`` with what was sent before an answer.
 
         For whoever made the unit.
+
+        Args:
+            answer: May leave something for the next round trip of ``together``.
+            catch_up: Runs it, where the next statement is none of these.
         """
-        self._answer = answer
+        self._answer, self._catch_up = answer, catch_up
 
     def take_sent(self) -> list[Statement]:
         """Return what waits to be sent, and forget it."""

@@ -7,7 +7,6 @@ compiled INSERT into the audit table. What an entry holds is decided by
 
 from __future__ import annotations
 
-import decimal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,20 +14,19 @@ import sqlalchemy as sa
 
 from lockstep.repository.audit.images import Change, Image, Shape, shape_of
 from lockstep.repository.audit.trail import entries_of, trail_of
-from lockstep.repository.audit.values import encode, masked
+from lockstep.repository.audit.values import encode
 from lockstep.repository.compiled.inserts import (
     ACTOR,
     NOW,
     Declined,
     Fill,
-    Fixed,
     Recipe,
-    Stamp,
     plain_recipe_of,
 )
 from lockstep.repository.compiled.lookup import Lookup
 from lockstep.repository.compiled.plan import Plan, plan_of
 from lockstep.repository.compiled.statement import Statement
+from lockstep.repository.compiled.updates import Updates, updates_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -51,7 +49,7 @@ class Journal:
         locked: Finds the row that is about to be changed, and locks it.
         stored: Finds it afterwards.
         recipe: Inserts any entries.
-        of_update: Inserts the entry of one update.
+        updates: Writes down updates that mark nothing; None if they are as others.
         mark: Where the soft-delete mark stands in a row, if there is one.
         places: Where each attribute stands in a row.
     """
@@ -60,7 +58,7 @@ class Journal:
     trail: type[AuditTrail]
     shape: Shape
     recipe: Recipe
-    of_update: Recipe
+    updates: Updates | None
     lookup: Lookup
     locked: Statement
     stored: Statement
@@ -105,42 +103,13 @@ class Journal:
             before: The row as ``locked`` found it stored.
             after: The row as ``stored`` found it.
         """
-        if self.mark is not None and before[self.mark] != after[self.mark]:
+        is_marked = self.mark is not None and before[self.mark] != after[self.mark]
+        if self.updates is not None and not is_marked:
+            rows = before, after
+            self.updates.insert(driver, place, identity, self.stored, rows)
+        else:
             old, new = self.locked.shown(before), self.stored.shown(after)
             self.write(driver, place, [self.change(identity, old, new)])
-            return
-        shown_before, shown_after = self._difference(before, after)
-        if shown_after:
-            stamp = Stamp(place.now(), place.actor)
-            key = self.shape.row_key(identity)
-            entry = (*stamp, key, shown_before, shown_after)
-            self.of_update.insert_one(driver, entry, stamp)
-
-    def _difference(
-        self, before: Sequence[Any], after: Sequence[Any]
-    ) -> tuple[Image, Image]:
-        """Return the images of what differs, masked."""
-        old: Image = {}
-        new: Image = {}
-        names, secrets = self.shape.names, self.shape.secrets
-        for place, was in enumerate(before):
-            became = after[place]
-            # What is stored alike has one image, so only the rest is converted.
-            # Decimals may be equal and yet be written with more or fewer digits.
-            if was is became or (
-                was == became
-                and type(was) is type(became)
-                and type(was) is not decimal.Decimal
-            ):
-                continue
-            was = encode(self.locked.value(place, was))
-            became = encode(self.stored.value(place, became))
-            if was != became:
-                name = names[place]
-                is_secret = name in secrets
-                old[name] = masked(was) if is_secret else was
-                new[name] = masked(became) if is_secret else became
-        return old, new
 
     def write(
         self, driver: Any, place: InSession | InUnit, changes: Iterable[Change]
@@ -165,21 +134,15 @@ def _journal(plan: Plan[Any], trail: type[AuditTrail]) -> Journal:
     trail_plan = plan_of(trail, plan.dialect)
     if trail_plan.reason_writes:
         raise Declined("the audit model's columns are not plain")
-
-    def recipe_of(names: Sequence[str], more: Mapping[str, Fill]) -> Recipe:
-        return plain_recipe_of(
-            trail_plan, names, more, sa.insert(trail_plan.table).values
-        )
-
-    update = {"action": Fixed("update"), "table_name": Fixed(shape.table_name)}
+    entry = sa.insert(trail_plan.table)
     lookup = Lookup(plan, "images", shape.columns)
     places = {name: place for place, name in enumerate(shape.attributes)}
     return Journal(
         plan=plan,
         trail=trail,
         shape=shape,
-        recipe=recipe_of(_NAMES, _STAMPS),
-        of_update=recipe_of(("at", "actor", *_NAMES[2:]), update),
+        recipe=plain_recipe_of(trail_plan, _NAMES, _STAMPS, entry.values),
+        updates=updates_of(shape, trail_plan),
         lookup=lookup,
         locked=lookup.by_key(lock=True),
         stored=lookup.by_key(lock=False),

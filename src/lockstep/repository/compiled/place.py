@@ -13,7 +13,7 @@ Instances that a session holds show the row after each write.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -73,14 +73,24 @@ class InUnit:
         self._flush_held()
         return self._unit.driver
 
-    def attempting(self) -> tuple[Any, str | None]:
+    def attempting(self, *, together: bool) -> tuple[Any, str | None]:
         """Return the driver's connection, and the savepoint to return to.
 
         The unit's own serves its first write; None: one has to be set.
+
+        Args:
+            together: Whether the write begins with ``together``, if there is such.
         """
         self._flush_held()
-        savepoint = self._unit.undoing()
-        return self._unit.driver, savepoint
+        unit = self._unit
+        savepoint = unit.undoing()
+        if together and savepoint is not None and self.together is not None:
+            return unit.driver_together(), savepoint
+        return unit.driver, savepoint
+
+    def return_to(self, savepoint: str) -> None:
+        """Undo what was done since a savepoint that ``attempting`` gave."""
+        self._unit.driver.execute(f"ROLLBACK TO SAVEPOINT {savepoint}")
 
     def _flush_held(self) -> None:
         held = self._unit.held_session
@@ -158,9 +168,13 @@ class InSession:
             self.session.flush()
         return self._driver()
 
-    def attempting(self) -> tuple[Any, str | None]:
+    def attempting(self, *, together: bool) -> tuple[Any, str | None]:
         """Return the driver's connection; a savepoint has to be set."""
         return self.writing(), None
+
+    def return_to(self, savepoint: str) -> NoReturn:
+        """Do nothing: ``attempting`` gives no savepoint."""
+        raise AssertionError(f"a session has no savepoint {savepoint} of a unit")
 
     def _driver(self) -> Any:
         with translated():

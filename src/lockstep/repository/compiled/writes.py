@@ -26,6 +26,7 @@ import sqlalchemy as sa
 from lockstep.engine.classify import classify
 from lockstep.errors import ReadOnlySession
 from lockstep.repository.adjust import adjustable, guard_of
+from lockstep.repository.audit.trail import trail_of
 from lockstep.repository.compiled import changes
 from lockstep.repository.compiled.entries import Journal, journal_of
 from lockstep.repository.compiled.inserts import Declined
@@ -49,20 +50,27 @@ _UNDO: Final = "ROLLBACK TO SAVEPOINT lockstep_compiled"
 _RELEASE: Final = "RELEASE SAVEPOINT lockstep_compiled"
 
 
-def attempt(place: InSession | InUnit, work: Callable[[Any], T]) -> T | None:
+def attempt(
+    place: InSession | InUnit, work: Callable[[Any], T], *, together: bool = False
+) -> T | None:
     """Do the work on the driver's connection; return None if it was taken back.
+
+    Args:
+        place: Where it is done.
+        work: Does it.
+        together: Whether it begins with the place's ``together``, if there is such.
 
     Raises:
         LockstepError: What trying again would only wait for, or is refused again.
     """
-    driver, savepoint = place.attempting()
+    driver, savepoint = place.attempting(together=together)
     try:
         if savepoint is None:
             return _within_savepoint(driver, work)
         try:
             return work(driver)
         except BaseException:
-            driver.execute(f"ROLLBACK TO SAVEPOINT {savepoint}")
+            place.return_to(savepoint)
             raise
     except Declined:
         return None
@@ -206,8 +214,12 @@ class Writer(Generic[R]):
                 driver, identity, journal, alteration, bound, _check_one
             )
 
-        after = attempt(self.place, work)
+        after = attempt(self.place, work, together=self._is_recorded)
         return None if after is None else self._shown(identity, after, names)
+
+    @property
+    def _is_recorded(self) -> bool:
+        return trail_of(self.plan.facts.mapper) is not None
 
     def _recorded(
         self,
@@ -328,7 +340,7 @@ class Writer(Generic[R]):
                 self._recorded(driver, identity, journal, addition, bound, check)
             return found[0][0]
 
-        done = attempt(self.place, work)
+        done = attempt(self.place, work, together=self._is_recorded)
         if done is not None:
             self._show_known(identity, (name,))
         return done

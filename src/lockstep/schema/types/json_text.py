@@ -89,13 +89,26 @@ def _flat(document: dict[Any, Any]) -> str | None:
     return text
 
 
+def storable_json(value: object, expand_floats: bool) -> str:
+    """Return ``canonical_json`` of a value whose strings are known to be storable."""
+    write = _PLAIN.get(type(value))
+    if write is None:
+        return canonical_json(value, expand_floats=expand_floats)
+    return write(value)
+
+
+def labelled(name: str) -> str:
+    """Return a key as it stands in a canonical text, before its value."""
+    return f"{_string(name)}:"
+
+
 def _form_of(names: tuple[Any, ...]) -> tuple[str, tuple[str, ...]] | None:
     """Return the form of a document with these keys; None if one is no key."""
     if not all(type(name) is str and text_fault(name) is None for name in names):
         return None
-    order = tuple(sorted(names, key=_jsonb_order))
-    keys = (_encode_string(name).replace("%", "%%") for name in order)
-    form = "{" + ",".join(f"{key}:%s" for key in keys) + "}", order
+    order = tuple(sorted(names, key=jsonb_order))
+    labels = (labelled(name).replace("%", "%%") for name in order)
+    form = "{" + ",".join(f"{label}%s" for label in labels) + "}", order
     if sum(map(len, names)) <= _ORDER_LENGTH_MAX:
         if len(_forms) >= _FORMS_MAX:
             _forms.clear()
@@ -132,7 +145,7 @@ def _object(
         if not isinstance(key, str):
             raise NotJson(f"the key {key!r} is no string")
     separator = "{"
-    for key in sorted(document, key=_jsonb_order):
+    for key in sorted(document, key=jsonb_order):
         yield separator
         yield _string(key)
         yield ":"
@@ -141,7 +154,7 @@ def _object(
     yield "}" if document else "{}"
 
 
-def _jsonb_order(key: str) -> tuple[int, bytes]:
+def jsonb_order(key: str) -> tuple[int, bytes]:
     """Sort keys as ``jsonb`` does, so that they are read in one order everywhere."""
     encoded = key.encode("utf-8", errors="surrogatepass")
     return len(encoded), encoded
