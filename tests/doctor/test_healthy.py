@@ -85,6 +85,7 @@ CREATE TABLE `media` (`id` text PRIMARY KEY NOT NULL, `content` blob NOT NULL,
   `size` integer NOT NULL);
 CREATE TABLE `session` (`session_token` text PRIMARY KEY NOT NULL,
   `expires` integer NOT NULL);
+INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('a', 1750000000000);
 INSERT INTO user VALUES ('u1', 'a@example.org', NULL, NULL);
 INSERT INTO board VALUES ('b1', 'home', 1, 'u1', 1750000000, 100);
 INSERT INTO media VALUES ('m1', x'89504e47', 4);

@@ -75,11 +75,22 @@ def test_a_repair_that_cannot_have_its_lock_changes_nothing(
     assert not examine(broken).is_healthy
 
 
+def test_an_index_is_made_beside_a_partial_one_of_its_name(tmp_path: Path) -> None:
+    path = make(
+        tmp_path / "partial.db",
+        """DROP INDEX ix_orders_customer_id;
+           CREATE INDEX ix_orders_customer_id ON orders (customer_id)
+           WHERE note IS NOT NULL""",
+    )
+    (result,) = carry_out(path, planned(examine(path)))
+    assert result.is_mended, result.error
+
+
 def test_a_repair_whose_name_is_taken_says_so(tmp_path: Path) -> None:
     path = make(
         tmp_path / "taken.db",
         """DROP INDEX ix_orders_customer_id;
-           CREATE INDEX ix_orders_customer_id ON orders (note)""",
+           CREATE INDEX ix_orders_customer_id ON customers (name)""",
     )
     (result,) = carry_out(path, planned(examine(path)))
     assert not result.is_mended

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
 from tests.doctor.corpus import TRAPS, Trap, make
 
-from lockstep.doctor import Finding, Report, all_checks, examine
+from lockstep.doctor import Report, all_checks, examine
 
 
 def told(report: Report) -> set[tuple[str, str, str]]:
@@ -69,21 +70,32 @@ def test_declared_foreign_keys_are_said_to_be_off_by_default(tmp_path: Path) -> 
     assert found.evidence["foreign_keys"] == 2
 
 
-def findings_of_all_traps(folder: Path) -> list[Finding]:
-    found: list[Finding] = []
-    for number, trap in enumerate(TRAPS):
-        path = make(folder / f"{number}.db", trap.sql, wal=trap.wal)
-        found += examine(path).findings
-    return found
-
-
 def test_every_finding_says_what_why_and_how_to_mend(tmp_path: Path) -> None:
-    for finding in findings_of_all_traps(tmp_path):
-        json.dumps(finding.to_json())
-        for text in (finding.what, finding.why, finding.mend):
-            assert len(text) > 10
-            assert "  " not in text
-        assert not finding.what.endswith(".")
+    for number, trap in enumerate(TRAPS):
+        path = make(tmp_path / f"{number}.db", trap.sql, wal=trap.wal)
+        for finding in examine(path).findings:
+            json.dumps(finding.to_json())
+            for text in (finding.what, finding.why, finding.mend):
+                assert len(text) > 10
+                assert "  " not in text
+            assert not finding.what.endswith(".")
+            if finding.command.startswith(("SELECT", "CREATE", "DROP")):
+                try_out(path, finding.command)
+
+
+def try_out(path: Path, command: str) -> None:
+    """Run a hint as it is written; only duplicates that are there may refuse it."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("BEGIN")
+        for statement in command.split("; "):
+            connection.execute(statement).fetchmany(1)
+        connection.execute("ROLLBACK")
+    except sqlite3.IntegrityError as error:
+        if "UNIQUE" not in str(error):
+            raise
+    finally:
+        connection.close()
 
 
 def test_no_stored_text_is_ever_shown(tmp_path: Path) -> None:

@@ -155,6 +155,18 @@ class Table:
         own = quote_identifier(name)
         return f"{quote_identifier(self.schema)}.{own}" if self.schema else own
 
+    @property
+    def row_key(self) -> str:
+        """What names one row on SQLite: its number, or its primary key, in SQL."""
+        hidden = self.column("rowid") is not None and self.primary_key != ("rowid",)
+        if self.has_rowid and not hidden:
+            return "rowid"
+        return ", ".join(map(quote_identifier, self.primary_key)) or "*"
+
+    def rows_where(self, condition: str) -> str:
+        """Return the question that names the rows which meet ``condition``."""
+        return f"SELECT {self.row_key} FROM {self.quoted} WHERE {condition}"
+
     def column(self, name: str) -> Column | None:
         """Return the column called ``name``, whatever the case; None without one."""
         wanted = name.lower()

@@ -128,8 +128,12 @@ def _of_nulls(
     )
 
 
-def closing_sql(loophole: Loophole, table: Table, *, nulls_not_distinct: bool) -> str:
+def closing_sql(
+    loophole: Loophole, table: Table, index: Index, *, nulls_not_distinct: bool
+) -> str:
     """Return the statement that closes ``loophole``, once the duplicates are gone."""
+    if loophole.kind == "key" and index.declared:
+        return f"DROP INDEX {table.beside(index.name)}; {loophole.index_sql}"
     if loophole.kind != "nulls":
         return loophole.index_sql
     if nulls_not_distinct:

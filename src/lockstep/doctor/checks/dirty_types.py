@@ -72,7 +72,7 @@ def _of_column(
         f"{column.declared} {'is' if total == 1 else 'are'} something else: "
         f"{kinds}{told}",
         mend=_mend(column, wrong),
-        command=f"SELECT rowid, typeof({quoted(column.name)}) FROM "
+        command=f"SELECT {table.row_key}, typeof({quoted(column.name)}) FROM "
         f"{quoted(table.name)} WHERE {_condition(column)}",
         evidence={
             "declared": column.declared,
@@ -113,7 +113,7 @@ def _of_two_kinds(
         f"{table.name}.{column.name}",
         f"a column {declared} holds values of several kinds: {shown}{told}",
         mend="give the column one type, and convert the values that are not of it",
-        command=f"SELECT rowid, typeof({name}) FROM {quoted(table.name)} WHERE "
+        command=f"SELECT {table.row_key}, typeof({name}) FROM {table.quoted} WHERE "
         f"{condition}",
         evidence={
             "declared": column.declared,

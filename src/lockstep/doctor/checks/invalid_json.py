@@ -39,7 +39,7 @@ def examine(context: SqliteContext) -> Findings:
                     f"{counted(count, 'text is', 'texts are')} no valid JSON"
                     f"{progress.told()}",
                     mend="correct the documents and add CHECK (json_valid(…))",
-                    command=f"SELECT rowid FROM {quoted(table.name)} WHERE {condition}",
+                    command=table.rows_where(condition),
                     evidence={
                         "count": count,
                         "rowids": context.examples(table, condition),

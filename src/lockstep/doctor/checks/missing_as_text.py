@@ -42,7 +42,7 @@ def examine(context: SqliteContext) -> Findings:
                     certain,
                     possible,
                     told=progress.told(),
-                    command=f"SELECT rowid FROM {quoted(table.name)}"
+                    command=f"SELECT {table.row_key} FROM {quoted(table.name)}"
                     f" WHERE {_condition(column)}",
                     rowids=rowids,
                 )

@@ -7,11 +7,16 @@ from lockstep.doctor.findings import counted
 from lockstep.doctor.sqlite.context import SqliteContext
 from lockstep.schema.names import quote_identifier as quoted
 
+_DRIZZLE = "__drizzle_migrations"
+"""Declared SERIAL PRIMARY KEY by Drizzle, which on SQLite numbers nothing."""
+
 
 def examine(context: SqliteContext) -> Findings:
     """Count NULLs in the key columns of tables where SQLite lets them in."""
     for table in context.tables:
         if not table.has_rowid or table.strict or not table.primary_key:
+            continue
+        if table.name == _DRIZZLE:
             continue
         for name in table.primary_key:
             column = table.column(name)
@@ -30,7 +35,7 @@ def examine(context: SqliteContext) -> Findings:
                     f"{table.name}.{name}",
                     f"{counted(count, 'row has', 'rows have')} NULL in the primary key",
                     mend="give these rows keys, and rebuild the table with NOT NULL",
-                    command=f"SELECT rowid FROM {quoted(table.name)} WHERE {condition}",
+                    command=table.rows_where(condition),
                     evidence={
                         "count": count,
                         "rowids": context.examples(table, condition),

@@ -24,7 +24,7 @@ def examine(context: SqliteContext) -> Findings:
                 f"{counts.longest:,} characters{census.told()}",
                 mend="declare the length that is meant, with a CHECK that enforces it; "
                 "or TEXT",
-                command=f"SELECT rowid FROM {quoted(table.name)} WHERE {condition}",
+                command=table.rows_where(condition),
                 evidence={
                     "declared": limit,
                     "longest": counts.longest,

@@ -53,6 +53,8 @@ def _finding(
     # Building an index locks a server's writers out; that is not done unasked.
     too_large = live_server and rows > ROWS_TO_INDEX_AT_ONCE
     name = constraint_name("ix", table.plain_name, *key.columns)
+    if any(index.name == name for index in table.indexes):  # a partial one
+        name = constraint_name("ix", table.plain_name, *key.columns, "all")
     return CHECK.finding(
         "warning" if rows >= ROWS_THAT_HURT else "notice",
         f"{table.name}.{columns}"

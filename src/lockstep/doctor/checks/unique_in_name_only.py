@@ -103,7 +103,7 @@ def _let_in(
                 mend="decide which of the rows stay; then make an index that refuses "
                 "such rows",
                 command=closing_sql(
-                    loophole, table, nulls_not_distinct=nulls_not_distinct
+                    loophole, table, index, nulls_not_distinct=nulls_not_distinct
                 ),
                 evidence={
                     "columns": list(loophole.columns),

@@ -141,9 +141,10 @@ class SqliteContext:
         """Return the rowids of a few rows that meet ``condition``.
 
         A rowid says which row it is and nothing about anybody. A table WITHOUT
-        ROWID has none, and its keys may be names; then the list is empty.
+        ROWID, or with a column of that name, has none, and its keys may be names; then
+        the list is empty.
         """
-        if not table.has_rowid:
+        if table.row_key != "rowid":
             return []
         sql = (
             f"SELECT rowid FROM {quoted(table.name)} WHERE {condition}"
