@@ -39,6 +39,8 @@ NETWORK_FILESYSTEMS = frozenset(
         *("fuse.sshfs", "fuse.grpcfuse", "fuse.osxfs", "fuse.glusterfs"),
         *("fuse.ceph", "fuse.ceph-fuse", "fuse.davfs2", "fuse.smbnetfs"),
         *("fuse.vmhgfs-fuse", "fuse.juicefs", "fuse.mfs", "fuse.s3fs", "fuse.afp"),
+        *("fuse.gvfsd-fuse", "fuse.cephfs", "fuse.curlftpfs", "fuse.s3ql"),
+        *("fuse.google-drive-ocamlfuse", "fuse.onedriver", "fuse.pcloud"),
         *(
             "fuse.gcsfuse",
             "fuse.goofys",
