@@ -62,7 +62,7 @@ LOST = """
 CREATE TABLE documents (id INTEGER PRIMARY KEY, body TEXT);
 INSERT INTO documents (body) VALUES ('{{"title": "a"}}'), ('no document');
 ALTER TABLE documents ADD COLUMN title TEXT AS (json_extract(body, '$.title'));
-CREATE TABLE mixed (k UNIQUE, body TEXT); CREATE INDEX by_body ON mixed (lower(body));
+CREATE TABLE mixed (k UNIQUE, body TEXT, CHECK (k IS NOT NULL OR body ISNULL)); CREATE INDEX by_body ON mixed (lower(body));
 INSERT INTO mixed VALUES (1, hex(zeroblob(3000))), ('1', 'short');
 CREATE VIRTUAL TABLE words USING fts5(word); INSERT INTO words VALUES ('one');
 CREATE VIRTUAL TABLE counted USING fts5vocab(words, row);
@@ -85,6 +85,7 @@ def test_what_cannot_be_carried_is_named_and_the_rest_goes_there_and_back(
     assert result.is_exact
     assert result.not_built == []
     losses = {(loss.kind, loss.name, loss.is_data) for loss in result.plan.losses}
+    assert ("check", "mixed", False) not in losses
     assert losses >= {
         ("generated column", "documents.title", False),
         ("unique", "mixed.sqlite_autoindex_mixed_1", False),
@@ -187,3 +188,30 @@ def test_tables_of_other_programs_come_back_word_for_word(
     assert "near cannot be read here: no such module: VirtualSpatialIndex" in (
         report.notices
     )
+
+
+ACCENTS = """
+CREATE TABLE "é" (a INTEGER PRIMARY KEY, "Ä" INTEGER, "ä" TEXT);
+CREATE TABLE "É" (b TEXT UNIQUE);
+CREATE TABLE c (x TEXT REFERENCES "É"(b), CHECK ("c"."x" <> 'z'));
+CREATE INDEX i ON "é" ("ä");
+CREATE VIEW v AS SELECT "ä" AS t FROM "é";
+INSERT INTO "é" VALUES (1, 2, 'x'); INSERT INTO "É" VALUES ('y');
+INSERT INTO c VALUES ('y');
+"""
+
+
+def test_only_a_to_z_are_one_name_in_both_cases(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = made(tmp_path / "a.db", ACCENTS)
+    url = make_database("postgresql").url.unmasked()
+    result = Mover(path, url).move()
+    assert (result.is_exact, result.plan.losses) == (True, [])
+    for table in ("é", "É", "c"):
+        expected = checker.sqlite_rows(path, table)
+        assert checker.postgresql_rows(url, table) == expected
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute('UPDATE "É" SET b = ?', ("other",))
+    report = Mover(path, url).verify()
+    assert {found.table for found in report.differences} == {"É"}

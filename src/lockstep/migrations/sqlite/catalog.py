@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lockstep.errors import MigrationError
-from lockstep.migrations.sqlite.tokens import quote
+from lockstep.migrations.sqlite.tokens import fold, quote
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -127,7 +127,7 @@ class Catalog:
             stored.name
             for stored in self.tables()
             if any(
-                row[2].lower() == table.lower()
+                fold(row[2]) == fold(table)
                 for row in self.rows(f"PRAGMA foreign_key_list({quote(stored.name)})")
             )
         ]
@@ -184,12 +184,12 @@ class Catalog:
 
     def dangling_references(self) -> set[tuple[str, str]]:
         """Return (table, parent) for foreign keys to a table that is not there."""
-        present = {stored.name.lower() for stored in self.tables()}
+        present = {fold(stored.name) for stored in self.tables()}
         return {
             (stored.name, str(row[2]))
             for stored in self.tables()
             for row in self.rows(f"PRAGMA foreign_key_list({quote(stored.name)})")
-            if row[2].lower() not in present
+            if fold(row[2]) not in present
         }
 
     def broken_views_and_triggers(self) -> dict[str, str]:

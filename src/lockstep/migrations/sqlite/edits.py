@@ -16,7 +16,7 @@ from lockstep.errors import MigrationError
 from lockstep.migrations.ddl import column_ddl, lone_column, make_dialect, own_checks
 from lockstep.migrations.sqlite.rebuild import Rebuild
 from lockstep.migrations.sqlite.table_text import Clause, ColumnText, parse_table
-from lockstep.migrations.sqlite.tokens import canonical, quote
+from lockstep.migrations.sqlite.tokens import canonical, fold, quote
 
 _SQLITE = make_dialect("sqlite")
 
@@ -107,7 +107,7 @@ def insert_column(
     after: str | None,
 ) -> None:
     """Put a column in, at the end unless a place is given."""
-    if any(c.name.lower() == shape.name.lower() for c in rebuild.table.columns):
+    if any(fold(c.name) == fold(shape.name) for c in rebuild.table.columns):
         raise MigrationError(
             f"table {rebuild.name!r} already has a column {shape.name!r}"
         )
@@ -164,7 +164,7 @@ def drop_clause(rebuild: Rebuild, clause: Clause) -> None:
         if item.kind != clause.kind:
             return False
         if clause.name is not None:
-            return item.name is not None and item.name.lower() == clause.name.lower()
+            return item.name is not None and fold(item.name) == fold(clause.name)
         return item.name is None and canonical(item.text) == canonical(clause.text)
 
     table = rebuild.table
@@ -218,7 +218,7 @@ def _set_autoincrement(rebuild: Rebuild, *, on: bool) -> None:
 def named(rebuild: Rebuild, name: str) -> Clause | None:
     """Return the constraint of a name."""
     for _, clause in rebuild.table.clauses():
-        if clause.name is not None and clause.name.lower() == name.lower():
+        if clause.name is not None and fold(clause.name) == fold(name):
             return clause
     return None
 

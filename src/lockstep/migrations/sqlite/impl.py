@@ -32,7 +32,7 @@ from lockstep.migrations.sqlite.conversion import (
 )
 from lockstep.migrations.sqlite.rebuild import Rebuild
 from lockstep.migrations.sqlite.table_text import ColumnText, parse_table
-from lockstep.migrations.sqlite.tokens import canonical, quote
+from lockstep.migrations.sqlite.tokens import canonical, fold, quote
 
 
 class NeedsForeignKeysOff(BaseException):
@@ -90,7 +90,7 @@ class SafeSqliteImpl(SQLiteImpl):
     @contextmanager
     def editing(self, table_name: str) -> Generator[Rebuild]:
         """Yield the rebuild of a table; it runs at the end of the outermost block."""
-        if self._open is not None and self._open.name.lower() == table_name.lower():
+        if self._open is not None and fold(self._open.name) == fold(table_name):
             yield self._open
             return
         self._refuse_offline(table_name)
@@ -206,25 +206,25 @@ class SafeSqliteImpl(SQLiteImpl):
         using: str | None,
     ) -> None:
         if using is not None:
-            rebuild.expressions[column.lower()] = using
+            rebuild.expressions[fold(column)] = using
             return
         if old is not None and not is_exact(old, new):
             refuse_change(rebuild.name, column, old, new, self._values(rebuild, column))
-            rebuild.expressions[column.lower()] = "NULL"
+            rebuild.expressions[fold(column)] = "NULL"
             return
         conversion = conversion_for(rebuild.name, column, old, new, self.dialect)
         if conversion is not None:
-            rebuild.conversions[column.lower()] = conversion
+            rebuild.conversions[fold(column)] = conversion
 
     def _values(self, rebuild: Rebuild, column: str) -> int:
         """Count the rows that have a value in a column."""
-        if column.lower() not in rebuild.old_columns():
+        if fold(column) not in rebuild.old_columns():
             return 0
         query = f"SELECT count({quote(column)}) FROM {quote(rebuild.name)}"  # noqa: S608 - quoted
         return int(self._catalog.scalar(query))
 
     def _refuse_nulls(self, rebuild: Rebuild, column: str) -> None:
-        if column.lower() not in rebuild.old_columns():
+        if fold(column) not in rebuild.old_columns():
             return
         nulls = self._catalog.scalar(
             f"SELECT count(*) FROM {quote(rebuild.name)} "  # noqa: S608 - quoted
@@ -258,7 +258,7 @@ class SafeSqliteImpl(SQLiteImpl):
                 rebuild, column, type_, self._metadata
             )
             if rename:
-                rebuild.expressions[column_name.lower()] = enum_mapping(
+                rebuild.expressions[fold(column_name)] = enum_mapping(
                     quote(column_name), rename
                 )
             rebuild.is_changed = True
@@ -291,8 +291,8 @@ class SafeSqliteImpl(SQLiteImpl):
     ) -> None:
         """Add a column with everything its type and arguments bring along."""
         self._refuse_offline(table_name)
-        existing = {name.lower() for name in self._column_names(table_name)}
-        if options.get("if_not_exists") and column.name.lower() in existing:
+        existing = {fold(name) for name in self._column_names(table_name)}
+        if options.get("if_not_exists") and fold(column.name) in existing:
             return
         table = self._table_of(table_name, column)
         self._absorbed = table
@@ -356,8 +356,8 @@ class SafeSqliteImpl(SQLiteImpl):
     def drop_column(self, table_name: str, column: Any, **options: Any) -> None:
         """Drop a column with the constraints and indexes that speak of it."""
         name = str(column.name)
-        existing = {item.lower() for item in self._column_names(table_name)}
-        if options.get("if_exists") and name.lower() not in existing:
+        existing = {fold(item) for item in self._column_names(table_name)}
+        if options.get("if_exists") and fold(name) not in existing:
             return
         with self.editing(table_name) as rebuild:
             self._refuse_pointed_at(rebuild.name, name)
@@ -366,8 +366,8 @@ class SafeSqliteImpl(SQLiteImpl):
     def _refuse_pointed_at(self, table: str, column: str) -> None:
         for child in self._catalog.tables_pointing_at(table):
             for row in self._catalog.rows(f"PRAGMA foreign_key_list({quote(child)})"):
-                same = row[2].lower() == table.lower()
-                if same and (row[4] or "").lower() == column.lower():
+                same = fold(row[2]) == fold(table)
+                if same and fold(row[4] or "") == fold(column):
                     raise MigrationError(
                         f"{table}.{column} cannot be dropped: {child}.{row[3]} "
                         "points at it",

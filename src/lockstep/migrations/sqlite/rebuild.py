@@ -31,7 +31,7 @@ from lockstep.migrations.sqlite.over_the_wire import (
     views_and_triggers_aside,
 )
 from lockstep.migrations.sqlite.table_text import TableText, parse_table
-from lockstep.migrations.sqlite.tokens import joined, names_in, quote, tokens
+from lockstep.migrations.sqlite.tokens import fold, joined, names_in, quote, tokens
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -82,7 +82,7 @@ class Rebuild:
 
     def old_columns(self) -> set[str]:
         """Return the names of the columns that are there now, in lower case."""
-        return {column.name.lower() for column in self._old.columns}
+        return {fold(column.name) for column in self._old.columns}
 
     def run(self) -> None:
         """Replace the table, carrying everything over.
@@ -106,7 +106,7 @@ class Rebuild:
         children = {
             name: self.catalog.count(name)
             for name in self.catalog.tables_pointing_at(self.name)
-            if name.lower() != self.name.lower()
+            if fold(name) != fold(self.name)
         }
         kept = self._kept_objects()
         broken_before = self.catalog.broken_views_and_triggers()
@@ -130,7 +130,7 @@ class Rebuild:
 
     def _kept_objects(self) -> list[StoredObject]:
         """Return the indexes and triggers to make again; drop what must go."""
-        gone = {name.lower() for name in self.dropped_columns}
+        gone = {fold(name) for name in self.dropped_columns}
         return [
             stored
             for stored in self.catalog.objects_on(self.name)
@@ -207,12 +207,12 @@ class Rebuild:
 
     def _column_pairs(self) -> list[tuple[str, str]]:
         pairs: list[tuple[str, str]] = []
-        old = {column.name.lower(): column for column in self._old.columns}
+        old = {fold(column.name): column for column in self._old.columns}
         for column in self.table.columns:
             if column.is_generated:
                 continue
-            expression = self.expressions.get(column.name.lower())
-            conversion = self.conversions.get(column.name.lower())
+            expression = self.expressions.get(fold(column.name))
+            conversion = self.conversions.get(fold(column.name))
             if expression is not None:
                 pairs.append((column.name, expression))
             elif conversion is not None:
@@ -220,12 +220,12 @@ class Rebuild:
                 if self.catalog.is_in_this_process:
                     old_value = f"{conversion.sql}({old_value})"
                 pairs.append((column.name, old_value))
-            elif column.name.lower() in old:
+            elif fold(column.name) in old:
                 pairs.append((column.name, quote(column.name)))
         return pairs
 
     def _change_of(self, column: str) -> Callable[[Any], Any] | None:
-        name = column.lower()
+        name = fold(column)
         conversion = None if name in self.expressions else self.conversions.get(name)
         return None if conversion is None else conversion.convert
 
@@ -237,7 +237,7 @@ class Rebuild:
         """Return a name of the rowid that no column hides, in both tables."""
         if self._old.is_without_rowid or self.table.is_without_rowid:
             return None
-        taken = {c.name.lower() for c in (*self._old.columns, *self.table.columns)}
+        taken = {fold(c.name) for c in (*self._old.columns, *self.table.columns)}
         free = (name for name in ("rowid", "_rowid_", "oid") if name not in taken)
         return next(free, None)
 

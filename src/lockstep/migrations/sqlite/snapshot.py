@@ -20,6 +20,7 @@ from lockstep.migrations.sqlite.table_text import (
 from lockstep.migrations.sqlite.tokens import (
     canonical,
     closing,
+    fold,
     joined,
     meaningful,
     quote,
@@ -51,9 +52,9 @@ def sqlite_snapshot(
     """
     catalog = Catalog(connection)
     schema = SchemaState()
-    left_out = {name.lower() for name in ignore}
+    left_out = {fold(name) for name in ignore}
     for stored in catalog.tables():
-        if stored.name.lower() in left_out:
+        if fold(stored.name) in left_out:
             continue
         text = parse_table(stored.sql)
         schema.tables[stored.name] = _table(catalog, stored.name, text)
@@ -62,7 +63,7 @@ def sqlite_snapshot(
 
 def _table(catalog: Catalog, name: str, text: TableText) -> TableState:
     state = TableState(name, options=_options(text))
-    keyed = {column.lower() for column in _key_columns(catalog, name)}
+    keyed = {fold(column) for column in _key_columns(catalog, name)}
     for column in text.columns:
         state.columns[column.name] = _column(
             column, is_alias=column.name == text.rowid_alias(), keyed=keyed
@@ -101,7 +102,7 @@ def _column(column: ColumnText, *, is_alias: bool, keyed: set[str]) -> ColumnSta
     nullable = (
         column.clause("not null") is None
         and not is_alias
-        and column.name.lower() not in keyed
+        and fold(column.name) not in keyed
     )
     return ColumnState(
         name=column.name,
@@ -146,7 +147,7 @@ def _uniques(catalog: Catalog, name: str, text: TableText) -> list[UniqueState]:
     for column, clause in text.clauses():
         if clause.kind == "unique":
             listed = clause.columns if column is None else (column.name,)
-            key = tuple(item.lower() for item in listed)
+            key = tuple(fold(item) for item in listed)
             names.setdefault(key, []).append(clause.name)
     found: list[UniqueState] = []
     for row in catalog.rows(f"PRAGMA index_list({quote(name)})"):
@@ -154,7 +155,7 @@ def _uniques(catalog: Catalog, name: str, text: TableText) -> list[UniqueState]:
             continue
         info = catalog.rows(f"PRAGMA index_info({quote(row[1])})")
         columns = tuple(str(item[2]) for item in info)
-        known = names.get(tuple(item.lower() for item in columns))
+        known = names.get(tuple(fold(item) for item in columns))
         found.append(UniqueState(known.pop(0) if known else None, columns))
     return found
 
@@ -166,7 +167,7 @@ def _foreign_keys(
     for column, clause in text.clauses():
         if clause.kind in ("references", "foreign key"):
             listed = clause.columns if column is None else (column.name,)
-            clauses.append((tuple(item.lower() for item in listed), clause))
+            clauses.append((tuple(fold(item) for item in listed), clause))
     grouped: dict[int, list[tuple[object, ...]]] = {}
     for row in catalog.rows(f"PRAGMA foreign_key_list({quote(name)})"):
         grouped.setdefault(row[0], []).append(tuple(row))
@@ -178,7 +179,7 @@ def _foreign_keys(
         remote = tuple("" if row[4] is None else str(row[4]) for row in rows)
         if "" in remote:  # REFERENCES parent, without columns: its primary key
             remote = tuple(_key_columns(catalog, target)) or remote
-        key = tuple(item.lower() for item in columns)
+        key = tuple(fold(item) for item in columns)
         clause = next(
             (c for listed, c in clauses if listed == key and _points(c, target)), None
         )
@@ -196,7 +197,7 @@ def _foreign_keys(
 
 
 def _points(clause: Clause, target: str) -> bool:
-    return (clause.target or "").lower() == target.lower()
+    return fold(clause.target or "") == fold(target)
 
 
 def _deferral(clause: Clause | None) -> str:

@@ -19,6 +19,7 @@ from lockstep.migrations.sqlite.tokens import (
     Token,
     canonical,
     closing,
+    fold,
     joined,
     meaningful,
     names_in,
@@ -115,8 +116,8 @@ class Clause:
     def names(self, column: str) -> bool:
         """Whether the clause speaks of a column of its own table."""
         if self.kind in ("check", "generated"):
-            return column.lower() in names_in(self.expression)
-        return column.lower() in {name.lower() for name in self.columns}
+            return fold(column) in names_in(self.expression)
+        return fold(column) in {fold(name) for name in self.columns}
 
     def renamed(self, name: str | None) -> Clause:
         """Return the clause with another name, or with none."""
@@ -212,7 +213,7 @@ class TableText:
             )
             own = any(
                 item.kind == "primary key"
-                and [name.lower() for name in item.columns] == [column.name.lower()]
+                and [fold(name) for name in item.columns] == [fold(column.name)]
                 for item in self.constraints
             )
             if column.type.upper() == "INTEGER" and (inline or own):
@@ -237,7 +238,7 @@ class TableText:
             KeyError: The table has no such column.
         """
         for index, column in enumerate(self.columns):
-            if column.name.lower() == name.lower():
+            if fold(column.name) == fold(name):
                 return index
         raise KeyError(name)
 

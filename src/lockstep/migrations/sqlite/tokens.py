@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from string import ascii_lowercase, ascii_uppercase
 from typing import Literal
 
 Kind = Literal["blank", "word", "quoted", "string", "number", "symbol"]
@@ -31,6 +32,7 @@ _PATTERN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _SAME = {"==": "=", "!=": "<>"}
+_FOLDED = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def canonical(sql: str) -> str:
     spelled: list[str] = []
     for part in parts:
         if part.name is not None:
-            spelled.append(part.name.lower())
+            spelled.append(fold(part.name))
         else:
             spelled.append(_SAME.get(part.text, part.text))
     return " ".join(spelled)
@@ -137,8 +139,18 @@ def canonical(sql: str) -> str:
 def names_in(sql: str) -> set[str]:
     """Return every identifier of an expression, in lower case."""
     return {
-        part.name.lower() for part in meaningful(tokens(sql)) if part.name is not None
+        fold(part.name) for part in meaningful(tokens(sql)) if part.name is not None
     }
+
+
+def fold(name: str) -> str:
+    """Return a name as SQLite compares it: A to Z do not count, ``É`` and ``é`` do.
+
+    Example:
+        >>> fold("ÉCOLE"), fold("école")
+        ('École', 'école')
+    """
+    return name.translate(_FOLDED)
 
 
 def quote(name: str) -> str:

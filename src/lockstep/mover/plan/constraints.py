@@ -9,7 +9,7 @@ Invariant: a constraint of the source has a statement or a loss.
 
 from __future__ import annotations
 
-from lockstep.migrations.sqlite.tokens import meaningful, quote, split_top, tokens
+from lockstep.migrations.sqlite.tokens import fold, meaningful, quote, split_top, tokens
 from lockstep.mover.plan.keys import KeyValues
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
 from lockstep.mover.plan.names import Names
@@ -74,7 +74,7 @@ class Constraints:
     def _compute(self, table: Table, made: TablePlan, column: Column) -> None:
         planned = made.column(column.name)
         # PostgreSQL computes no column from another computed one.
-        computed = {c.name.lower() for c in table.columns if c.generated}
+        computed = {fold(c.name) for c in table.columns if c.generated}
         known = meanings(table, made).items()
         plain = {name: found for name, found in known if name not in computed}
         columns = named_both_ways(table, plain)
@@ -118,7 +118,7 @@ class Constraints:
             made.statements.append(
                 Statement("primary key", name, f"{sql}PRIMARY KEY ({listed})")
             )
-        self._unique[table.name].append([name.lower() for name in table.key])
+        self._unique[table.name].append([fold(name) for name in table.key])
 
     def _is_long(self, table: Table, columns: list[str]) -> bool:
         profile, total = self._profiles[table.name], 0
@@ -184,7 +184,7 @@ class Constraints:
         made.statements.append(Statement(purpose, name, sql))
         binary = all(part.collation != "NOCASE" for part in index.parts)
         if index.unique and not condition and len(plain) == len(parts) and binary:
-            self._unique[table.name].append([name.lower() for name in plain])
+            self._unique[table.name].append([fold(name) for name in plain])
 
     def _hash_index(
         self, table: Table, made: TablePlan, index: Index, column: str, condition: str
@@ -237,8 +237,8 @@ class Constraints:
     def _check(
         self, table: Table, made: TablePlan, name: str | None, expression: str
     ) -> None:
-        words = [part.name.lower() for part in tokens(expression) if part.name]
-        about = [c.name for c in table.columns if c.name.lower() in words]
+        words = [fold(part.name) for part in tokens(expression) if part.name]
+        about = [c.name for c in table.columns if fold(c.name) in words]
         wanted = name or constraint_name("ck", table.name, *about[:2])
         try:
             text = condition(expression, own_meanings(table, made))
@@ -276,7 +276,7 @@ class Constraints:
     def _misfit(self, key: ForeignKey, parent: Table, referred: list[str]) -> str:
         if len(referred) != len(key.columns):
             return "the numbers of columns differ"
-        wanted = sorted(name.lower() for name in referred)
+        wanted = sorted(fold(name) for name in referred)
         if not any(sorted(found) == wanted for found in self._unique[parent.name]):
             return "the parent's columns are not unique"
         return ""
@@ -339,7 +339,7 @@ def meanings(table: Table, made: TablePlan) -> dict[str, Meaning]:
     found: dict[str, Meaning] = {}
     for column in table.columns:
         planned = made.column(column.name)
-        found[column.name.lower()] = Meaning(
+        found[fold(column.name)] = Meaning(
             quote(planned.target),
             planned.type,
             planned.codec,
@@ -356,7 +356,7 @@ def own_meanings(table: Table, made: TablePlan) -> dict[str, Meaning]:
 
 def named_both_ways(table: Table, columns: dict[str, Meaning]) -> dict[str, Meaning]:
     """Return columns by their names alone, and with their table's before a dot."""
-    owner = table.name.lower()
+    owner = fold(table.name)
     return columns | {f"{owner}.{name}": found for name, found in columns.items()}
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from lockstep.migrations.sqlite.tokens import quote
+from lockstep.migrations.sqlite.tokens import fold, quote
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
 from lockstep.mover.plan.names import Names
 from lockstep.mover.postgresql.schema import PgColumn, PgIndex, PgKey, PgSchema, PgTable
@@ -149,7 +149,7 @@ def _constraints(plan: Plan, table: PgTable, made: TablePlan, names: Names) -> N
             text = ""
         if text:
             clauses.append(("", text))
-    named = {c.target.lower(): c.comment for c in made.columns if c.comment}
+    named = {fold(c.target): c.comment for c in made.columns if c.comment}
     made.create = commented(made.target, Comments(made.comment, named), clauses)
     for index in table.indexes:
         _index(plan, made, index, names)

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from lockstep.migrations.sqlite.tokens import quote
+from lockstep.migrations.sqlite.tokens import fold, quote
 from lockstep.mover.plan.constraints import Constraints, meanings
 from lockstep.mover.plan.keys import KeyValues
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
@@ -161,7 +161,7 @@ def _table(
     written = comments_of(table.sql)
     made.comment = written.table
     for column in made.columns:
-        column.comment = written.columns.get(column.source.lower(), "")
+        column.comment = written.columns.get(fold(column.source), "")
     return made
 
 
@@ -259,7 +259,7 @@ def _views(
 ) -> dict[str, str]:
     """Plan the views that can be translated; return why others cannot, by name."""
     relations = {
-        table.name.lower(): Relation(made.target, meanings(table, made))
+        fold(table.name): Relation(made.target, meanings(table, made))
         for table, made in chosen
     }
     reasons: dict[str, str] = {}

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from lockstep.migrations.sqlite.tokens import Token, quote, tokens
+from lockstep.migrations.sqlite.tokens import Token, fold, quote, tokens
 
 _COMMENT = re.compile(r"--([^\n]*)|/\*(.*?)(?:\*/|$)", re.DOTALL)
 _CONSTRAINTS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN")
@@ -51,7 +51,7 @@ def comments_of(sql: str) -> Comments:
             continue
         if begins_column:
             is_name = part.name is not None and not part.is_word(*_CONSTRAINTS)
-            current = (part.name or "").lower() if is_name else ""
+            current = fold(part.name or "") if is_name else ""
             if waiting:
                 found.setdefault(current, []).extend(waiting)
                 waiting = []
@@ -95,7 +95,7 @@ def commented(name: str, comments: Comments, clauses: list[tuple[str, str]]) -> 
     head = f" /* {comments.table.replace('*/', '* /')} */" if comments.table else ""
     lines: list[str] = []
     for place, (column, sql) in enumerate(clauses):
-        comment = comments.columns.get(column.lower(), "") if column else ""
+        comment = comments.columns.get(fold(column), "") if column else ""
         lines += [f"  -- {text}" for text in comment.splitlines()]
         lines.append(f"  {sql}{',' if place < len(clauses) - 1 else ''}")
     body = "\n".join(lines)

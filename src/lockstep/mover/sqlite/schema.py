@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lockstep.migrations.sqlite.table_text import TableText, parse_table
-from lockstep.migrations.sqlite.tokens import quote
+from lockstep.migrations.sqlite.tokens import fold, quote
 from lockstep.mover.sqlite.opening import Damaged, rows_of, tolerant
 
 TableKind = Literal["table", "virtual", "shadow"]
@@ -133,7 +133,7 @@ class Table:
     def column(self, name: str) -> Column | None:
         """Return a column; names are compared as SQLite does."""
         for column in self.columns:
-            if column.name.lower() == name.lower():
+            if fold(column.name) == fold(name):
                 return column
         return None
 
@@ -165,7 +165,7 @@ class Schema:
     def table(self, name: str) -> Table | None:
         """Return a table; names are compared as SQLite does."""
         for table in self.tables:
-            if table.name.lower() == name.lower():
+            if fold(table.name) == fold(name):
                 return table
         return None
 
@@ -348,7 +348,7 @@ def _find_rowid(table: Table, text: TableText) -> None:
         return
     alias = text.rowid_alias()
     table.rowid_alias = alias if alias is not None and len(table.key) == 1 else None
-    taken = {column.name.lower() for column in table.columns}
+    taken = {fold(column.name) for column in table.columns}
     free = [name for name in ROWID_NAMES if name not in taken]
     table.rowid_name = free[0] if free else None
     if table.rowid_alias is not None:

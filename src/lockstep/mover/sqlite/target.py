@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from lockstep.engine.sqlite_files import check_folder
 from lockstep.errors import StorageFailed, TargetInUse
-from lockstep.migrations.sqlite.tokens import quote
+from lockstep.migrations.sqlite.tokens import fold, quote
 from lockstep.mover.ahead import Reading
 from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import Blocks, LineBlock
@@ -87,9 +87,9 @@ class SqliteTarget:
 
     def taken(self, plan: Plan) -> list[str]:
         """Return the planned tables that are there already."""
-        names = {table.target.lower() for table in plan.carried()}
+        names = {fold(table.target) for table in plan.carried()}
         rows = self._connection.execute("SELECT name FROM sqlite_master").fetchall()
-        return sorted(row[0] for row in rows if row[0].lower() in names)
+        return sorted(row[0] for row in rows if fold(row[0]) in names)
 
     def is_made(self, plan: Plan) -> bool:
         """Return whether the planned tables are there, by the plan's statements."""
@@ -110,7 +110,7 @@ class SqliteTarget:
         for made in plan.carried():
             plan.before.append(f"DELETE FROM {quote(made.target)}")
             for name, table, sql in rows:
-                if table.lower() == made.target.lower():
+                if fold(table) == fold(made.target):
                     plan.before.insert(0, f"DROP TRIGGER {quote(name)}")
                     made.statements.append(Statement("view", name, sql))
 

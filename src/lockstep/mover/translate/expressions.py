@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from lockstep.migrations.sqlite.tokens import fold
 from lockstep.mover.translate.functions import FUNCTIONS, constant_call
 from lockstep.mover.translate.patterns import glob_to_regex
 from lockstep.mover.translate.pieces import (
@@ -160,16 +161,21 @@ class Translator:
             is_stable=any(part.is_stable for part in parts),
         )
 
-    def _name(self, node: Name) -> Piece:
+    def _meaning(self, node: Name) -> Meaning | None:
+        """Return the column of a name; None if it is a text in double quotes."""
         wanted = f"{node.table}.{node.name}" if node.table else node.name
-        found = self._columns.get(wanted.lower())
-        if found is None and node.is_text_too:
-            return literal(node.name)
-        if found is None:
+        found = self._columns.get(fold(wanted))
+        if found is None and not node.is_text_too:
             raise Untranslatable(f"the word {wanted}")
+        return found
+
+    def _name(self, node: Name) -> Piece:
+        found = self._meaning(node)
+        if found is None:
+            return literal(node.name)
         kind = _KINDS.get((found.type, found.codec))
         if kind is None:
-            raise Untranslatable(f"{wanted} holds {found.codec} as {found.type}")
+            raise Untranslatable(f"{node.name} holds {found.codec} as {found.type}")
         return Piece(
             found.target,
             kind,
@@ -195,6 +201,8 @@ class Translator:
         return self._made(f"({node.operator} {of.sql})", of.kind, of)
 
     def _binary(self, node: Binary) -> Piece:
+        if node.operator in ("IS", "IS NOT") and node.right == Literal(None):
+            return self._is_null(node)
         left, right = self.piece(node.left), self.piece(node.right)
         operator = node.operator
         if operator in ("AND", "OR"):
@@ -218,6 +226,12 @@ class Translator:
         is_ordering = operator in _ORDERINGS
         one, two = comparable(left, right, is_ordering=is_ordering)
         return self._made(f"({one} {operator} {two})", "boolean", left, right)
+
+    def _is_null(self, node: Binary) -> Piece:
+        # NULL is NULL, whatever else a column holds.
+        found = self._meaning(node.left) if isinstance(node.left, Name) else None
+        of = Piece(found.target, "text") if found else self.piece(node.left)
+        return self._made(f"({of.sql} {node.operator} NULL)", "boolean", of)
 
     def _is(self, operator: str, left: Piece, right: Piece) -> Piece:
         if right.kind == "null":

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from lockstep.migrations.sqlite.tokens import Token, meaningful, quote, tokens
+from lockstep.migrations.sqlite.tokens import Token, fold, meaningful, quote, tokens
 from lockstep.mover.translate.expressions import Meaning, Translator
 from lockstep.mover.translate.pieces import (
     Piece,
@@ -167,7 +167,7 @@ class _SelectParser(Parser):
             if part is None or part.name is None:
                 raise Untranslatable("a star of no table")
             self.place += 3
-            return None, part.name.lower()
+            return None, fold(part.name)
         return self.expression(), self._alias()
 
     def _alias(self) -> str:
@@ -179,7 +179,7 @@ class _SelectParser(Parser):
                 raise Untranslatable("an alias that is no name")
             return ""
         self.place += 1
-        return part.name.lower()
+        return fold(part.name)
 
     def _sources(self, made: _Select) -> None:
         made.sources.append(self._source(""))
@@ -207,10 +207,10 @@ class _SelectParser(Parser):
         if part is None or part.name is None:
             raise Untranslatable("a query inside of it")
         self.place += 1
-        relation = self._relations.get(part.name.lower())
+        relation = self._relations.get(fold(part.name))
         if relation is None:
             raise Untranslatable(f"{part.name}, which is no table that moves")
-        return _Source(self._alias() or part.name.lower(), relation, joined)
+        return _Source(self._alias() or fold(part.name), relation, joined)
 
     def _ordered(self, made: _Select) -> None:
         if self.take_word("ORDER"):
@@ -360,12 +360,12 @@ class _ViewWriter:
                 return self._items[node.value - 1]
             raise Untranslatable("a constant in GROUP BY or ORDER BY")
         if isinstance(node, Name) and not node.table:
-            return self._aliases.get(node.name.lower(), node)
+            return self._aliases.get(fold(node.name), node)
         return node
 
     def _grouped(self, node: Node) -> str:
         # A column wins over an alias here, and an alias over a column in an order.
-        if not isinstance(node, Name) or node.name.lower() not in self._columns:
+        if not isinstance(node, Name) or fold(node.name) not in self._columns:
             node = self._meant(node)
         piece = as_number(self._translator.piece(node))
         self._refuse_folding(piece)

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import TypeVar
 
 from lockstep.engine.urls import DatabaseUrl
-from lockstep.migrations.sqlite.tokens import quote
+from lockstep.migrations.sqlite.tokens import fold, quote
 from lockstep.mover.codecs import Codec, codec_of
 from lockstep.mover.connecting import open_sqlite_source
 from lockstep.mover.encoding import LineBlock
@@ -63,8 +63,8 @@ def _verify_files(
     ours, theirs = _by_name(one.schema, report), _by_name(two.schema, report)
     for table, partner in _pairs(ours, theirs, "table", "", report):
         columns = _pairs(
-            {c.name.lower(): c for c in table.columns},
-            {c.name.lower(): c for c in partner.columns},
+            {fold(c.name): c for c in table.columns},
+            {fold(c.name): c for c in partner.columns},
             "column",
             table.name,
             report,
@@ -92,7 +92,7 @@ def _by_name(schema: Schema, report: VerifyReport) -> dict[str, Table]:
             # Its rows are those of tables that are compared.
             report.notices.append(f"{table.name} cannot be read here: {table.problem}")
             continue
-        found[table.name.lower()] = table
+        found[fold(table.name)] = table
     return found
 
 
@@ -104,7 +104,7 @@ def _file_plan(
         ColumnPlan(one.name, two.name, "", "stored:raw") for one, two in columns
     ]
     alias, other = table.rowid_alias, partner.rowid_alias
-    if alias is not None and other is not None and alias.lower() == other.lower():
+    if alias is not None and other is not None and fold(alias) == fold(other):
         plan.order_key = [alias]
     return plan
 

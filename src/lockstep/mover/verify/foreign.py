@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from lockstep.migrations.sqlite.tokens import fold
 from lockstep.mover.codecs import Codec
 from lockstep.mover.plan.model import ColumnPlan, Plan, TablePlan
 from lockstep.mover.plan.times import unit_of_range
@@ -186,14 +187,14 @@ class ForeignPair:
         return plan
 
     def _find(self, table: TablePlan) -> PgTable | None:
-        for name in (table.target, table.source, table.source.lower()):
+        for name in (table.target, table.source, fold(table.source)):
             for found in self._schema.tables:
                 if found.name == name:
                     return found
         same = [
             found
             for found in self._schema.tables
-            if found.name.lower() == table.source.lower()
+            if fold(found.name) == fold(table.source)
         ]
         return same[0] if same else None
 
@@ -203,12 +204,12 @@ class ForeignPair:
         found: PgTable,
         units: Mapping[tuple[str, str], tuple[int, int]],
     ) -> None:
-        by_name = {column.name.lower(): column for column in found.columns}
+        by_name = {fold(column.name): column for column in found.columns}
         by_name |= {column.name: column for column in found.columns}
         kept: list[ColumnPlan] = []
         codecs: list[Codec] = []
         for column in table.columns:
-            theirs = by_name.get(column.target) or by_name.get(column.source.lower())
+            theirs = by_name.get(column.target) or by_name.get(fold(column.source))
             if theirs is None:
                 self._lacks("missing column", table.source, column.source)
                 continue
