@@ -67,7 +67,7 @@ def test_a_write_that_was_lost_is_noticed(arena: Arena) -> None:
     writers = LockstepWriters("sqlite", 3, 0.05)
     writers.open(arena)
     try:
-        assert writers.round().operations >= 3
+        assert writers.round().operations >= 1
         assert writers.check() == []
         raw = sqlite3.connect(writers.path)
         raw.execute("DELETE FROM note WHERE id = 1")
