@@ -67,13 +67,17 @@ class PostgresqlLines:
         waiting.register(pgconn.socket, selectors.EVENT_READ)
         try:
             parts: list[bytes] = []
-            size = 0
+            size, is_dry = 0, False
             while True:
                 count, data = pgconn.get_copy_data(1)
                 if count == 0:
-                    waiting.select()
+                    # What has come already is taken without letting others run.
+                    if is_dry:
+                        waiting.select()
                     pgconn.consume_input()
+                    is_dry = True
                     continue
+                is_dry = False
                 if count < 0:
                     break
                 part = bytes(data)
