@@ -18,6 +18,7 @@ from lockstep.engine import Database
 from lockstep.errors import TargetInUse, Unmappable
 from lockstep.mover import Mover, plan_to_toml
 from lockstep.mover.postgresql import source as of_pg
+from lockstep.mover.results import silent
 
 TABLES = ("keyed", "plain", "packed")
 MakeDatabase = Callable[..., Database]
@@ -224,7 +225,7 @@ def test_rows_without_a_key_are_read_on_from_any_run_of_pages(
         )
     reading = of_pg.PostgresqlSource(url)
     try:
-        plan = reading.make_plan(lambda _, __: None)
+        plan = reading.make_plan(silent)
         table = plan.table("t")
         blocks = [(b.position, b.text) for b in reading.own_order(table, None)]
         assert len({position for position, _ in blocks}) > 3
