@@ -227,13 +227,16 @@ class LockstepBack(Lockstep):
     """The way back: from PostgreSQL into a new file."""
 
     def open(self, place: Place) -> None:
-        """Fill the database that is moved back."""
+        """Say where the file comes."""
         super().open(place)
-        Mover(self.source, self.url).move()
         self._target = place.folder() / "back.db"
+        self._is_filled = False
 
     def run(self) -> MoveResult:
         """Move back into a file that is not there yet."""
+        if not self._is_filled:
+            Mover(self.source, self.url).move()
+            self._is_filled = True
         self._target.unlink(missing_ok=True)
         return Mover(self.url, self._target).move()
 
@@ -281,11 +284,10 @@ class MemoryOfAMove(IntoPostgresql):
         return time.perf_counter()
 
 
-def without_verification(result: MoveResult) -> float:
-    """Return the seconds of inspection, copy and keys."""
-    return sum(result.phases_s[name] for name in ("inspect", "copy", "build"))
+def seconds_of(*phases: str) -> Phase:
+    """Return what adds up the seconds of some phases of a move."""
+    return lambda result: sum(result.phases_s[name] for name in phases)
 
 
-def of_phase(name: str) -> Phase:
-    """Return what tells the seconds of one phase."""
-    return lambda result: result.phases_s[name]
+NOT_VERIFIED: Final = seconds_of("inspect", "copy", "build")
+"""Inspection, rows and keys."""

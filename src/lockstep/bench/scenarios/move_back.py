@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from lockstep.bench.moving import Lockstep, LockstepBack, WideTable, of_phase
+from lockstep.bench.moving import (
+    NOT_VERIFIED,
+    Lockstep,
+    LockstepBack,
+    Moves,
+    WideTable,
+    seconds_of,
+)
 from lockstep.bench.scenario import Contestant, Metric, Scale, Scenario, Target
 
 _THERE, _BACK = "SQLite to PostgreSQL", "PostgreSQL to SQLite"
 
 
 def _contestants(scale: Scale) -> list[Contestant]:
-    table = WideTable(scale)
+    table, there, back = WideTable(scale), Moves(), Moves()
+    rows = seconds_of("copy")
     return [
-        Lockstep(table, _THERE, of_phase("copy")),
-        LockstepBack(table, _BACK, of_phase("copy")),
+        Lockstep(table, _THERE, NOT_VERIFIED, there),
+        Lockstep(table, f"{_THERE}, the rows alone", rows, there),
+        LockstepBack(table, _BACK, NOT_VERIFIED, back),
+        LockstepBack(table, f"{_BACK}, the rows alone", rows, back),
     ]
 
 
