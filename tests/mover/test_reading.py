@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from tests.mover import checker
 
 from lockstep.engine import Database
-from lockstep.errors import SourceChanged
+from lockstep.errors import SourceChanged, StorageFailed
 from lockstep.mover import Mover, inspect_database
 from lockstep.mover.sqlite.opening import open_source
 
@@ -133,3 +134,10 @@ def test_our_own_open_database_is_read(
         connection.exec_driver_sql("INSERT INTO t VALUES (8)")
         connection.commit()
     assert checker.postgresql_rows(url, "t") == {(b"7",): 1}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.db")
+    with pytest.raises(StorageFailed, match="pipe"):
+        open_source(tmp_path / "pipe.db")

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +19,7 @@ from lockstep.engine import Database
 from lockstep.errors import TargetInUse, Unmappable
 from lockstep.mover import Mover, plan_to_toml
 from lockstep.mover.postgresql import source as of_pg
+from lockstep.mover.postgresql import target as to_pg
 from lockstep.mover.results import silent
 
 TABLES = ("keyed", "plain", "packed")
@@ -298,3 +300,23 @@ def test_a_mapping_file_decides_about_dirt(
         ("3", "None", "1700000000002.000000"),
         ("4", "7", "1700000000003.000000"),
     ]
+
+
+def test_a_move_that_has_just_ended_is_waited_for_and_a_running_one_is_not(
+    tmp_path: Path, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "small.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE t (n INTEGER)")
+    connection.close()
+    url = make_database("postgresql").url.unmasked()
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (to_pg.LOCK_KEY,))
+        monkeypatch.setattr(to_pg, "LOCK_WAIT_S", 0.1)
+        with pytest.raises(TargetInUse, match="another move"):
+            Mover(path, url).move()
+        monkeypatch.setattr(to_pg, "LOCK_WAIT_S", 30)
+        ending = threading.Timer(0.3, other.close)
+        ending.start()
+        assert Mover(path, url).move().is_exact
+        ending.join()

@@ -67,6 +67,8 @@ def check_folder(path: Path, *, read_only: bool) -> None:
     """Say clearly what SQLite calls "unable to open database file"."""
     if path.is_dir():
         raise StorageFailed(f"{path} is a folder, not a database file")
+    if path.exists() and not path.is_file():
+        raise StorageFailed(f"{path} is a pipe or a device, not a database file")
     if not path.parent.is_dir():
         raise StorageFailed(
             f"the folder {path.parent} does not exist",

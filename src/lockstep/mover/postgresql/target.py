@@ -13,12 +13,14 @@ Invariant: at every instant the journal says exactly what the tables hold.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from lockstep.clock import SYSTEM_CLOCK
 from lockstep.errors import TargetInUse, Unmappable
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.ahead import Reading
@@ -39,6 +41,10 @@ CHUNK_BYTES = 32 * 1024 * 1024
 
 REJECTS_BY_SERVER_MAX = 1_000
 LOCK_KEY = 0x10C5_7E90
+LOCK_WAIT_S = 2.0
+"""A server lets go of a move that has just ended, or was killed, a moment later."""
+
+LOCK_PAUSE_S = 0.05
 _COPY_LINE = re.compile(r"COPY .*, line (\d+)(?:, column (.+?): (.*))?", re.DOTALL)
 
 
@@ -61,13 +67,19 @@ class PostgresqlTarget:
         Raises:
             TargetInUse: Somebody does.
         """
-        row = self._run("SELECT pg_try_advisory_lock(%s)", (LOCK_KEY,)).fetchone()
-        if not row or not row[0]:
-            raise TargetInUse(
-                "another move fills this database now",
-                hint="wait until it has finished",
-            )
+        give_up_s = SYSTEM_CLOCK.monotonic_s() + LOCK_WAIT_S
+        while not self._try_lock():
+            if SYSTEM_CLOCK.monotonic_s() >= give_up_s:
+                raise TargetInUse(
+                    "another move fills this database now",
+                    hint="wait until it has finished",
+                )
+            time.sleep(LOCK_PAUSE_S)
         self._run("SET synchronous_commit = off")
+
+    def _try_lock(self) -> bool:
+        row = self._run("SELECT pg_try_advisory_lock(%s)", (LOCK_KEY,)).fetchone()
+        return bool(row and row[0])
 
     def _run(self, sql: str, values: tuple[Any, ...] | None = None) -> Any:
         return self._connection.execute(sql.encode(), values)
