@@ -16,11 +16,11 @@ run:  ## FixIt on an embedded SQLite file, with demo data, in your browser
 test:  ## Everything CI runs: lint, types, floors, docs and all tests on every engine
 	@scripts/environment.sh dev
 	@$(MAKE) --no-print-directory lint types
-	PYTHONHASHSEED=0 $(BIN)/pytest -q -n 4
+	PYTHONHASHSEED=0 $(BIN)/pytest -q -n 4 --dist worksteal
 
 fuzz:  ## The property tests, with examples nobody has tried yet
 	@scripts/environment.sh dev
-	$(BIN)/pytest -q -n 4 --hypothesis-profile=new \
+	$(BIN)/pytest -q -n 4 --dist worksteal --hypothesis-profile=new \
 	  $$(grep -rlE '^from hypothesis import .*given' tests examples)
 
 lint:  ## Format, lint, spelling and the floors of the house
