@@ -97,7 +97,8 @@ class Difference:
 
     Attributes:
         kind: ``cell``, ``missing row``, ``extra row``, ``missing table``,
-            ``missing column``, ``extra table``, ``extra column``, ``storage class``.
+            ``missing column``, ``extra table``, ``extra column``, ``unreadable table``,
+            ``storage class``.
         table: The source's table.
         key: The row's key, or the beginning of the row where it has none.
         column: For a cell.

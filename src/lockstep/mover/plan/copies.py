@@ -20,7 +20,7 @@ from lockstep.mover.plan.from_sqlite import KEPT_PRAGMAS, owns_nothing
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
 from lockstep.mover.sqlite.opening import collations_in, rows_of
 from lockstep.mover.sqlite.profile import TableProfile
-from lockstep.mover.sqlite.schema import OUR_PREFIX, Schema, Table
+from lockstep.mover.sqlite.schema import OUR_PREFIX, Schema, Table, journal_prefix
 
 CopyTarget = Literal["sqlite", "libsql"]
 
@@ -57,7 +57,9 @@ def plan_copy(
     """
     plan = Plan("sqlite", "sqlite", [], is_copy=True)
     for table in schema.tables:
-        if table.kind == "shadow" or (table.kind == "virtual" and owns_nothing(table)):
+        if table.kind == "shadow" or (
+            table.kind == "virtual" and (owns_nothing(table) or table.is_contentless)
+        ):
             continue
         if table.name not in profiles:
             why = table.problem or "its rows cannot be read"
@@ -174,8 +176,13 @@ def _objects(plan: Plan, schema: Schema) -> None:
     """Plan indexes, views, triggers and full-text indexes, in their own order."""
     made = {table.source for table in plan.tables}
     lost = {loss.name for loss in plan.losses if loss.kind == "table"}
+    unparsable = {s.name: s.problem for s in schema.statements if s.problem}
+    unparsable |= schema.unparsable_indexes
     found: list[Statement] = []
     for kind, name, sql in schema.objects:
+        if kind != "table" and name in unparsable:
+            plan.losses.append(Loss(kind, name, unparsable[name]))
+            continue
         table = schema.table(name) if kind == "table" else None
         if kind == "table" and (name in made or name in lost or table is None):
             continue
@@ -190,9 +197,8 @@ def _objects(plan: Plan, schema: Schema) -> None:
 
 
 def _index_of_others(plan: Plan, table: Table) -> list[Statement]:
-    text = "".join(table.sql.split()).lower()
-    if "content=''" in text or 'content=""' in text:
-        why = "a full-text index without content cannot be read back"
+    if table.is_contentless:
+        why = table.problem
         plan.losses.append(Loss("virtual table", table.name, why, is_data=True))
         return []
     name = quote(table.name)
@@ -211,7 +217,7 @@ def _say_what_stays(plan: Plan, connection: Any) -> None:
             connection, "SELECT name FROM sqlite_master WHERE type = 'table'"
         )
     }
-    if any(name.startswith(OUR_PREFIX) for name in names):
+    if journal_prefix(connection):
         why = "the journal of an earlier move says nothing about a copy"
         plan.losses.append(Loss("table", f"{OUR_PREFIX}…", why))
     if any(name.startswith("sqlite_stat") for name in names):

@@ -114,6 +114,12 @@ def _is_virtual_carried(
         why = "it shows or indexes what another table holds, and holds no rows itself"
         plan.losses.append(Loss("virtual table", table.name, why))
         return False
+    if table.is_contentless:
+        why = (
+            f"{table.problem}; the tables it consists of are carried, for the way back"
+        )
+        plan.losses.append(Loss("virtual table", table.name, why))
+        return False
     if table.name not in profiles:
         why = (
             f"module {table.module} cannot be read here ({table.problem or 'no rows'})"
@@ -131,7 +137,8 @@ def owns_nothing(table: Table) -> bool:
     if table.module in _SHOWN_ONLY:
         return True
     text = "".join(table.sql.split()).lower()
-    return table.module.startswith("fts") and "content=" in text
+    is_index = table.module.startswith("fts") and "content=" in text
+    return is_index and not table.is_contentless
 
 
 def _owner_of(schema: Schema, shadow: Table) -> Table | None:
@@ -264,7 +271,7 @@ def _views(
     }
     reasons: dict[str, str] = {}
     for view in schema.statements:
-        if view.kind != "view":
+        if view.kind != "view" or view.problem:
             continue
         try:
             shown = rows_of(connection, f"PRAGMA table_info({quote(view.name)})")
@@ -280,8 +287,10 @@ def _views(
 
 
 def _say_what_stays(plan: Plan, schema: Schema, reasons: Mapping[str, str]) -> None:
+    for name, why in schema.unparsable_indexes.items():
+        plan.losses.append(Loss("index", name, why))
     for statement in schema.statements:
-        reason = reasons.get(statement.name, "its SQL is SQLite's")
+        reason = statement.problem or reasons.get(statement.name, "its SQL is SQLite's")
         if reason:
             why = f"{reason}; it is kept in lockstep_move.plan for the way back"
             plan.losses.append(Loss(statement.kind, statement.name, why))

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
 from lockstep.mover.plan.rekey_back import columns_back
 from lockstep.mover.sqlite.opening import stand_in_for_collations
+from lockstep.mover.sqlite.schema import is_contentless
 
 
 def plan_way_back(forward: Plan, general: Plan) -> Plan:
@@ -127,7 +128,8 @@ def _objects(plan: Plan, forward: Plan, tables: set[str]) -> None:
         else:
             # A trigger that fired while rows arrive would change them.
             last.statements.append(Statement("view", name, sql))
-            if _is_virtual(sql) and "content=" in "".join(sql.split()).lower():
+            is_index = _is_virtual(sql) and "content=" in "".join(sql.split()).lower()
+            if is_index and not is_contentless(sql):
                 quoted = '"' + name.replace('"', '""') + '"'
                 rebuild = f"INSERT INTO {quoted}({quoted}) VALUES ('rebuild')"
                 last.statements.append(Statement("view", f"{name} rebuilt", rebuild))

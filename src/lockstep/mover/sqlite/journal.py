@@ -11,23 +11,28 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lockstep.migrations.sqlite.tokens import quote
+from lockstep.errors import InvalidPlan
+from lockstep.migrations.sqlite.tokens import fold, quote
 from lockstep.mover.encoding import LineBlock, OddRow, Rejected
 from lockstep.mover.journal import STATE_COLUMNS, State, Status, TableProgress
 from lockstep.mover.plan.model import Plan
-from lockstep.mover.sqlite.schema import OUR_PREFIX, OUR_TABLES, has_journal
+from lockstep.mover.sqlite.schema import (
+    OUR_PREFIX,
+    OUR_PREFIXES,
+    journal_prefix,
+    our_tables,
+)
 
-PREFIX = OUR_PREFIX
-_CREATE = f"""
-CREATE TABLE {PREFIX}state (one INTEGER PRIMARY KEY CHECK (one = 1),
+_CREATE = """
+CREATE TABLE <prefix>state (one INTEGER PRIMARY KEY CHECK (one = 1),
   status TEXT NOT NULL, source TEXT NOT NULL, fingerprint TEXT NOT NULL,
   digest TEXT NOT NULL,
   plan TEXT NOT NULL, began TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);
-CREATE TABLE {PREFIX}progress (table_name TEXT PRIMARY KEY, position TEXT,
+CREATE TABLE <prefix>progress (table_name TEXT PRIMARY KEY, position TEXT,
   rows INTEGER NOT NULL, read INTEGER NOT NULL, is_done INTEGER NOT NULL);
-CREATE TABLE {PREFIX}step (name TEXT PRIMARY KEY, purpose TEXT NOT NULL,
+CREATE TABLE <prefix>step (name TEXT PRIMARY KEY, purpose TEXT NOT NULL,
   problem TEXT NOT NULL);
-CREATE TABLE {PREFIX}rejected (table_name TEXT NOT NULL, row_key TEXT NOT NULL,
+CREATE TABLE <prefix>rejected (table_name TEXT NOT NULL, row_key TEXT NOT NULL,
   column_name TEXT NOT NULL, value TEXT NOT NULL, reason TEXT NOT NULL);
 """
 
@@ -37,25 +42,33 @@ class SqliteJournal:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._prefix = OUR_PREFIX  # until ``state`` finds another, or ``create`` does
 
     def _rows(self, sql: str, *values: Any) -> list[Any]:
         return self._connection.execute(sql, values).fetchall()
 
     def state(self) -> State | None:
         """Return what an earlier run left; None when there was none."""
-        if not has_journal(self._connection):
+        found = journal_prefix(self._connection)
+        if not found:
             return None
-        rows = self._rows(f"SELECT {STATE_COLUMNS} FROM {PREFIX}state")
+        self._prefix = found
+        rows = self._rows(f"SELECT {STATE_COLUMNS} FROM {self._prefix}state")
         return State.of_row(rows[0]) if rows else None
 
     def create(self, plan: Plan, source: str, fingerprint: str, request: str) -> None:
-        """Make the journal of a new move; in the caller's transaction."""
-        for statement in _CREATE.split(";\n"):
+        """Make the journal of a new move; in the caller's transaction.
+
+        Raises:
+            InvalidPlan: Tables that move are called as all that it could be called.
+        """
+        self._prefix = _free_prefix(plan)
+        for statement in _CREATE.replace("<prefix>", self._prefix).split(";\n"):
             if statement.strip():
                 self._connection.execute(statement)
         self._connection.execute(
-            f"INSERT INTO {PREFIX}state (one, status, source, fingerprint, digest, "
-            "plan) VALUES (1, 'copying', ?, ?, ?, ?)",
+            f"INSERT INTO {self._prefix}state (one, status, source, fingerprint, "
+            "digest, plan) VALUES (1, 'copying', ?, ?, ?, ?)",
             (source, fingerprint, request, json.dumps(plan.to_json())),
         )
 
@@ -67,12 +80,14 @@ class SqliteJournal:
             self._drop_tables()
             self._connection.execute("COMMIT")
             return
-        self._connection.execute(f"UPDATE {PREFIX}state SET status = ?", (status,))
+        self._connection.execute(
+            f"UPDATE {self._prefix}state SET status = ?", (status,)
+        )
 
     def renew(self, plan: Plan, fingerprint: str) -> None:
         """Go on with another state of the source."""
         self._connection.execute(
-            f"UPDATE {PREFIX}state SET fingerprint = ?, plan = ?",
+            f"UPDATE {self._prefix}state SET fingerprint = ?, plan = ?",
             (fingerprint, json.dumps(plan.to_json())),
         )
 
@@ -80,13 +95,13 @@ class SqliteJournal:
         """Know nothing of a table; in the transaction that empties it."""
         for kept in ("progress", "rejected"):
             self._connection.execute(
-                f"DELETE FROM {PREFIX}{kept} WHERE table_name = ?", (table,)
+                f"DELETE FROM {self._prefix}{kept} WHERE table_name = ?", (table,)
             )
 
     def progress(self, table: str) -> TableProgress:
         """Return how far a table is."""
         rows = self._rows(
-            f"SELECT position, rows, read, is_done FROM {PREFIX}progress "
+            f"SELECT position, rows, read, is_done FROM {self._prefix}progress "
             "WHERE table_name = ?",
             table,
         )
@@ -108,11 +123,11 @@ class SqliteJournal:
             is_done,
         )
         self._connection.execute(
-            f"INSERT OR REPLACE INTO {PREFIX}progress VALUES (?, ?, ?, ?, ?)",
+            f"INSERT OR REPLACE INTO {self._prefix}progress VALUES (?, ?, ?, ?, ?)",
             (table, after.position, after.rows, after.read, is_done),
         )
         self._connection.executemany(
-            f"INSERT INTO {PREFIX}rejected VALUES (?, ?, ?, ?, ?)",
+            f"INSERT INTO {self._prefix}rejected VALUES (?, ?, ?, ?, ?)",
             [
                 (row.table, row.key, row.column, row.value, row.reason)
                 for block in blocks
@@ -135,18 +150,18 @@ class SqliteJournal:
             return []
         rows = self._rows(
             "SELECT table_name, row_key, column_name, value, reason "
-            f"FROM {PREFIX}rejected ORDER BY rowid"
+            f"FROM {self._prefix}rejected ORDER BY rowid"
         )
         return [Rejected(*row) for row in rows]
 
     def steps(self) -> dict[str, str]:
         """Return what was built: ``{name: problem, or empty}``."""
-        return dict(self._rows(f"SELECT name, problem FROM {PREFIX}step"))
+        return dict(self._rows(f"SELECT name, problem FROM {self._prefix}step"))
 
     def add_step(self, name: str, purpose: str, problem: str) -> None:
         """Record that something was built, or why not."""
         self._connection.execute(
-            f"INSERT INTO {PREFIX}step VALUES (?, ?, ?)", (name, purpose, problem)
+            f"INSERT INTO {self._prefix}step VALUES (?, ?, ?)", (name, purpose, problem)
         )
 
     def drop(self, plan: Plan) -> None:
@@ -179,5 +194,19 @@ class SqliteJournal:
         self._connection.execute("COMMIT")
 
     def _drop_tables(self) -> None:
-        for name in sorted(OUR_TABLES):
+        for name in sorted(our_tables(self._prefix)):
             self._connection.execute(f"DROP TABLE IF EXISTS {name}")
+
+
+def _free_prefix(plan: Plan) -> str:
+    """Return what the journal's tables begin with beside the tables that move."""
+    taken = {fold(table.target) for table in plan.carried()}
+    taken |= {fold(s.name) for table in plan.carried() for s in table.statements}
+    for prefix in OUR_PREFIXES:
+        if taken.isdisjoint(our_tables(prefix)):
+            return prefix
+    raise InvalidPlan(
+        "tables that move are called as the ones in which a move keeps its state: "
+        f"{' and '.join(f'{prefix}…' for prefix in OUR_PREFIXES)}",
+        hint="rename them in the source",
+    )

@@ -31,6 +31,7 @@ from urllib.parse import quote as percent_encoded
 from lockstep.engine.sqlite_files import check_folder, is_open_here
 from lockstep.errors import SourceChanged, StorageFailed
 from lockstep.migrations.sqlite.tokens import meaningful, quote, tokens
+from lockstep.mover.sqlite.unparsable import Name, find_unparsable, read_first
 
 _WAL_VERSION = 2
 _HEADER_BYTES = 20
@@ -65,12 +66,14 @@ class Source:
         notices: What had to be done to read it, for people.
         missing_collations: Names the schema uses and this SQLite lacks; a
             stand-in that compares bytes answers to each.
+        unparsable: Objects whose statements this SQLite cannot parse, and why.
     """
 
     connection: sqlite3.Connection
     path: Path
     notices: list[str] = field(default_factory=list[str])
     missing_collations: tuple[str, ...] = ()
+    unparsable: dict[Name, str] = field(default_factory=dict[Name, str])
     _aside: Path | None = None
     _is_guarded: bool = False
     _seen: str = ""
@@ -192,8 +195,8 @@ def _opened(path: Path) -> Source:
         return source
     connection = _connect(path, "mode=ro")
     try:
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError as error:
+        read_first(connection)
+    except sqlite3.DatabaseError as error:
         connection.close()
         if error.sqlite_errorcode not in _NEEDS_ROLLBACK:
             raise
@@ -213,7 +216,14 @@ def _begin(source: Source) -> Source:
     statements = connection.execute(
         "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"
     ).fetchall()
+    source.unparsable = find_unparsable(connection)
     connection.text_factory = str
+    if source.unparsable:
+        names = ", ".join(f"{kind} {name}" for kind, name in source.unparsable)
+        source.notices.append(
+            f"SQLite {sqlite3.sqlite_version} cannot parse the statement of {names}; "
+            "all else was read"
+        )
     missing = stand_in_for_collations(connection, [row[0] for row in statements])
     other = source._other  # pyright: ignore[reportPrivateUsage]
     if other is not None:
@@ -260,7 +270,7 @@ def _begin_reading(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA cache_size = -{READ_CACHE_KIB}")
     connection.execute("BEGIN")
     # A transaction begins with its first read.
-    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    read_first(connection)
 
 
 def _data_version(connection: sqlite3.Connection) -> int:
@@ -313,7 +323,7 @@ def _open_aside(path: Path, notice: str) -> Source:
     try:
         _copy_aside(path, folder)
         connection = _connect(folder / "source", "mode=rw")
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        read_first(connection)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

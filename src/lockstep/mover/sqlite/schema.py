@@ -11,19 +11,24 @@ collations in the description (``problem`` says so), never its columns.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from lockstep.migrations.sqlite.table_text import TableText, parse_table
 from lockstep.migrations.sqlite.tokens import fold, quote
 from lockstep.mover.sqlite.opening import Damaged, rows_of, tolerant
+from lockstep.mover.sqlite.unparsable import Name
 
 TableKind = Literal["table", "virtual", "shadow"]
 OUR_PREFIX = "lockstep_move_"
-OUR_TABLES = frozenset(
-    OUR_PREFIX + name for name in ("state", "progress", "step", "rejected")
-)
-"""Tables of a move's journal, which are no data of anybody's."""
+OUR_PREFIXES = (OUR_PREFIX, f"{OUR_PREFIX}own_")
+"""What the tables of a move's journal begin with; the second where somebody has
+tables called as the first would be."""
+
+OUR_TABLES = ("state", "progress", "step", "rejected")
+"""Tables of a move's journal, behind the prefix; they are no data of anybody's."""
 
 ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
@@ -125,6 +130,11 @@ class Table:
     uncomputable: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
+    def is_contentless(self) -> bool:
+        """Whether it is a full-text index that keeps no text to be read back."""
+        return is_contentless(self.sql)
+
+    @property
     def key(self) -> list[str]:
         """The columns of the primary key, in its order."""
         inside = [column for column in self.columns if column.key_position]
@@ -140,12 +150,13 @@ class Table:
 
 @dataclass
 class StoredStatement:
-    """A view or a trigger, as it was written."""
+    """A view or a trigger, as it was written; ``problem``: why it cannot be parsed."""
 
     kind: Literal["view", "trigger"]
     name: str
     table: str
     sql: str
+    problem: str = ""
 
 
 @dataclass
@@ -155,12 +166,14 @@ class Schema:
     Attributes:
         tables: With virtual and shadow tables, in the order of the file.
         objects: Every statement of the file by (type, name), to make it again.
+        unparsable_indexes: Those that this SQLite passes over, and why.
     """
 
     tables: list[Table]
     statements: list[StoredStatement]
     objects: list[tuple[str, str, str]]
     encoding: str
+    unparsable_indexes: dict[str, str] = field(default_factory=dict[str, str])
 
     def table(self, name: str) -> Table | None:
         """Return a table; names are compared as SQLite does."""
@@ -189,31 +202,56 @@ def affinity_of(declared: str) -> str:
     return "numeric"
 
 
-def read_schema(connection: Any) -> Schema:
+def is_contentless(sql: str) -> bool:
+    """Whether a statement makes a full-text index that gives no text back.
+
+    Example:
+        >>> is_contentless("CREATE VIRTUAL TABLE f USING fts5(body, content = '')")
+        True
+
+    See https://sqlite.org/fts5.html#contentless_tables
+    """
+    text = "".join(sql.split()).lower()
+    is_index = text.startswith("createvirtual") and "usingfts" in text
+    return is_index and ("content=''" in text or 'content=""' in text)
+
+
+def read_schema(
+    connection: Any, unparsable: Mapping[Name, str] = MappingProxyType({})
+) -> Schema:
     """Describe every table, view and trigger of the main database.
 
     A name that is no UTF-8 cannot be asked for: its table has a ``problem``.
+
+    Args:
+        connection: To the database.
+        unparsable: What cannot be parsed in it, and why; such a table has a
+            ``problem`` and no columns, whatever SQLite made of it.
     """
     if not isinstance(connection, sqlite3.Connection):
-        return _read_schema(connection)
+        return _read_schema(connection, unparsable)
     before, connection.text_factory = connection.text_factory, tolerant
     try:
-        return _read_schema(connection)
+        return _read_schema(connection, unparsable)
     finally:
         connection.text_factory = before
 
 
-def _read_schema(connection: Any) -> Schema:
+def _read_schema(connection: Any, unparsable: Mapping[Name, str]) -> Schema:
     encoding = str(rows_of(connection, "PRAGMA encoding")[0][0])
     stored = rows_of(
         connection, "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid"
     )
     listed = {row[1]: row for row in rows_of(connection, "PRAGMA main.table_list")}
     sequences = _sequences(connection, stored)
-    ours = OUR_TABLES if has_journal(connection) else frozenset[str]()
+    ours = our_tables(journal_prefix(connection))
     tables: list[Table] = []
     for kind, name, _, sql in stored:
         if kind != "table" or name.lower().startswith("sqlite_") or name in ours:
+            continue
+        problem = unparsable.get((kind, name), "")
+        if problem:
+            tables.append(Table(name, "table", sql or "", [], problem=problem))
             continue
         table = _table(connection, name, sql or "", listed.get(name))
         table.sequence = sequences.get(name) if table.autoincrement else None
@@ -221,7 +259,7 @@ def _read_schema(connection: Any) -> Schema:
     return Schema(
         tables,
         [
-            StoredStatement(kind, name, table, sql)
+            StoredStatement(kind, name, table, sql, unparsable.get((kind, name), ""))
             for kind, name, table, sql in stored
             if kind in ("view", "trigger")
         ],
@@ -232,13 +270,25 @@ def _read_schema(connection: Any) -> Schema:
             and not (name.lower().startswith("sqlite_") or name in ours)
         ],
         encoding,
+        {name: why for (kind, name), why in unparsable.items() if kind == "index"},
     )
 
 
-def has_journal(connection: Any) -> bool:
-    """Whether the table that is called as a move's journal is one."""
-    found = rows_of(connection, f"PRAGMA table_info({OUR_PREFIX}state)")
-    return {"status", "fingerprint", "plan"} <= {row[1] for row in found}
+def our_tables(prefix: str) -> set[str]:
+    """Return the names of a journal's tables; none where there is no prefix."""
+    return {prefix + name for name in OUR_TABLES} if prefix else set()
+
+
+def journal_prefix(connection: Any) -> str:
+    """Return what a move's tables begin with here; empty where there are none.
+
+    A table that is only called so is somebody else's.
+    """
+    for prefix in OUR_PREFIXES:
+        found = rows_of(connection, f"PRAGMA table_info({prefix}state)")
+        if {"status", "fingerprint", "plan"} <= {row[1] for row in found}:
+            return prefix
+    return ""
 
 
 def _sequences(connection: Any, stored: list[Any]) -> dict[str, int]:
@@ -258,6 +308,9 @@ def _table(connection: Any, name: str, sql: str, listed: Any) -> Table:
         table.module = _module_of(sql)
     if listed is not None:
         table.without_rowid, table.strict = bool(listed[4]), bool(listed[5])
+    if table.is_contentless:
+        table.problem = "a full-text index without content gives no text back"
+        return table
     try:
         _read_columns(connection, table)
     except sqlite3.DatabaseError as error:

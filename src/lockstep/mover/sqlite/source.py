@@ -89,7 +89,9 @@ class SqliteSource:
     @cached_property
     def schema(self) -> Schema:
         """What the file says about itself."""
-        return read_schema(self.connection)
+        source = self._source
+        unparsable = source.unparsable if isinstance(source, Source) else {}
+        return read_schema(self.connection, unparsable)
 
     def fingerprint(self) -> str:
         """Return what changes when anybody writes to the file."""

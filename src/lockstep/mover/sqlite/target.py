@@ -26,7 +26,7 @@ from lockstep.mover.plan.model import Plan, Statement, TablePlan
 from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import stand_in_for_collations
-from lockstep.mover.sqlite.schema import Schema, read_schema
+from lockstep.mover.sqlite.schema import Schema, is_contentless, read_schema
 from lockstep.mover.sqlite.writing import RowWriter
 
 CHUNK_BYTES = 32 * 1024 * 1024
@@ -162,7 +162,7 @@ class SqliteTarget:
                     try:
                         scratch.execute(statement.sql)
                     except sqlite3.Error as error:
-                        if not is_module_missing(statement.sql, error):
+                        if not is_only_entered(statement.sql, error):
                             found[statement.name] = str(error)
         finally:
             scratch.close()
@@ -244,7 +244,7 @@ class SqliteTarget:
             self._connection.execute(statement.sql)
         except sqlite3.DatabaseError as error:
             self._connection.execute("ROLLBACK TO building")
-            if is_module_missing(statement.sql, error):
+            if is_only_entered(statement.sql, error):
                 self._enter(statement)
             else:
                 problem = str(error)
@@ -320,8 +320,13 @@ class SqliteTarget:
         self._connection.close()
 
 
-def is_module_missing(sql: str, error: Exception) -> bool:
-    """Whether only the module of a virtual table is missing here."""
+def is_only_entered(sql: str, error: Exception) -> bool:
+    """Whether a virtual table cannot be made here, and need not be.
+
+    Its module is missing, or the tables it consists of came as they are.
+    """
+    if is_contentless(sql):
+        return True
     # SQLite has no code of its own for it.
     is_virtual = sql.lstrip().upper().startswith("CREATE VIRTUAL")
     return is_virtual and "no such module" in str(error)

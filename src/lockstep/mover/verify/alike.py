@@ -85,12 +85,21 @@ def _all(lines: SqliteLines) -> Read:
 
 def _by_name(schema: Schema, report: VerifyReport) -> dict[str, Table]:
     found: dict[str, Table] = {}
+    contentless = tuple(f"{t.name}_" for t in schema.tables if t.is_contentless)
     for table in schema.tables:
-        if table.kind == "shadow" or (table.kind == "virtual" and owns_nothing(table)):
+        if table.kind == "shadow" and not table.name.startswith(contentless):
+            continue
+        if table.kind == "virtual" and owns_nothing(table):
             continue
         if table.kind == "virtual" and table.problem:
             # Its rows are those of tables that are compared.
             report.notices.append(f"{table.name} cannot be read here: {table.problem}")
+            continue
+        if table.problem and not table.columns:
+            report.add(
+                Difference("unreadable table", table.name, source=table.problem),
+                keep_max=DIFFERENCES_KEPT_MAX,
+            )
             continue
         found[fold(table.name)] = table
     return found
