@@ -6,6 +6,7 @@ import itertools
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg
 import pytest
@@ -65,6 +66,46 @@ def test_the_error_of_what_was_sent_is_its_caller_s(parts: Database) -> None:
                         future.result()
         assert set(rows(parts)) == {1, 2, 3, 5, 7}
         parts.write(lambda unit: unit.send("DELETE FROM part WHERE id > 1"))
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"id": 2, "n": object()}, {"id": 2}], ids=["no value", "missing"]
+)
+def test_what_a_driver_refuses_fails_alone(
+    parts: Database, parameters: dict[str, Any]
+) -> None:
+    def sending(values: dict[str, Any]) -> Callable[[Unit], None]:
+        def write(unit: Unit) -> None:
+            unit.send(ADD, {"id": values["id"] + 100, "n": 0})
+            unit.send(ADD, values)
+
+        return write
+
+    held = Held(parts)
+    with ThreadPoolExecutor(3) as pool:
+        futures = []
+        for count, values in enumerate(
+            ({"id": 4, "n": 0}, parameters, {"id": 5, "n": 0}), 1
+        ):
+            futures.append(pool.submit(parts.write, sending(values)))
+            queued(parts, count)
+        held.let_go()
+        first, refused, last = futures
+        assert (first.result(), last.result()) == (None, None)
+        with pytest.raises(InvalidStatement):
+            refused.result()
+    assert set(rows(parts)) == {1, 4, 104, 5, 105}
+
+
+def test_values_are_those_of_when_they_were_sent(parts: Database) -> None:
+    def write(unit: Unit) -> None:
+        values = {"id": 2, "n": 5}
+        unit.send(ADD, values)
+        values.update(id=3, n=6)
+        unit.send(ADD, values)
+
+    parts.write(write)
+    assert rows(parts) == {1: 0, 2: 5, 3: 6}
 
 
 def test_an_error_of_what_was_sent_may_be_handled(parts: Database) -> None:

@@ -4,20 +4,21 @@ Owns when a savepoint is set. Two kinds, chosen by the dialect:
 
     SavepointFence   each function between SAVEPOINT and RELEASE; a statement is a
                      call in this process (SQLite)
-    PipelineFence    a statement is a round trip (a server): functions that only
-                     ``send`` are put together and go out in one; a function that
-                     needs an answer sends the others' first, then its own savepoint
+    PipelineFence    a statement is a round trip (a server): what functions only
+                     ``send`` goes out one behind the other, and is answered at
+                     once for all; a function that needs an answer waits for the
+                     others' first, then sets its own savepoint
 
 Invariant: whatever fails, exactly the function it belongs to is undone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lockstep.engine.pipeline import Statement, Together
+from lockstep.engine.pipeline import Together
 from lockstep.engine.unit import Unit, named
 
 if TYPE_CHECKING:
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
 SAVEPOINT = "lockstep_unit"
 GROUP_SAVEPOINT = "lockstep_group"
 SENT_MAX = 10_000
-"""Statements that may wait; more go out at once, so that memory stays bounded."""
+"""Statements that may go unanswered; so memory stays bounded."""
 
 _SET = f"SAVEPOINT {SAVEPOINT}"
 _RELEASE = f"RELEASE SAVEPOINT {SAVEPOINT}"
 _UNDO = f"ROLLBACK TO SAVEPOINT {SAVEPOINT}"
-_BACK: list[Statement] = [(_UNDO, None), (_RELEASE, None)]
+_SET_GROUP = f"SAVEPOINT {GROUP_SAVEPOINT}"
+_RELEASE_GROUP = f"RELEASE SAVEPOINT {GROUP_SAVEPOINT}"
+_UNDO_GROUP = f"ROLLBACK TO SAVEPOINT {GROUP_SAVEPOINT}"
 
 Failures = list[tuple["Job", BaseException]]
 
@@ -93,10 +96,20 @@ class Sender(Protocol):
         """Collects statements and fills their answers; None if it cannot."""
         ...
 
-    def run(
-        self, statements: Sequence[Statement], *, prepared: bool = False
-    ) -> Exception | None:
-        """Run all, or up to the first that fails; return its error."""
+    def ready(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        """Return a statement as it is sent; raise what its values are refused with."""
+        ...
+
+    def send(self, statements: Iterable[Any], *, prepared: bool = False) -> None:
+        """Send statements that are ready; ``finish`` tells what came of them."""
+        ...
+
+    def finish(self) -> Exception | None:
+        """Wait for all that was sent, or for the first that fails; return its error."""
+        ...
+
+    def run(self, statements: Iterable[Any]) -> Exception | None:
+        """Send and finish."""
         ...
 
     def run_soon(self, sql: str) -> None:
@@ -117,7 +130,7 @@ class PipelineFence:
 
     def __init__(self, pipeline: Sender) -> None:
         self._pipeline = pipeline
-        self._waiting: list[tuple[Job, list[Statement]]] = []
+        self._unanswered: list[tuple[Job, list[Any]]] = []
         self._statements = 0
         self._failures: Failures = []
         self._inside = False
@@ -125,65 +138,71 @@ class PipelineFence:
     def enter(self, unit: Unit) -> None:
         """Let the unit's statements wait until one needs an answer."""
         self._inside = False
-        unit.defer(self._answer, self._pipeline.catch_up)
+        unit.defer(self._pipeline.ready, self._answer, self._pipeline.catch_up)
         unit.savepoint = SAVEPOINT  # set before the first answer
         unit.together = self._pipeline.together
 
     def leave(self, unit: Unit, job: Job) -> None:
-        """Release the savepoint, or let the function's statements wait."""
+        """Release the savepoint, or send what the function left."""
         sent = unit.take_sent()
         if self._inside:
             if sent:
                 self._run(sent)
             self._pipeline.run_soon(_RELEASE)
         elif sent:
-            self._waiting.append((job, sent))
+            if not self._unanswered:
+                self._pipeline.send(self._ready(_SET_GROUP), prepared=True)
+            self._unanswered.append((job, sent))
+            self._pipeline.send(sent, prepared=True)
             self._statements += len(sent)
             if self._statements > SENT_MAX:
-                self._flush()
+                self._settle_sent()
 
     def undo(self, unit: Unit) -> None:
         """Return to the savepoint, or forget what was not sent yet."""
         if self._inside:
-            self._run(_BACK)
+            self._run(self._ready(_UNDO, _RELEASE))
 
     def settle(self) -> Failures:
-        """Send what waits; return the functions whose statements failed."""
-        self._flush()
+        """Wait for what was sent; return the functions whose statements failed."""
+        self._settle_sent()
         failures, self._failures = self._failures, []
         return failures
 
-    def _answer(self, sent: list[Statement]) -> None:
+    def _answer(self, sent: list[Any]) -> None:
         """Make the connection ready for a statement whose answer is needed.
 
         The savepoint goes with it, or is left for ``catch_up``.
         """
         if not self._inside:
-            self._flush()
+            self._settle_sent()
             self._pipeline.run_soon(_SET)
             self._inside = True
         if sent:
             self._run(sent)
 
-    def _run(self, statements: list[Statement]) -> None:
+    def _ready(self, *texts: str) -> list[Any]:
+        return [self._pipeline.ready(text) for text in texts]
+
+    def _run(self, statements: list[Any]) -> None:
         error = self._pipeline.run(statements)
         if error is not None:
             raise error
 
-    def _flush(self) -> None:
-        waiting, self._waiting, self._statements = self._waiting, [], 0
-        if not waiting:
+    def _settle_sent(self) -> None:
+        """Wait for what functions left; after an error, try each one alone."""
+        unanswered, self._unanswered, self._statements = self._unanswered, [], 0
+        if not unanswered:
             return
-        together: list[Statement] = [(f"SAVEPOINT {GROUP_SAVEPOINT}", None)]
-        for _, sent in waiting:
-            together += sent
-        together.append((f"RELEASE SAVEPOINT {GROUP_SAVEPOINT}", None))
-        if self._pipeline.run(together, prepared=True) is None:
+        release = self._ready(_RELEASE_GROUP)
+        self._pipeline.send(release, prepared=True)
+        if self._pipeline.finish() is None:
             return
-        self._run([(f"ROLLBACK TO SAVEPOINT {GROUP_SAVEPOINT}", None)])
-        for job, sent in waiting:
-            error = self._pipeline.run([(_SET, None), *sent, (_RELEASE, None)])
+        self._run(self._ready(_UNDO_GROUP))
+        around, back = self._ready(_SET, _RELEASE), self._ready(_UNDO, _RELEASE)
+        for job, sent in unanswered:
+            error = self._pipeline.run([around[0], *sent, around[1]])
             if error is not None:
-                self._run(_BACK)
+                self._run(back)
                 self._failures.append((job, named(error)))
-        self._run([(f"RELEASE SAVEPOINT {GROUP_SAVEPOINT}", None)])
+        self._run(release)

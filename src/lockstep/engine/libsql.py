@@ -16,7 +16,8 @@ of a process come one after another, because the server may hang when they do no
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -25,10 +26,9 @@ from sqlalchemy.dialects import registry
 
 from lockstep.engine.capabilities import Capabilities
 from lockstep.engine.fence import Fence, PipelineFence
-from lockstep.engine.hrana.dbapi import BIND_PARAMETERS_MAX
+from lockstep.engine.hrana.dbapi import BIND_PARAMETERS_MAX, bind
 from lockstep.engine.hrana.transport import Server, Transport
 from lockstep.engine.hrana.wire import ServerFacts
-from lockstep.engine.pipeline import Statement
 from lockstep.engine.sqlite import (
     ACCESS_OPTION,
     READ,
@@ -171,20 +171,31 @@ class HranaPipeline:
 
     def __init__(self, driver: Any) -> None:
         self._driver = driver
+        self._sent: list[Any] = []
 
-    def run(
-        self, statements: Sequence[Statement], *, prepared: bool = False
-    ) -> Exception | None:
+    def ready(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        """Return a statement with its values as they are sent."""
+        return replace(bind(sql, parameters or ()), want_rows=False)
+
+    def send(self, statements: Iterable[Any], *, prepared: bool = False) -> None:
+        """Keep statements for ``finish``: they are one request."""
+        self._sent += statements
+
+    def finish(self) -> Exception | None:
         """Run all, or up to the first that fails; return its error."""
+        sent, self._sent = self._sent, []
         try:
-            self._driver.execute_together(
-                (sql, parameters or ()) for sql, parameters in statements
-            )
+            self._driver.execute_together(sent)
         except Exception as error:
             if self._driver.is_lost:
                 raise
             return error
         return None
+
+    def run(self, statements: Iterable[Any]) -> Exception | None:
+        """Send and finish."""
+        self.send(statements)
+        return self.finish()
 
     def run_soon(self, sql: str) -> None:
         """Run a savepoint's statement with the next one: no round trip of its own."""

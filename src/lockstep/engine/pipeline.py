@@ -1,14 +1,15 @@
 """Many statements to PostgreSQL in one round trip, through libpq's pipeline mode.
 
-Owns the conversation and nothing of transactions: statements go out together, their
-results come back together, and the first error ends the rest (the server skips
-what follows it, up to the end of the pipeline).
+Owns the conversation and nothing of transactions: statements go out one behind the
+other, their results come back together, and the first error ends the rest (the server
+skips what follows it, up to the end of the pipeline).
 
-    Parse (texts that repeat) ──► Bind, Execute × n ──► Sync
-    ◄────────────────────────── n results ───────────────┘
+    send ──► Parse (texts that repeat), Bind, Execute × n   the server works already
+    finish ──► Sync
+    ◄───────── n results
 
 psycopg's own pipeline makes a cursor per statement; this needs a fraction of its time.
-``run`` gives up the rows: whether a statement succeeded is all that comes back.
+``finish`` gives up the rows: whether a statement succeeded is all that comes back.
 ``together`` gives answers to statements that SQLAlchemy has compiled.
 
 See https://www.postgresql.org/docs/current/libpq-pipeline-mode.html
@@ -18,35 +19,54 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 
-Statement = tuple[str, Mapping[str, Any] | None]
-"""SQL with ``:name`` parameters, and their values."""
-
 PREPARED_FROM = 3
-"""A text that comes this often in one pipeline is parsed once for all."""
+"""A text that comes this often on one connection is parsed once for all."""
 PREPARED_MAX = 100
 """Statements that stay prepared on one connection."""
+FLUSH_STATEMENTS: Final = 32
+"""After this many, the server gets what there is, and works while more is made."""
 _TEXTS_REMEMBERED_MAX = 1_000
 _UNKNOWN_STATEMENT = "26000"
 
 _PARAMETER = re.compile(r"%\((\w+)\)s|%%")
 """What SQLAlchemy writes for a parameter, and for a percent sign."""
 
-_Encoded = tuple[bytes, Sequence[Any], tuple[int, ...], Sequence[Any]]
-"""Text, values, their types and formats."""
+_Types = tuple[int, ...]
 _Text = tuple[bytes, tuple[str, ...]]
 """A text with numbered parameters, and their names in this order."""
-_Names = dict[tuple[bytes, tuple[int, ...]], bytes]
-"""Text and types of what is prepared on a connection, and its name there."""
+Encoded = tuple[bytes, Sequence[Any], _Types, Sequence[Any]]
+"""Text, values, their types and formats."""
+_Key = tuple[bytes, _Types]
+_Names = dict[_Key, bytes]
 
 
-_prepared: WeakKeyDictionary[Any, _Names] = WeakKeyDictionary()
+@dataclass(slots=True)
+class _Prepared:
+    """What is prepared on a connection, by its text and types, and its name there."""
+
+    names: _Names = field(default_factory=dict[_Key, bytes])
+    seen: Counter[_Key] = field(default_factory=Counter[_Key])
+
+    def is_due(self, key: _Key, prepared_from: int, new: int) -> bool:
+        """Count a statement; return whether it is to be prepared."""
+        if prepared_from > 1:
+            if len(self.seen) >= _TEXTS_REMEMBERED_MAX:
+                self.seen.clear()
+            self.seen[key] += 1
+            if self.seen[key] < prepared_from:
+                return False
+        return len(self.names) + new < PREPARED_MAX
+
+
+_prepared: WeakKeyDictionary[Any, _Prepared] = WeakKeyDictionary()
 _texts: dict[str, _Text] = {}
 _compiled_texts: dict[str, _Text] = {}
 
@@ -140,18 +160,23 @@ class Pipeline:
 
         self._driver = driver
         self._adapter: Any = adapt.Transformer(driver)
-        self._names = _prepared.setdefault(driver, {}) if prepares else None
-        self._soon: list[_Encoded] = []
+        self._prepared = _prepared.setdefault(driver, _Prepared()) if prepares else None
+        self._soon: list[bytes] = []
+        self._exchange: _Exchange | None = None
 
-    def run(
-        self, statements: Sequence[Statement], *, prepared: bool = False
-    ) -> Exception | None:
-        """Run all, or up to the first that fails; return its error.
+    def ready(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Encoded:
+        """Return a statement with ``:name`` parameters as it is sent.
 
-        After an error the transaction is in the failed state, as after any other.
+        Raises:
+            psycopg.Error: A value is none that PostgreSQL can be given.
+        """
+        return self._encode(sql, parameters, _numbered)
+
+    def send(self, statements: Iterable[Encoded], *, prepared: bool = False) -> None:
+        """Send statements; what comes of them, ``finish`` tells.
 
         Args:
-            statements: In their order.
+            statements: In their order; the first that fails ends those behind it.
             prepared: Whether texts that repeat stay prepared. psycopg drops every
                 prepared statement of a connection after a rollback, ours too, so
                 whoever says True must be able to run the statements again.
@@ -159,13 +184,26 @@ class Pipeline:
         Raises:
             psycopg.OperationalError: The connection is lost.
         """
-        encoded = [self._encode(*statement) for statement in statements]
-        names = self._names if prepared else None
-        return self._send_all(encoded, names, PREPARED_FROM, [])
+        self._send(statements, PREPARED_FROM if prepared else 0)
+
+    def finish(self) -> Exception | None:
+        """Wait for what was sent; return the first error.
+
+        After an error the transaction is in the failed state, as after any other.
+
+        Raises:
+            psycopg.OperationalError: The connection is lost.
+        """
+        return self._finish([])
+
+    def run(self, statements: Iterable[Encoded]) -> Exception | None:
+        """Send and finish."""
+        self.send(statements)
+        return self.finish()
 
     def run_soon(self, sql: str) -> None:
         """Run a savepoint's statement with the next ones that are sent here."""
-        self._soon.append((sql.encode(), (), (), ()))
+        self._soon.append(sql.encode())
 
     def catch_up(self) -> None:
         """Run what ``run_soon`` left: the next statement does not come this way.
@@ -193,129 +231,145 @@ class Pipeline:
             self._encode(sql, parameters, _compiled)
             for sql, parameters, _ in collected.statements
         ]
+        self._send(encoded, 1)
         results: list[Any] = []
-        error = self._send_all(encoded, self._names, 1, results)
+        error = self._finish(results)
         if error is not None:
             raise error
-        answers = results[-len(encoded) :]
-        for (_, _, answer), result in zip(collected.statements, answers, strict=True):
+        for (_, _, answer), result in zip(collected.statements, results, strict=True):
             answer.fill(result, self._adapter)
-
-    def _send_all(
-        self,
-        encoded: Sequence[_Encoded],
-        names: _Names | None,
-        prepared_from: int,
-        results: list[Any],
-    ) -> Exception | None:
-        soon, self._soon = self._soon, []
-        error: Exception | None = self._driver.wait(
-            self._exchange(soon, encoded, names, prepared_from, results)
-        )
-        if names and getattr(error, "sqlstate", None) == _UNKNOWN_STATEMENT:
-            names.clear()
-        return error
 
     def _encode(
         self,
         sql: str,
         parameters: Mapping[str, Any] | None,
-        numbered: Callable[[str], _Text] = _numbered,
-    ) -> _Encoded:
+        numbered: Callable[[str], _Text],
+    ) -> Encoded:
         if not parameters:
             return sql.encode(), (), (), ()
+        from psycopg import ProgrammingError
         from psycopg.adapt import PyFormat
 
         text, order = numbered(sql)
-        values = [parameters[name] for name in order]
+        try:
+            values = [parameters[name] for name in order]
+        except KeyError as missing:
+            raise ProgrammingError(f"query parameter missing: {missing}") from None
         dumped = self._adapter.dump_sequence(values, [PyFormat.AUTO] * len(values))
         return text, dumped, self._adapter.types, self._adapter.formats
 
-    def _exchange(
-        self,
-        soon: Sequence[_Encoded],
-        encoded: Sequence[_Encoded],
-        names: _Names | None,
-        prepared_from: int,
-        results: list[Any],
-    ) -> Generator[Any, Any, Exception | None]:
-        """Send and receive; a generator that yields what it waits for."""
-        from psycopg.waiting import Wait
+    def _send(self, statements: Iterable[Encoded], prepared_from: int) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            exchange = self._exchange = _Exchange(self._driver.pgconn, self._prepared)
+            soon, self._soon = self._soon, []
+            exchange.begin(soon)  # a savepoint is set before anything may fail
+        for statement in statements:
+            exchange.send(statement, prepared_from)
 
-        connection: Any = self._driver.pgconn
+    def _finish(self, results: list[Any]) -> Exception | None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is None:
+            return None
+        error: Exception | None = self._driver.wait(exchange.finish(results))
+        lost = getattr(error, "sqlstate", None) == _UNKNOWN_STATEMENT
+        if lost and self._prepared is not None:
+            self._prepared.names.clear()
+        return error
+
+
+class _Exchange:
+    """What goes to the server between two Syncs, and what comes back.
+
+    Args:
+        connection: libpq's, not in pipeline mode.
+        prepared: What is prepared on it; None: nothing may be.
+    """
+
+    def __init__(self, connection: Any, prepared: _Prepared | None) -> None:
+        self._connection = connection
+        self._prepared = prepared
+        self._new: _Names = {}
+        self._expected: list[_Key | bool] = []
+        """Of each result: what it prepares; or whether it is asked for."""
+
+    def begin(self, soon: Sequence[bytes]) -> None:
+        """Begin, with statements whose results nobody asks for."""
+        connection = self._connection
         connection.enter_pipeline_mode()
-        try:
-            for text, *_ in soon:  # a savepoint is set before anything may fail
-                connection.send_query_params(text, None)
-            new = _send(connection, encoded, names, prepared_from)
-            connection.pipeline_sync()
-            while connection.flush():
-                yield Wait.RW
-                connection.consume_input()
-            return (yield from _receive(connection, len(soon), names, new, results))
-        finally:
-            connection.exit_pipeline_mode()
+        for text in soon:
+            connection.send_query_params(text, None)
+            self._expected.append(False)
 
-
-def _send(
-    connection: Any,
-    encoded: Sequence[_Encoded],
-    names: _Names | None,
-    prepared_from: int,
-) -> _Names:
-    """Queue everything; return what is prepared on the way, in its order."""
-    new: _Names = {}
-    if names is not None:
-        repeated = Counter((text, types) for text, _, types, _ in encoded)
-        for key, count in repeated.items():
-            room = len(names) + len(new) < PREPARED_MAX
-            if count >= prepared_from and key not in names and room:
-                new[key] = b"lockstep_%d" % (len(names) + len(new))
-                connection.send_prepare(new[key], key[0], key[1])
-    known = {**names, **new} if names is not None else {}
-    for text, values, types, formats in encoded:
-        name = known.get((text, types))
+    def send(self, statement: Encoded, prepared_from: int) -> None:
+        """Queue one statement, and let the server have it before long."""
+        connection = self._connection
+        text, values, types, formats = statement
+        name = self._name((text, types), prepared_from) if prepared_from else None
         if name is None:
             connection.send_query_params(text, values, types, formats)
         else:
             connection.send_query_prepared(name, values, formats)
-    return new
+        self._expected.append(True)
+        if not len(self._expected) % FLUSH_STATEMENTS:
+            connection.flush()
 
-
-def _receive(
-    connection: Any, soon: int, names: _Names | None, new: _Names, results: list[Any]
-) -> Generator[Any, Any, Exception | None]:
-    """Take the results; return the first error; note what is prepared now.
-
-    Args:
-        connection: libpq's.
-        soon: How many results come first that nobody asks for.
-        names: What is prepared on it.
-        new: What is prepared in this pipeline, before anything runs that is asked for.
-        results: Gets the statements' results, if there is an error or not.
-    """
-    from psycopg import errors, pq
-    from psycopg.waiting import Wait
-
-    status = pq.ExecStatus
-    error: Exception | None = None
-    preparing = iter(new.items())
-    while True:
-        while connection.is_busy():
-            yield Wait.R
-            connection.consume_input()
-        result = connection.get_result()
-        if result is None:  # the end of one statement's results
-            continue
-        if result.status == status.PIPELINE_SYNC:
-            return error
-        if result.status == status.FATAL_ERROR and error is None:
-            error = errors.error_from_result(result)
-        if soon:
-            soon -= 1
-            continue
-        prepared = next(preparing, None)
+    def _name(self, key: _Key, prepared_from: int) -> bytes | None:
+        """Return what a statement is prepared as, from now on or before."""
+        prepared = self._prepared
         if prepared is None:
-            results.append(result)
-        elif names is not None and error is None:
-            names[prepared[0]] = prepared[1]
+            return None
+        name = prepared.names.get(key) or self._new.get(key)
+        if name is None and prepared.is_due(key, prepared_from, len(self._new)):
+            name = self._new[key] = b"lockstep_%d" % (
+                len(prepared.names) + len(self._new)
+            )
+            self._connection.send_prepare(name, key[0], key[1])
+            self._expected.append(key)
+        return name
+
+    def finish(self, results: list[Any]) -> Generator[Any, Any, Exception | None]:
+        """Wait for everything; a generator that yields what it waits for.
+
+        Args:
+            results: Gets those that are asked for, up to the first error and behind.
+
+        Returns:
+            The first error.
+        """
+        from psycopg.waiting import Wait
+
+        connection = self._connection
+        try:
+            connection.pipeline_sync()
+            while connection.flush():
+                yield Wait.RW
+                connection.consume_input()
+            return (yield from self._receive(results))
+        finally:
+            connection.exit_pipeline_mode()
+
+    def _receive(self, results: list[Any]) -> Generator[Any, Any, Exception | None]:
+        from psycopg import errors, pq
+        from psycopg.waiting import Wait
+
+        connection = self._connection
+        failed, end = pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_SYNC
+        error: Exception | None = None
+        expected = iter(self._expected)
+        while True:
+            while connection.is_busy():
+                yield Wait.R
+                connection.consume_input()
+            result = connection.get_result()
+            if result is None:  # the end of one statement's results
+                continue
+            if result.status == end:
+                return error
+            if result.status == failed and error is None:
+                error = errors.error_from_result(result)
+            what = next(expected)
+            if what is True:
+                results.append(result)
+            elif what is not False and error is None and self._prepared is not None:
+                self._prepared.names[what] = self._new[what]

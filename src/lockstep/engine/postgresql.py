@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 VERSION_MIN = 13
 
+_UNDER_WAY = 1
+"""libpq's PQTRANS_ACTIVE."""
 _IN_TRANSACTION = (2, 3)
 """libpq's PQTRANS_INTRANS and PQTRANS_INERROR."""
 
@@ -135,12 +137,16 @@ class PostgresqlBackend:
         pipeline = Pipeline(driver, prepares=not self.behind_pooler)
         if not self.in_transaction(driver):
             # psycopg begins with the first statement it sends; ours go past it.
-            pipeline.run([("BEGIN", None)])
+            pipeline.run([pipeline.ready("BEGIN")])
         return PipelineFence(pipeline)
 
     def in_transaction(self, driver: Any) -> bool:
         """Say whether a transaction is open, also one that failed."""
-        return driver.pgconn.transaction_status in _IN_TRANSACTION
+        connection = driver.pgconn
+        status = connection.transaction_status
+        if status == _UNDER_WAY:  # statements that ``send`` left, and none of these
+            return bool(connection.pipeline_status)  # ends a transaction
+        return status in _IN_TRANSACTION
 
     def is_broken(self, driver: Any) -> bool:
         """Say whether the server is gone, and so whatever was not committed."""

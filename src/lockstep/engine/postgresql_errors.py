@@ -151,7 +151,9 @@ def _without_state(error: Any) -> LockstepError:
     if isinstance(error, psycopg.NotSupportedError):
         return UnsupportedCapability("psycopg or the server cannot do this")
     if isinstance(error, psycopg.ProgrammingError):
-        return InvalidStatement("psycopg refuses the statement")
+        # It names types and parameters here, and no values.
+        words = " ".join(str(error).split())[:_WORDS_MAX]
+        return InvalidStatement(f"psycopg refuses the statement: {words}")
     return EngineError("psycopg reports an error")
 
 

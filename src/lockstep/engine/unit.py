@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from lockstep.engine.classify import classify
-from lockstep.engine.pipeline import Statement, Together
+from lockstep.engine.pipeline import Together
 from lockstep.engine.sessions import ACTOR, CLOCK, DATABASE, ReadSession, note_statement
 from lockstep.errors import InvalidStatement
 
@@ -74,8 +74,8 @@ class Unit:
     """
 
     __slots__ = (
-        *("_answer", "_catch_up", "_connection", "_driver", "_read_only", "_sent"),
-        *("actor", "database", "held_session", "savepoint", "together"),
+        *("_answer", "_catch_up", "_connection", "_driver", "_read_only", "_ready"),
+        *("_sent", "actor", "database", "held_session", "savepoint", "together"),
     )
 
     def __init__(
@@ -95,8 +95,9 @@ class Unit:
         self.together: Callable[[], AbstractContextManager[Together]] | None = None
         self._read_only = read_only
         self.held_session: Session | None = None
-        self._sent: list[Statement] = []
-        self._answer: Callable[[list[Statement]], None] | None = None
+        self._sent: list[Any] = []
+        self._ready: Callable[[str, Mapping[str, Any] | None], Any] | None = None
+        self._answer: Callable[[list[Any]], None] | None = None
         self._catch_up: Callable[[], None] | None = None
 
     @property
@@ -199,33 +200,38 @@ class Unit:
     def send(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run one statement whose answer is not needed. See ``execute``.
 
-        SQLite: at once. PostgreSQL, in ``Database.write``: with the next one that
+        SQLite: at once. A server, in ``Database.write``: with the next one that
         needs an answer, or after the function has returned, in one round trip with
-        those of others. Its error is raised there: by that statement, or at the
-        caller of ``write``.
+        those of others. What the server says against it is raised there: by that
+        statement, or at the caller of ``write``. What its driver says against a
+        parameter is raised here.
         """
-        if self._answer is None:
+        if self._ready is None:
             self.execute(sql, parameters)
             return
         if self.held_session is not None:
             self.held_session.flush()
         _translated(sql, "named", has_parameters=False)  # refuses COMMIT and the like
-        self._sent.append((sql, parameters))
+        self._sent.append(self._ready(sql, parameters))
 
     def defer(
-        self, answer: Callable[[list[Statement]], None], catch_up: Callable[[], None]
+        self,
+        ready: Callable[[str, Mapping[str, Any] | None], Any],
+        answer: Callable[[list[Any]], None],
+        catch_up: Callable[[], None],
     ) -> None:
         """Let ``send`` wait; call ``answer`` with what was sent before an answer.
 
         For whoever made the unit.
 
         Args:
+            ready: Returns a statement as it is kept until then.
             answer: May leave something for the next round trip of ``together``.
             catch_up: Runs it, where the next statement is none of these.
         """
-        self._answer, self._catch_up = answer, catch_up
+        self._ready, self._answer, self._catch_up = ready, answer, catch_up
 
-    def take_sent(self) -> list[Statement]:
+    def take_sent(self) -> list[Any]:
         """Return what waits to be sent, and forget it."""
         sent = self._sent
         if sent:

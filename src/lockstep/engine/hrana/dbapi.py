@@ -18,7 +18,6 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar, cast
 
@@ -286,16 +285,12 @@ class Connection:
             cursors.append(cursor)
         return cursors
 
-    def execute_together(self, statements: Iterable[tuple[str, Parameters]]) -> None:
+    def execute_together(self, statements: Sequence[m.Statement]) -> None:
         """Run statements of the open transaction, without rows, in few round trips.
 
         Raises the error of the first that fails; those behind it are not run.
         """
-        bound = [
-            replace(bind(sql, parameters), want_rows=False)
-            for sql, parameters in statements
-        ]
-        self.run(self.conversation.execute_together(bound))
+        self.run(self.conversation.execute_together(statements))
 
     def getlimit(self, category: int) -> int:
         """Return a limit, as sqlite3's connection does; -1 for one not known."""
