@@ -22,6 +22,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from lockstep.bench.contestants import (
     PATIENCE_S,
     POSTGRESQL,
+    SQLITE,
     TITLES,
     new_database,
 )
@@ -33,6 +34,16 @@ from lockstep.engine import Database
 from lockstep.engine.unit import Unit
 from lockstep.repository import AuditTrail, CompiledRepository, Repository
 from lockstep.schema import BigInteger, Portable, Text, UuidKey, Versioned
+
+_FIELDS = ("id", "version", "bin", "quantity")
+_ROW = "SELECT id, version, bin, quantity FROM stock WHERE id = ?"
+_UPDATE = (
+    "UPDATE stock SET quantity = ?, version = version + 1 WHERE id = ? AND version = ?"
+)
+_ENTRY = (
+    "INSERT INTO audit_log (id, at, actor, action, table_name, row_key, before, after)"
+    " VALUES (?, ?, ?, 'update', 'stock', ?, ?, ?)"
+)
 
 
 class Base(Portable, DeclarativeBase):
@@ -174,6 +185,40 @@ class CompiledWriters(_Audited):
         super().close()
         if self._runner is not None:
             self._runner.close()
+
+
+class WritersByHand(CompiledWriters):
+    """The same four statements in ``db.async_write``, on ``sqlite3`` itself.
+
+    What is left for Python to do here is what no library can spare it.
+    """
+
+    def __init__(self, count: int, seconds: float) -> None:
+        super().__init__(SQLITE, count, seconds, tasks=True)
+        self.name = "sqlite3 by hand in db.async_write"
+
+    def _function(self, writer: int) -> Callable[[Unit], None]:
+        key, version = str(self._keys[writer]), self._versions[writer]
+
+        def write(unit: Unit) -> None:
+            execute = unit.driver.execute
+            was = execute(_ROW, (key,)).fetchone()
+            done = execute(_UPDATE, (version, key, version))
+            assert done.rowcount == 1, "nobody else changes this row"
+            became = execute(_ROW, (key,)).fetchone()
+            changed = [
+                (name, old, new)
+                for name, old, new in zip(_FIELDS, was, became, strict=True)
+                if old != new
+            ]
+            at = datetime.now(UTC).isoformat()
+            before = json.dumps({name: old for name, old, _ in changed})
+            after = json.dumps({name: new for name, _, new in changed})
+            identity = json.dumps({"id": key})
+            entry = (str(uuid.uuid4()), at, unit.actor, identity, before, after)
+            execute(_ENTRY, entry)
+
+        return write
 
 
 class SessionWriters(_Audited):

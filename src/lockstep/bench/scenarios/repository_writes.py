@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from lockstep.bench.audited import AsyncpgAudited, CompiledWriters, SessionWriters
+from lockstep.bench.audited import (
+    AsyncpgAudited,
+    CompiledWriters,
+    SessionWriters,
+    WritersByHand,
+)
 from lockstep.bench.contestants import POSTGRESQL, SQLITE
 from lockstep.bench.scenario import Contestant, Metric, Scale, Scenario, Target
 
@@ -19,6 +24,7 @@ def _contestants(scale: Scale) -> list[Contestant]:
         AsyncpgAudited(count, seconds),
         CompiledWriters(SQLITE, count, seconds),
         CompiledWriters(SQLITE, count, seconds, tasks=True),
+        WritersByHand(count, seconds),
         CompiledWriters(POSTGRESQL, count, seconds),
     ]
 
@@ -28,7 +34,8 @@ SCENARIO = Scenario(
     title="A hundred writers through the repository: version, audit row, durable",
     why=(
         "What an application really does with a row: change it at the version it was "
-        "read, and leave who, when, before and after in the same transaction."
+        "read, and leave who, when, before and after in the same transaction. The "
+        "same four statements by hand show what this machine's Python can do of it."
     ),
     metric=Metric.RATE,
     baseline=SESSIONS,
