@@ -51,6 +51,39 @@ def test_a_turn_that_comes_too_late_is_passed_on(path: str) -> None:
     third.give()
 
 
+def test_however_often_one_gives_up_one_thread_waits(path: str) -> None:
+    first, impatient = FileTurn(path), FileTurn(path)
+
+    def waiting() -> int:
+        return sum(thread.name == "lockstep-turn" for thread in threading.enumerate())
+
+    assert first.take(0)
+    before = waiting()
+    for _ in range(5):
+        assert not impatient.take(0.01)
+    assert waiting() == before + 1
+    threading.Timer(0.05, first.give).start()
+    assert impatient.take(5), "the turn that was waited for all the time"
+    impatient.give()
+
+
+def test_without_a_thread_to_wait_in_nobody_waits(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = FileTurn(path), FileTurn(path)
+    assert first.take(0)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_more_threads)
+        assert not second.take(10)
+    first.give()
+    assert second.take(5)
+    second.give()
+
+
+def no_more_threads(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
 def test_a_cancelled_task_passes_it_on(path: str) -> None:
     first, second, third = FileTurn(path), FileTurn(path), FileTurn(path)
 

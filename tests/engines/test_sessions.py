@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from lockstep.engine import Database
 from lockstep.errors import (
     CheckFailed,
     Duplicate,
+    EngineError,
     LockstepError,
     ReadOnlySession,
 )
@@ -52,6 +55,33 @@ def test_an_error_of_the_database_takes_everything_back(db: Database) -> None:
         )
     assert isinstance(caught.value.__cause__, sa.exc.IntegrityError)
     assert stored(db) == ["bolt"]
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+def test_who_catches_an_error_is_not_told_that_all_is_written(
+    db: Database, way: str
+) -> None:
+    """The engine took the transaction back, or will: its COMMIT is no success."""
+    ending = "OR ROLLBACK " if db.dialect_name == "sqlite" else ""
+
+    def work(session: Session) -> None:
+        session.execute(sa.text("INSERT INTO part VALUES (2, 'nut')"))
+        with suppress(sa.exc.DBAPIError):
+            session.execute(sa.text(f"INSERT {ending}INTO part VALUES (1, 'x')"))
+
+    async def work_async() -> None:
+        async with db.async_write_session() as session:
+            await session.run_sync(work)
+
+    with pytest.raises(EngineError):
+        if way == "async":
+            asyncio.run(work_async())
+        else:
+            with db.write_session() as session:
+                work(session)
+    assert stored(db) == ["bolt"]
+    run(db, "INSERT INTO part VALUES (2, 'nut')")
+    assert stored(db) == ["bolt", "nut"]
 
 
 @pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt()])

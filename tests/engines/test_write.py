@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -148,21 +148,16 @@ def test_a_constraint_checked_at_the_commit_fails_its_function_alone(
     assert count == 2
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "COMMIT",
-        " rollback",
-        "BEGIN",
-        "END",
-        "begin immediate",
-        "ABORT",
-        "START TRANSACTION",
-    ],
+ENDINGS = (
+    *("COMMIT", " rollback", "BEGIN", "END", "begin immediate", "ABORT"),
+    *("START TRANSACTION", "/* all's well */ COMMIT", "-- so\n; rollback"),
 )
-def test_a_function_does_not_end_the_transaction(parts: Database, sql: str) -> None:
-    with pytest.raises(InvalidStatement, match="its own transaction"):
-        parts.write(lambda unit: unit.execute(sql))
+
+
+def test_a_function_does_not_end_the_transaction(parts: Database) -> None:
+    for sql in ENDINGS:
+        with pytest.raises(InvalidStatement, match="its own transaction"):
+            parts.write(lambda unit, sql=sql: unit.execute(sql))
     assert parts.write(adding(2)) == 2
 
 
@@ -227,13 +222,30 @@ def test_what_a_session_holds_is_written_at_the_end(db: Database) -> None:
 def test_a_write_inside_a_write_is_refused_instead_of_waiting(parts: Database) -> None:
     with pytest.raises(EngineError, match="its own lane"):
         parts.write(lambda unit: parts.write(adding(2)))
+    with pytest.raises(EngineError, match="its own lane"):
+        parts.write(lambda unit: asyncio.run(parts.async_write(adding(2))))
 
 
-def test_a_coroutine_function_is_refused(parts: Database) -> None:
-    async def write(unit: Unit) -> None: ...
+def test_what_would_run_too_late_or_never_is_refused(parts: Database) -> None:
+    async def coroutine(unit: Unit) -> None: ...
 
-    with pytest.raises(InvalidValue, match="ordinary function"):
-        parts.write(write)
+    def generator(unit: Unit) -> Iterator[int]:
+        yield unit.execute(RAISE).rowcount
+
+    for function in (coroutine, generator):
+        for run in (parts.write, parts.read):
+            with pytest.raises(InvalidValue, match="ordinary function"):
+                run(function)
+            with pytest.raises(InvalidValue, match="has not run"):
+                run(lambda unit, made=function: made(unit))
+    assert rows(parts) == {1: 0}
+
+
+def test_copy_is_no_statement_of_a_unit(parts: Database) -> None:
+    for run in (Unit.execute, Unit.send):
+        with pytest.raises(InvalidStatement, match="conversation of its own"):
+            parts.write(lambda unit, run=run: run(unit, "COPY part FROM STDIN"))
+    assert parts.write(adding(2)) == 2
 
 
 def test_the_deadline_is_the_caller_s(parts: Database) -> None:

@@ -40,6 +40,8 @@ class FileTurn:
     def __init__(self, path: str) -> None:
         self._path = path + SUFFIX
         self._held: int | None = None
+        self._lock = threading.Lock()
+        self._wanted: Future[int | None] | None = None  # while a thread waits
         _turns.add(self)
 
     def take(self, timeout_s: float) -> bool:
@@ -82,6 +84,8 @@ class FileTurn:
         descriptor, self._held = self._held, None
         if descriptor is not None:
             os.close(descriptor)
+        self._lock = threading.Lock()
+        self._wanted = None
 
     def remove(self) -> None:
         """Remove the side file, unless somebody uses it just now."""
@@ -104,14 +108,7 @@ class FileTurn:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 os.close(descriptor)
-                waiting: Future[int | None] = Future()
-                threading.Thread(
-                    target=self._wait,
-                    args=(waiting,),
-                    name="lockstep-turn",
-                    daemon=True,
-                ).start()
-                return waiting
+                return self._join()
             except OSError:  # this file system has no such lock
                 os.close(descriptor)
                 return None
@@ -121,11 +118,28 @@ class FileTurn:
             os.close(descriptor)
         return None
 
-    def _wait(self, waiting: Future[int | None]) -> None:
-        """Wait as long as it takes, in a thread of its own: flock has no deadline.
+    def _join(self) -> Future[int | None] | None:
+        """Wait in a thread: flock has no deadline.
 
-        When nobody waits for it any more the turn is passed on at once.
+        There is one at most. While another process has the turn for hours, it waits
+        for everybody here who comes and gives up.
         """
+        waiting: Future[int | None] = Future()
+        with self._lock:
+            is_waited_for, self._wanted = self._wanted is not None, waiting
+        if not is_waited_for:
+            thread = threading.Thread(
+                target=self._wait, name="lockstep-turn", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError:  # the system gives no more threads
+                self._wanted = None
+                return None
+        return waiting
+
+    def _wait(self) -> None:
+        """Wait as long as it takes; pass the turn on if nobody wants it any more."""
         descriptor = self._open()
         while descriptor is not None:
             try:
@@ -138,7 +152,9 @@ class FileTurn:
                 break
             os.close(descriptor)
             descriptor = self._open()
-        if waiting.set_running_or_notify_cancel():
+        with self._lock:
+            waiting, self._wanted = self._wanted, None
+        if waiting is not None and waiting.set_running_or_notify_cancel():
             waiting.set_result(descriptor)
         elif descriptor is not None:
             _release(descriptor)

@@ -27,8 +27,15 @@ import sqlalchemy.exc as sa_exc
 
 from lockstep.engine.fence import Fence
 from lockstep.engine.idempotency import WriteKeys
-from lockstep.engine.unit import Unit, named
-from lockstep.errors import Busy, ConnectionLost, DataError, OutcomeUnknown
+from lockstep.engine.sessions import FAILED_EARLIER, FAILED_EARLIER_HINT
+from lockstep.engine.unit import Unit, named, refuse_unfinished
+from lockstep.errors import (
+    Busy,
+    ConnectionLost,
+    DataError,
+    EngineError,
+    OutcomeUnknown,
+)
 
 if TYPE_CHECKING:
     from lockstep.config import WriteSettings
@@ -49,6 +56,10 @@ class TransactionFacts(Protocol):
 
     def in_transaction(self, driver: Any) -> bool:
         """Say whether a transaction is open."""
+        ...
+
+    def has_failed(self, driver: Any) -> bool:
+        """Say whether the transaction is open and can only be taken back."""
         ...
 
     def is_broken(self, driver: Any) -> bool:
@@ -117,33 +128,49 @@ class GroupCommit:
         except BaseException as error:
             lane.fail_all(named(error))
             return
-        with connection:
-            try:
-                transaction = connection.begin()
-            except BaseException as error:
-                meaning = named(error)
-                if isinstance(meaning, Busy):
-                    # Another process writes. Whoever waits still has time, or
-                    # withdraws: a deadline is the caller's, not ours. The pause is
-                    # for a busy timeout of 0.
-                    time.sleep(RETRY_S)
-                else:
-                    lane.fail_all(meaning)
-                return
-            batch = Batch()
-            try:
-                self._fill(batch, connection, lane)
-            except _TransactionLost as loss:
-                self._lose(batch, loss.culprit, connection, lane)
-            else:
-                self._commit(batch, transaction, lane)
-        lane.answer(batch.failed)
+        batch = Batch()
+        try:
+            with connection:
+                self._work(batch, connection, lane)
+        finally:
+            # Whatever happens to the connection, nobody who was claimed is forgotten.
+            lane.answer(batch.failed)
 
-    def _fill(self, batch: Batch, connection: sa.Connection, lane: Lane) -> None:
+    def _work(self, batch: Batch, connection: sa.Connection, lane: Lane) -> None:
+        """Begin, fill the batch and commit it."""
+        try:
+            transaction = connection.begin()
+            # Once the server is lost, the connection does not tell its driver.
+            driver: Any = connection.connection.dbapi_connection
+            fence = self._backend.fence(driver)
+        except BaseException as error:
+            meaning = named(error)
+            if isinstance(meaning, Busy):
+                # Another process writes. Whoever waits still has time, or
+                # withdraws: a deadline is the caller's, not ours. The pause is
+                # for a busy timeout of 0.
+                time.sleep(RETRY_S)
+            else:
+                lane.fail_all(meaning)
+            return
+        try:
+            self._fill(batch, connection, driver, fence, lane)
+        except _TransactionLost as loss:
+            self._lose(batch, loss.culprit, driver, lane)
+            connection.invalidate()
+        else:
+            self._commit(batch, transaction, lane)
+
+    def _fill(
+        self,
+        batch: Batch,
+        connection: sa.Connection,
+        driver: Any,
+        fence: Fence,
+        lane: Lane,
+    ) -> None:
         """Run functions until nobody waits or the batch is full."""
         settings = self._settings
-        driver: Any = connection.connection.dbapi_connection
-        fence = self._backend.fence(driver)
         until = time.monotonic() + settings.batch_s_max
         while len(batch) < settings.batch_max:
             job = lane.claim()
@@ -168,18 +195,21 @@ class GroupCommit:
                 job.value = job.function(unit)
             else:
                 job.value = self._keys.once(unit, job.key, job.function)
+            refuse_unfinished(job.value)
             unit.finish()
             self._check_open(driver, job)
             fence.leave(unit, job)
         except _TransactionLost:
             raise
         except BaseException as error:
-            unit.abandon()
-            job.error = error
-            self._check_open(driver, job)
+            job.value, job.error = None, error
             try:
+                unit.abandon()
+                self._check_open(driver, job)
                 fence.undo(unit)
-            except Exception as raised:
+            except _TransactionLost:
+                raise
+            except BaseException as raised:
                 raise _TransactionLost(job) from raised
             job.error = named(error)
             batch.failed.append(job)
@@ -189,6 +219,9 @@ class GroupCommit:
     def _check_open(self, driver: Any, job: Job) -> None:
         if not self._backend.in_transaction(driver):
             raise _TransactionLost(job)
+        if job.error is None and self._backend.has_failed(driver):
+            # Its COMMIT would be a rollback, of everybody's work and without a word.
+            raise EngineError(FAILED_EARLIER, hint=FAILED_EARLIER_HINT)
 
     def _settle(self, fence: Fence, batch: Batch) -> None:
         """Learn which functions failed after they had returned."""
@@ -238,15 +271,10 @@ class GroupCommit:
             batch.fail_done(meaning)
         self._alone.difference_update(batch.failed)
 
-    def _lose(
-        self, batch: Batch, culprit: Job, connection: sa.Connection, lane: Lane
-    ) -> None:
+    def _lose(self, batch: Batch, culprit: Job, driver: Any, lane: Lane) -> None:
         """Say what became of a batch whose transaction ended under it."""
         error = culprit.error
-        driver: Any = connection.connection.dbapi_connection
-        broken = self._backend.is_broken(driver)
-        connection.invalidate()
-        if broken:
+        if self._backend.is_broken(driver):
             batch.done.append(culprit)
             batch.fail_done(
                 ConnectionLost(

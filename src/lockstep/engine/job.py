@@ -154,7 +154,12 @@ class Tasks:
             assert future is not None, "only jobs of tasks come here"
             if future.done():  # cancelled meanwhile
                 continue
-            if job.error is not None:
+            if isinstance(job.error, StopIteration):
+                # A future refuses it, and a coroutine cannot raise it.
+                stopped = RuntimeError("the function raised StopIteration")
+                stopped.__cause__ = job.error
+                future.set_exception(stopped)
+            elif job.error is not None:
                 future.set_exception(job.error)
             else:
                 future.set_result(job.value)

@@ -95,6 +95,7 @@ class Lane:
         Cancelled while it waits in the queue, the job never runs; later, it runs to
         its end unheard.
         """
+        self._refuse_own_threads()
         future = job.future
         assert future is not None, "the job was made for a loop"
         tasks = job.tasks = self._tasks_of(future.get_loop())
@@ -191,6 +192,12 @@ class Lane:
             is_somebody_at_work = len(self._threads) > self._idle
             if not (self._is_patient and is_somebody_at_work):
                 self._call_thread()
+            if not self._threads:
+                self._queue.remove(job)
+                raise Busy(
+                    "the system gives no thread to run it; nothing was done",
+                    hint="this process, or its user, has as many as it may have",
+                )
 
     def _call_thread(self) -> None:
         """Let one more thread come to work, if there is one; the lock is held."""
@@ -201,8 +208,11 @@ class Lane:
         elif len(self._threads) < self._threads_max:
             thread = threading.Thread(target=self._serve, name=self._name)
             thread.daemon = True
+            try:
+                thread.start()
+            except RuntimeError:
+                return  # no more threads; those that are there do the work
             self._threads.add(thread)
-            thread.start()
 
     def _serve(self) -> None:
         while self._await_jobs():

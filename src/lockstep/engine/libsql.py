@@ -132,6 +132,10 @@ class LibsqlBackend:
         """Say whether a transaction is open."""
         return driver.in_transaction and not driver.is_lost
 
+    def has_failed(self, driver: Any) -> bool:
+        """Say no: a statement that fails undoes itself, or the whole transaction."""
+        return False
+
     def is_broken(self, driver: Any) -> bool:
         """Say whether the server ended the transaction, or cannot be reached."""
         return driver.is_lost and not driver.was_rolled_back

@@ -354,7 +354,9 @@ class _Exchange:
         from psycopg.waiting import Wait
 
         connection = self._connection
-        failed, end = pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_SYNC
+        status = pq.ExecStatus
+        failed, end = status.FATAL_ERROR, status.PIPELINE_SYNC
+        copying = (status.COPY_IN, status.COPY_OUT, status.COPY_BOTH)
         error: Exception | None = None
         expected = iter(self._expected)
         while True:
@@ -366,6 +368,10 @@ class _Exchange:
                 continue
             if result.status == end:
                 return error
+            if result.status in copying:
+                # Neither side can leave it in a pipeline; it gives results for ever.
+                connection.finish()
+                raise errors.OperationalError("COPY cannot be sent in a pipeline")
             if result.status == failed and error is None:
                 error = errors.error_from_result(result)
             what = next(expected)

@@ -24,8 +24,18 @@ from sqlalchemy import event
 from lockstep.engine.capabilities import Capabilities
 from lockstep.engine.fence import Fence, PipelineFence
 from lockstep.engine.pipeline import Pipeline
-from lockstep.engine.sessions import MAY_HAVE_WRITTEN, note_statement
-from lockstep.errors import ConfigError, MissingExtraError, UnsupportedCapability
+from lockstep.engine.sessions import (
+    FAILED_EARLIER,
+    FAILED_EARLIER_HINT,
+    MAY_HAVE_WRITTEN,
+    note_statement,
+)
+from lockstep.errors import (
+    ConfigError,
+    EngineError,
+    MissingExtraError,
+    UnsupportedCapability,
+)
 from lockstep.redaction import SECRET_PARAMETERS
 
 if TYPE_CHECKING:
@@ -36,8 +46,10 @@ VERSION_MIN = 13
 
 _UNDER_WAY = 1
 """libpq's PQTRANS_ACTIVE."""
-_IN_TRANSACTION = (2, 3)
-"""libpq's PQTRANS_INTRANS and PQTRANS_INERROR."""
+_IN_ERROR = 3
+"""libpq's PQTRANS_INERROR."""
+_IN_TRANSACTION = (2, _IN_ERROR)
+"""libpq's PQTRANS_INTRANS, and the same."""
 
 
 class PostgresqlBackend:
@@ -85,6 +97,7 @@ class PostgresqlBackend:
         """Attach the hooks that every connection goes through."""
         event.listen(engine, "connect", self._after_connect)
         event.listen(engine, "begin", _note_begin)
+        event.listen(engine, "commit", _refuse_failed)
         event.listen(engine, "after_cursor_execute", _note_statement)
         if self.behind_pooler:
             event.listen(engine, "begin", self._begin_behind_pooler)
@@ -148,6 +161,10 @@ class PostgresqlBackend:
             return bool(connection.pipeline_status)  # ends a transaction
         return status in _IN_TRANSACTION
 
+    def has_failed(self, driver: Any) -> bool:
+        """Say whether a statement failed, so that COMMIT would be a rollback."""
+        return driver.pgconn.transaction_status == _IN_ERROR
+
     def is_broken(self, driver: Any) -> bool:
         """Say whether the server is gone, and so whatever was not committed."""
         return driver.closed
@@ -205,6 +222,21 @@ def _note_begin(connection: sa.Connection) -> None:
     # None: a transaction that may write anyway is not looked at.
     reading = options.get("postgresql_readonly")
     connection.info[MAY_HAVE_WRITTEN] = False if reading else None
+
+
+def _refuse_failed(connection: sa.Connection) -> None:
+    """Refuse to commit after an error that nobody let out.
+
+    The server would answer COMMIT with a rollback, and psycopg takes it for success.
+    A transaction that reads loses nothing by it.
+    """
+    options = connection.get_execution_options()
+    driver: Any = connection.connection.driver_connection
+    if (
+        not options.get("postgresql_readonly")
+        and driver.pgconn.transaction_status == _IN_ERROR
+    ):
+        raise EngineError(FAILED_EARLIER, hint=FAILED_EARLIER_HINT)
 
 
 def _note_statement(connection: sa.Connection, cursor: Any, *_: Any) -> None:

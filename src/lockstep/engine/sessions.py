@@ -36,6 +36,11 @@ MAY_HAVE_WRITTEN = "lockstep.may_have_written"
 queries."""
 
 
+FAILED_EARLIER = "an earlier statement of this transaction failed; nothing is written"
+FAILED_EARLIER_HINT = (
+    "let its error leave the block, or run what may fail in session.begin_nested()"
+)
+
 _READING_TAGS = ("SELECT", "FETCH", "SHOW", "EXPLAIN", "DECLARE CURSOR", "CLOSE CURSOR")
 """How PostgreSQL names a statement that only reads."""
 

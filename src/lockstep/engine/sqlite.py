@@ -43,7 +43,7 @@ from lockstep.engine.sqlite_reading import (
     take_guarded,
 )
 from lockstep.engine.write_turns import WriteTurns, turns_of
-from lockstep.errors import UnsupportedCapability
+from lockstep.errors import OutcomeUnknown, UnsupportedCapability
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection
@@ -109,6 +109,7 @@ class SqliteBackend:
         event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "connect", self._after_connect)
         event.listen(engine, "begin", self._begin)
+        event.listen(engine, "commit", _refuse_ended)
         self._end_turns_after(engine.dialect)
         event.listen(engine, "reset", self._reset)
         event.listen(engine, "checkin", close_with_leftovers)
@@ -191,6 +192,10 @@ class SqliteBackend:
     def in_transaction(self, driver: Any) -> bool:
         """Say whether a transaction is open."""
         return driver.in_transaction
+
+    def has_failed(self, driver: Any) -> bool:
+        """Say no: a statement that fails undoes itself, or the whole transaction."""
+        return False
 
     def is_broken(self, driver: Any) -> bool:
         """Say that a file is never gone as a server is."""
@@ -364,6 +369,24 @@ class SqliteBackend:
             path = record.record_info.pop(_COUNTED, None)
             if path is not None:
                 note_closed(path)
+
+
+def _refuse_ended(connection: sa.Connection) -> None:
+    """Refuse to call success what SQLite has taken back meanwhile.
+
+    Some errors roll the whole transaction back (a full disk, ``RAISE(ROLLBACK)``).
+    Who caught one and went on would be told that everything was written.
+    """
+    options = connection.get_execution_options()
+    if options.get("isolation_level") == "AUTOCOMMIT":
+        return
+    driver: Any = connection.connection.driver_connection
+    if options.get(ACCESS_OPTION) != READ and not driver.in_transaction:
+        raise OutcomeUnknown(
+            "the transaction ended before its commit: by an error that was caught, or "
+            "in words; what came before may not be written, what came after is",
+            hint="let such an error leave the block; no COMMIT or ROLLBACK as text",
+        )
 
 
 def on_driver(dbapi_connection: Any, function: Callable[[sqlite3.Connection], T]) -> T:

@@ -192,9 +192,13 @@ def is_open_here(path: Path) -> bool:
 
 
 def forget_connections() -> None:
-    """Start counting anew: a forked child opened none of its parent's."""
-    with _open_lock:
-        _open.clear()
+    """Start counting anew: a forked child opened none of its parent's.
+
+    A thread of the parent may have held the lock, and does not exist here.
+    """
+    global _open_lock
+    _open_lock = threading.Lock()
+    _open.clear()
 
 
 def foreign_libraries() -> list[str]:

@@ -18,7 +18,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -26,7 +27,7 @@ from sqlalchemy.orm import Session
 from lockstep.engine.classify import classify
 from lockstep.engine.pipeline import Together
 from lockstep.engine.sessions import ACTOR, CLOCK, DATABASE, ReadSession, note_statement
-from lockstep.errors import InvalidStatement
+from lockstep.errors import InvalidStatement, InvalidValue
 
 if TYPE_CHECKING:
     from lockstep.clock import Clock
@@ -37,10 +38,14 @@ R = TypeVar("R")
 STATEMENTS_REMEMBERED_MAX = 1_000
 """Texts whose translation is kept; a program has few, an attacker has many."""
 
+_BEFORE = r"(?:\s|;|--[^\n]*\n|/\*.*?\*/)*"
+"""What may stand before a statement: comments too."""
 _ENDS_TRANSACTION = re.compile(
-    r"\s*(BEGIN|COMMIT|END|START|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!.*\bTO\b))\b",
+    _BEFORE
+    + r"(BEGIN|COMMIT|END|START|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!.*\bTO\b))\b",
     re.IGNORECASE | re.DOTALL,
 )
+_COPIES = re.compile(_BEFORE + r"COPY\b", re.IGNORECASE | re.DOTALL)
 
 
 class Cursor(Protocol):
@@ -181,7 +186,7 @@ class Unit:
                 ``datetime`` must be given as the column stores it.
 
         Raises:
-            InvalidStatement: It would begin or end a transaction.
+            InvalidStatement: It would begin or end a transaction, or is a COPY.
 
         What the session still holds is flushed first, so both see the same rows.
         """
@@ -211,7 +216,7 @@ class Unit:
             return
         if self.held_session is not None:
             self.held_session.flush()
-        _translated(sql, "named", has_parameters=False)  # refuses COMMIT and the like
+        _translated(sql, "named", has_parameters=False)  # refuses COMMIT and COPY
         self._sent.append(self._ready(sql, parameters))
 
     def defer(
@@ -242,6 +247,7 @@ class Unit:
         """Call ``function`` with this unit; finish it, or abandon it on an error."""
         try:
             value = function(self)
+            refuse_unfinished(value)
             self.finish()
         except BaseException:
             self.abandon()
@@ -270,6 +276,25 @@ class Unit:
             session.close()
 
 
+_UNFINISHED = frozenset({CoroutineType, GeneratorType, AsyncGeneratorType})
+
+
+def refuse_unfinished(value: Any) -> None:
+    """Refuse what would only run when the transaction is over.
+
+    Raises:
+        InvalidValue: The function returned a generator or a coroutine.
+    """
+    kind = cast("type[Any]", type(value))
+    if kind in _UNFINISHED:
+        if kind is CoroutineType:
+            value.close()  # else Python warns that nobody awaited it
+        raise InvalidValue(
+            f"the function returned a {kind.__name__}, which has not run",
+            hint="fetch or compute inside the function: list(...)",
+        )
+
+
 _translations: dict[tuple[str, str, bool], str] = {}
 
 
@@ -283,6 +308,11 @@ def _translated(sql: str, paramstyle: str, has_parameters: bool) -> str:
         raise InvalidStatement(
             "a unit of work does not end its own transaction",
             hint="return from the function to commit, raise to roll back",
+        )
+    if _COPIES.match(sql):
+        raise InvalidStatement(
+            "COPY is a conversation of its own, no statement with an answer",
+            hint="PostgreSQL: unit.driver.cursor().copy(...)",
         )
     text = sql
     if has_parameters and paramstyle == "pyformat":  # SQLite reads :name by itself

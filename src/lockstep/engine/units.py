@@ -124,14 +124,22 @@ class Units:
         return timeout_s
 
 
+_NOT_ORDINARY = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+
+
 def _refuse_coroutines(function: Callable[..., Any]) -> None:
+    """Refuse what a call only makes, and does not run."""
     if type(function) is FunctionType and not vars(function):
         # As it nearly always is: nothing wraps it, and nothing marks it.
-        is_coroutine = bool(function.__code__.co_flags & inspect.CO_COROUTINE)
+        is_ordinary = not function.__code__.co_flags & _NOT_ORDINARY
     else:
-        is_coroutine = inspect.iscoroutinefunction(function)
-    if is_coroutine:
+        is_ordinary = not (
+            inspect.iscoroutinefunction(function)
+            or inspect.isgeneratorfunction(function)
+            or inspect.isasyncgenfunction(function)
+        )
+    if not is_ordinary:
         raise InvalidValue(
-            "a unit of work is an ordinary function, not a coroutine",
+            "a unit of work is an ordinary function, no coroutine and no generator",
             hint="await before or after it; inside, everything is at hand",
         )

@@ -168,6 +168,11 @@ def turns_of_server(url: str) -> WriteTurns:
 
 
 def forget_turns() -> None:
-    """Start anew in a forked child: its parent's threads do not exist there."""
+    """Start anew in a forked child: its parent's threads do not exist there.
+
+    One of them may have held the lock, and will never give it back.
+    """
+    global _files_lock
+    _files_lock = threading.Lock()
     _files.clear()
     forget_file_turns()

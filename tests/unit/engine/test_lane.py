@@ -145,6 +145,52 @@ async def called(lane: Lane, function: Callable[[Any], Any]) -> Any:
     return await lane.run_async(job, SOON_S)
 
 
+def test_stop_iteration_reaches_its_task() -> None:
+    """A future refuses it, and whoever stood behind it waited too."""
+    lane = lane_of(sharing_with_errors)
+
+    async def main() -> list[Any]:
+        return await asyncio.gather(
+            *(called(lane, lambda unit, it=it: next(iter(it))) for it in ([], [1])),
+            return_exceptions=True,
+        )
+
+    stopped, one = asyncio.run(asyncio.wait_for(main(), SOON_S))
+    assert isinstance(stopped, RuntimeError)
+    assert isinstance(stopped.__cause__, StopIteration)
+    assert one == 1
+    lane.close()
+
+
+def test_without_a_thread_it_is_refused_and_the_next_one_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran: list[str] = []
+    lane = lane_of(sharing)
+
+    def no_more_threads(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_more_threads)
+        with pytest.raises(Busy, match="no thread"):
+            lane.run(Job(lambda unit: ran.append("refused")), SOON_S)
+    lane.run(Job(lambda unit: ran.append("served")), SOON_S)
+    lane.close()
+    assert ran == ["served"]
+
+
+def sharing_with_errors(lane: Lane) -> None:
+    ended: list[Job] = []
+    while (found := lane.claim()) is not None:
+        try:
+            found.value = found.function(cast("Any", None))
+        except Exception as error:
+            found.error = error
+        ended.append(found)
+    lane.answer(ended)
+
+
 def test_short_functions_share_a_thread() -> None:
     lane = Lane("test", sharing, threads_max=4, queue_max=100, is_patient=True)
 
