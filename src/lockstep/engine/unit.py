@@ -38,8 +38,8 @@ R = TypeVar("R")
 STATEMENTS_REMEMBERED_MAX = 1_000
 """Texts whose translation is kept; a program has few, an attacker has many."""
 
-_BEFORE = r"(?:\s|;|--[^\n]*\n|/\*.*?\*/)*"
-"""What may stand before a statement: comments too."""
+_BEFORE = r"(?:\s|;|--[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/)*+"
+"""What may stand before a statement: comments too. It never goes back over them."""
 _ENDS_TRANSACTION = re.compile(
     _BEFORE
     + r"(BEGIN|COMMIT|END|START|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!.*\bTO\b))\b",
