@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.preloaded import DEADLINE_S as DEADLINE_S
+from tests.preloaded import run
+
 COMMAND = (sys.executable, "-m", "lockstep.cli")
-DEADLINE_S = 120
 
 
 @dataclass(frozen=True)
@@ -44,16 +46,7 @@ class Shell:
 
     def run(self, *words: str, code: int | None = 0, stdin: str = "") -> Finished:
         """Run any program; fail unless it ends with ``code`` (None: anything)."""
-        done = subprocess.run(
-            words,
-            cwd=self.folder,
-            env=dict(self.environment),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S,
-            check=False,
-        )
+        done = run(words, cwd=self.folder, env=self.environment, stdin=stdin)
         finished = Finished(done.returncode, done.stdout, done.stderr)
         if code is not None:
             assert finished.code == code, f"{words}\n{finished.out}\n{finished.err}"

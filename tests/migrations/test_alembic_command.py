@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 from pathlib import Path
 
 import pytest
 from tests.migrations.histories import ask, run_sql
+from tests.preloaded import run
 
 from lockstep.engine import Database
 from lockstep.migrations import scaffold
@@ -49,14 +50,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def alembic(project: Path, url: str, *arguments: str, code: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "alembic", *arguments],
-        cwd=project,
-        env={"DATABASE_URL": url, "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = [sys.executable, "-m", "alembic", *arguments]
+    done = run(words, cwd=project, env={**os.environ, "DATABASE_URL": url})
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 from tests.mover.quirks import make
+from tests.preloaded import run
 
 from lockstep.engine import Database
 
@@ -20,13 +21,10 @@ MakeDatabase = Callable[..., Database]
 
 
 def lockstep(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return run(
         [sys.executable, "-m", "lockstep.cli", *words],
-        capture_output=True,
-        text=True,
         cwd=folder,
         env={**os.environ, "NO_COLOR": "1"},
-        timeout=120,
     )
 
 

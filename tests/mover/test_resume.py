@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from lockstep.mover import Mover, plan_to_toml
 from lockstep.mover.postgresql import source as of_pg
 from lockstep.mover.postgresql import target as to_pg
 from lockstep.mover.results import silent
+from tests import preloaded
 
 TABLES = ("keyed", "plain", "packed")
 MakeDatabase = Callable[..., Database]
@@ -82,12 +82,8 @@ KILLS = [
 
 
 def run(source: str, target: str, point: str, number: int) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, source, target, point, str(number)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    words = [sys.executable, "-c", SCRIPT, source, target, point, str(number)]
+    done = preloaded.run(words)
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.returncode, done.stdout
 

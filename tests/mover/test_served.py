@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -26,6 +25,7 @@ from lockstep.errors import (
 from lockstep.mover import Mover, inspect_database
 from lockstep.mover.sqlite import served
 from lockstep.mover.sqlite.served import ServedSnapshot
+from tests import preloaded
 
 MakeDatabase = Callable[..., Database]
 
@@ -235,12 +235,8 @@ def test_a_killed_move_goes_on(
         source, target = str(tmp_path / "source.db"), make_database("libsql").url
         assert Mover(url, source).move().is_exact
         target = target.unmasked()
-    done = subprocess.run(
-        [sys.executable, "-c", KILLING, source, target, *POINTS[to_server]],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    words = [sys.executable, "-c", KILLING, source, target, *POINTS[to_server]]
+    done = preloaded.run(words)
     assert done.returncode == 0, done.stderr
     *codes, last = done.stdout.split("\n")[:-1]
     assert set(codes) == {"-9"}
