@@ -8,7 +8,8 @@ block and writing the last one happen at the same time.
 
 Invariants: only the thread touches the source until ``close`` has returned; an
 error of the source is raised where its block would have come; no more than
-``BLOCKS_AHEAD`` blocks wait, so memory stays bounded.
+``BLOCKS_AHEAD`` blocks wait, and behind a long one nothing is read until it is taken,
+so memory stays bounded.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from typing import Final
 from lockstep.mover.encoding import Blocks, LineBlock
 
 BLOCKS_AHEAD: Final = 2
+LONG_BYTES: Final = 16 * 1024 * 1024
+"""A block of one row of many megabytes waits alone."""
+
 _LOOK_UP_S: Final = 0.1
 """How often a thread that waits for room looks whether it is still wanted."""
 
@@ -45,6 +49,7 @@ class Ahead(Iterator[LineBlock]):
         self._blocks = blocks
         self._waiting: queue.Queue[LineBlock | _End] = queue.Queue(BLOCKS_AHEAD)
         self._is_unwanted = threading.Event()
+        self._is_taken = threading.Event()
         self._end: _End | None = None
         self._thread: threading.Thread | None = None
 
@@ -59,6 +64,7 @@ class Ahead(Iterator[LineBlock]):
     def __next__(self) -> LineBlock:
         self.start()
         found = self._end or self._waiting.get()
+        self._is_taken.set()
         if isinstance(found, LineBlock):
             return found
         self._end = found
@@ -70,8 +76,12 @@ class Ahead(Iterator[LineBlock]):
         end = _End()
         try:
             for block in self._blocks:
+                is_long = len(block.data) >= LONG_BYTES
+                self._is_taken.clear()
                 if not self._offer(block):
                     break
+                if is_long:
+                    self._wait_until_taken()
         except BaseException as error:
             # Raised again in the thread that asks for the block.
             end = _End(error)
@@ -80,6 +90,11 @@ class Ahead(Iterator[LineBlock]):
             if close is not None:
                 close()
         self._offer(end)
+
+    def _wait_until_taken(self) -> None:
+        while not self._is_unwanted.is_set() and not self._waiting.empty():
+            self._is_taken.wait(_LOOK_UP_S)
+            self._is_taken.clear()
 
     def _offer(self, item: LineBlock | _End) -> bool:
         while not self._is_unwanted.is_set():

@@ -83,6 +83,11 @@ class LineBlock:
     odd: list[OddRow] = field(default_factory=list[OddRow])
     rejected: list[Rejected] = field(default_factory=list[Rejected])
 
+    def taken(self) -> bytes:
+        """Return the lines, and forget them: they may be all that memory holds."""
+        data, self.data = self.data, b""
+        return data
+
     @property
     def text(self) -> str:
         """The lines, decoded for whoever takes them apart."""

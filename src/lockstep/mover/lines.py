@@ -14,13 +14,12 @@ from collections.abc import Sequence
 from typing import Final
 
 NULL: Final = "\\N"
-# All that the server itself escapes, so that its lines and ours are the same bytes.
-_TO_ESCAPE = re.compile(r"[\\\x08-\x0d]")
-_ESCAPES = str.maketrans(
-    {
-        **{"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"},
-        **{"\b": "\\b", "\f": "\\f", "\v": "\\v"},
-    }
+_MEANING = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
+# All that the server itself escapes, so that its lines and ours are the same bytes;
+# a backslash first, because the others bring one.
+_ESCAPES: Final = (
+    ("\\", "\\\\"),
+    *((meant, f"\\{letter}") for letter, meant in _MEANING.items()),
 )
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _BETWEEN, _BACKSLASH, _NONE = "\x1f", "\x1e", "\0"
@@ -28,7 +27,11 @@ _BETWEEN, _BACKSLASH, _NONE = "\x1f", "\x1e", "\0"
 _TOGETHER_MAX: Final = 1_000_000
 """Characters of a column that is unescaped as a whole: of a cell of many megabytes
 there would be several copies at once."""
-_MEANING = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
+_STAND_INS: Final = "\x1e\x1f\x01\x02\x03\x04\x05"
+"""Of these one that a long cell does not have stands for its backslashes."""
+
+_LONG: Final = 200
+"""Characters from which on looking for a stand-in pays."""
 
 
 def escape(text: str) -> str:
@@ -38,14 +41,19 @@ def escape(text: str) -> str:
         >>> escape("a\tb\\")
         'a\\tb\\\\'
     """
-    return text.translate(_ESCAPES)
+    # Each looks for one character, which is quick: a table would be asked for each.
+    for plain, escaped in _ESCAPES:
+        if plain in text:
+            text = text.replace(plain, escaped)
+    return text
 
 
 def escape_all(column: Sequence[str]) -> Sequence[str]:
     """Return the texts of a block escaped; the block itself when none needs it."""
-    if _TO_ESCAPE.search("".join(column)) is None:
+    joined = "".join(column)
+    if not any(plain in joined for plain, _ in _ESCAPES):
         return column
-    return [text.translate(_ESCAPES) for text in column]
+    return list(map(escape, column))
 
 
 def unescape(field: str) -> str | None:
@@ -54,7 +62,23 @@ def unescape(field: str) -> str | None:
         return None
     if "\\" not in field:
         return field
+    stand_in = None
+    if len(field) >= _LONG:
+        stand_in = next((some for some in _STAND_INS if some not in field), None)
+    if stand_in is not None:
+        text = _with_meanings(field.replace("\\\\", stand_in))
+        if "\\" not in text:
+            return text.replace(stand_in, "\\")
     return _ESCAPED.sub(lambda found: _MEANING.get(found[1], found[1]), field)
+
+
+def _with_meanings(text: str) -> str:
+    """Return a text with what its letters behind a backslash mean."""
+    for letter, meaning in _MEANING.items():
+        if "\\" not in text:
+            break
+        text = text.replace(f"\\{letter}", meaning)
+    return text
 
 
 def unescape_all(column: Sequence[str]) -> Sequence[str | None]:
@@ -79,10 +103,7 @@ def _can_stand_in(joined: str, count: int) -> bool:
 def _unescaped(joined: str) -> Sequence[str | None] | None:
     """Return the texts of cells with ``_BETWEEN`` between; None if one is unusual."""
     joined = joined.replace("\\\\", _BACKSLASH).replace(NULL, _NONE)
-    for letter, meaning in _MEANING.items():
-        if "\\" not in joined:
-            break
-        joined = joined.replace(f"\\{letter}", meaning)
+    joined = _with_meanings(joined)
     if "\\" in joined:
         return None
     texts = joined.replace(_BACKSLASH, "\\").split(_BETWEEN)
@@ -96,7 +117,9 @@ def _unescaped(joined: str) -> Sequence[str | None] | None:
 
 def cells_of(lines: str) -> list[str]:
     """Return the cells of a block's lines row by row, as they stand there."""
-    return lines[:-1].replace("\n", "\t").split("\t") if lines else []
+    cells = lines.replace("\n", "\t").split("\t")
+    cells.pop()  # what stands behind the last newline
+    return cells
 
 
 def join(columns: Sequence[Sequence[str]], count: int) -> str:

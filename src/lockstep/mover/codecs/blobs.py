@@ -32,6 +32,8 @@ class Bytes(Codec):
         return bytes.fromhex(text[2:])
 
     def values(self, fields: Sequence[str]) -> list[Value]:
+        if len(fields) == 1 and fields[0].startswith(_HEAD):
+            return [unhexlify(fields[0][len(_HEAD) :])]
         # The head of each cell parts them again: no digit is a backslash.
         before, *digits = "".join(fields).split(_HEAD)
         if before or len(digits) != len(fields):
@@ -76,6 +78,12 @@ class MixedBytes(TextBytes):
     def decode(self, text: str) -> Value:
         raw = bytes.fromhex(text[2:])
         return raw if self._usual == "blob" else class_from_bytes(raw, self._usual)
+
+    def odd_rows(self, column: Sequence[Value]) -> list[int]:
+        if self._usual != "blob":
+            return super().odd_rows(column)
+        odd = (type(value) not in (bytes, type(None)) for value in column)
+        return [row for row, is_odd in enumerate(odd) if is_odd]
 
 
 def class_from_bytes(raw: bytes, storage: str) -> Value:

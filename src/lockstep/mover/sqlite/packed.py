@@ -4,7 +4,7 @@ Owns the SELECT that packs a row, and what makes lines of a block of packed rows
 Bytes that no UTF-8 text contains stand between the cells and for NULL, so a whole
 block is escaped at once, and then gets its tabs, newlines and ``\N``.
 
-    printf('%s<FE>%s…', a, ifnull(b, <FF>))  ──►  rows joined with <FD>
+    printf('%s<FE>%s…<FD>', a, ifnull(b, <FF>))  ──►  rows joined
       ──►  backslashes and control characters escaped  ──►  <FE> \t  <FD> \n  <FF> \N
 
 Invariant: only tables whose every value was looked at in this snapshot are packed
@@ -33,7 +33,6 @@ from lockstep.mover.values import INTEGER_MIN
 BLOCK_BYTES = 256 * 1024
 _CELL_END: Final = b"\xfe"
 _ROW_END: Final = b"\xfd"
-_ROW_END_TEXT: Final = "CAST(x'fd' AS TEXT)"
 _MARKS: Final = bytes.maketrans(_CELL_END + _ROW_END, b"\t\n")
 _ESCAPES: Final = (
     *((b"\\", b"\\\\"), (b"\n", b"\\n"), (b"\t", b"\\t"), (b"\r", b"\\r")),
@@ -94,8 +93,7 @@ def _row(cells: Sequence[Cell]) -> str:
     for first in range(0, len(cells), _CELLS_OF_A_CALL):
         some = cells[first : first + _CELLS_OF_A_CALL]
         form = _CELL_END.join(mark.encode() for mark, _ in some)
-        if first:
-            form = _CELL_END + form
+        form += _CELL_END if first + len(some) < len(cells) else _ROW_END
         arguments = ", ".join(argument for _, argument in some)
         calls.append(f"printf(CAST(x'{form.hex()}' AS TEXT), {arguments})")
     return " || ".join(calls)
@@ -184,15 +182,16 @@ def _ranges(
     rowid = quote(table.rowid_name or "")
     # One value for a whole range: each row would ask for the interpreter's lock.
     select = (
-        f"SELECT count(*), group_concat(line, {_ROW_END_TEXT}) FROM "
+        f"SELECT count(*), group_concat(line, '') FROM "
         f"(SELECT {packing.expression} AS line FROM {quote(table.name)} "
         f"WHERE {rowid} BETWEEN ? AND ? ORDER BY {rowid})"
     )
     with _packing_by(connection, packing) as cursor:
         for some in ranges:
-            count, packed = cursor.execute(select, some).fetchone()
-            data = lines_of([packed]) if count else b""
-            yield LineBlock(some[1], data, count, count)
+            found = list(cursor.execute(select, some).fetchone())
+            # What a long text was is let go of before the next one is made of it.
+            data = lines_of(found.pop()) if found[0] else b""
+            yield LineBlock(some[1], data, found[0], found[0])
 
 
 def _fetched(cursor: sqlite3.Cursor) -> LineBlock | None:
@@ -205,17 +204,16 @@ def _fetched(cursor: sqlite3.Cursor) -> LineBlock | None:
             break
     if not texts:
         return None
-    return LineBlock(position, lines_of(texts), len(texts), len(texts))
+    return LineBlock(position, lines_of(b"".join(texts)), len(texts), len(texts))
 
 
-def lines_of(packed: Sequence[bytes]) -> bytes:
-    r"""Return packed rows, alone or joined already, as lines.
+def lines_of(packed: bytes) -> bytes:
+    r"""Return packed rows, each with its end, as lines.
 
     Example:
-        >>> lines_of([b"1\xfea\tb", b"2\xfe\xff"])
+        >>> lines_of(b"1\xfea\tb\xfd2\xfe\xff\xfd")
         b'1\ta\\tb\n2\t\\N\n'
     """
-    data = _ROW_END.join(packed) + _ROW_END
     for plain, escaped in _ESCAPES:
-        data = data.replace(plain, escaped)
-    return data.translate(_MARKS).replace(b"\xff", b"\\N")
+        packed = packed.replace(plain, escaped)
+    return packed.translate(_MARKS).replace(b"\xff", b"\\N")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.sqlite.schema import Table
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 BLOCK_ROWS_MAX = 2_000
 BLOCK_CELLS_MAX = 20_000
 """A block of a wide table has fewer rows, so that memory stays the same."""
+
+BLOCK_BYTES: Final = 4 * 1024 * 1024
+"""About what the texts and blobs of a block have, where the rows are long."""
+
+_ROWS_AT_ONCE: Final = 32
+"""Fetched without a look at their length."""
 
 Block = tuple[int, Sequence[tuple[Value, ...]]]
 
@@ -99,7 +105,7 @@ def read_sorted(
     with decoding(connection, is_clean):
         cursor = connection.cursor()
         cursor.execute(sql)
-        while rows := cursor.fetchmany(size):
+        while rows := fetched(cursor, size):
             yield rows
         cursor.close()
 
@@ -141,14 +147,31 @@ def _blocks(
             if not passed:
                 return
             done += passed
-        while rows := cursor.fetchmany(size):
+        while rows := fetched(cursor, size):
             done += len(rows)
-            if by_rowid:
-                yield rows[-1][-1], rows
-            else:
-                yield done, rows
+            yield cast("int", rows[-1][-1]) if by_rowid else done, rows
     finally:
         cursor.close()
+
+
+def fetched(cursor: Any, size: int) -> list[tuple[Value, ...]]:
+    """Return the next rows: ``size``, or fewer where they are long; none at the end."""
+    rows: list[tuple[Value, ...]] = []
+    length = 0
+    while len(rows) < size and length < BLOCK_BYTES:
+        # The longer the rows so far, the fewer are taken on trust.
+        room = (BLOCK_BYTES - length) * len(rows) // (length + 1) + 1
+        more = cursor.fetchmany(min(_ROWS_AT_ONCE, room, size - len(rows)))
+        if not more:
+            break
+        rows += more
+        length += _length(more)
+    return rows
+
+
+def _length(rows: Sequence[tuple[Value, ...]]) -> int:
+    values = (value for row in rows for value in row)
+    return sum(len(value) for value in values if isinstance(value, str | bytes))
 
 
 class decoding:

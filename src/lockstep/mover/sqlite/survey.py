@@ -46,13 +46,17 @@ _COLUMNS_AT_ONCE: Final = 100
 """A SELECT of SQLite has at most 2,000 results."""
 
 TEXT_BYTES_MAX: Final = 8 * 1024 * 1024
-"""What the joined texts of a range may have, all columns together."""
+"""What the joined texts of a range may have, all columns together; and its blobs."""
 
 _CLASS_OF_AFFINITY: Final = {"real": "real", "text": "text", "blob": "text"}
 
 
 class _NeedsCare(Exception):
     """The values must be looked at one by one."""
+
+
+class _TooLong(Exception):
+    """The rows of a range are more bytes than are read at once."""
 
 
 def can_survey(connection: Any, schema: Schema, table: Table) -> bool:
@@ -222,20 +226,21 @@ class _Survey:
 
     def _look(self, some: Range | None, usual: int) -> None:
         """Ask about a range, or about its halves where it has too long texts."""
+        if some is not None and some[0] == some[1]:
+            # One row is as long as it is.
+            self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, usual)
+            self._ask(some)
+            self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._bytes_max)
+            return
         try:
             self._ask(some)
-        except sqlite3.DataError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_TOOBIG:
+        except (sqlite3.DataError, _TooLong) as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_TOOBIG)
+            if code != sqlite3.SQLITE_TOOBIG:
                 raise
             if some is None:
                 raise _NeedsCare from error
             first, last = some
-            if first == last:
-                # One row is as long as it is.
-                self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, usual)
-                self._ask(some)
-                self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._bytes_max)
-                return
             middle = first + (last - first) // 2
             self._look((first, middle), usual)
             self._look((middle + 1, last), usual)
@@ -258,12 +263,24 @@ class _Survey:
             answers += row[1:]
         if not rows:
             return
+        if some is not None and some[0] < some[1]:
+            self._check_size(answers)
         stream = iter(answers)
         for column in self.columns:
             column.add(rows, stream)
         self.rows += rows
         if some is not None:
             self.ends.append(some[1])
+
+    def _check_size(self, answers: list[Any]) -> None:
+        """Raise ``_TooLong`` where a range's blobs are more than is read at once."""
+        size, at = 0.0, 0
+        for column in self.columns:
+            if column.kind == "blob":
+                size += answers[at + column.terms.index(column.size)]
+            at += len(column.terms)
+        if size > TEXT_BYTES_MAX:
+            raise _TooLong
 
     def join(self, later: _Survey) -> None:
         """Add what another connection saw of the rows behind these."""
@@ -281,6 +298,10 @@ class _Column:
         kind: The storage class that its values seem to have.
         has_bounds: Whether the least and the greatest integer matter.
         is_indexed: Whether the length of its values does.
+
+    Attributes:
+        terms: What is asked.
+        size: Of them the bytes of all blobs, where they seem to be blobs.
     """
 
     def __init__(
@@ -299,9 +320,14 @@ class _Column:
             self.terms.append(f"min(iif({name} > 0, {name}, NULL))")
         if kind == "real":
             self.terms += [f"min({name})", f"max({name})", f"max({name} = 0)"]
-        # Lengths bound what an index can hold.
-        self._has_length = kind == "blob" or (is_indexed and kind == "text")
-        if self._has_length:
+        # Lengths bound what an index can hold, and what is read at once. That of a
+        # blob stands in front of it, and costs no look at its pages.
+        self._is_blob = kind == "blob"
+        self._has_length = self._is_blob or (is_indexed and kind == "text")
+        self.size = f"total(length({name}))"
+        if self._is_blob:
+            self.terms += [f"max(length({name}))", self.size]
+        elif self._has_length:
             self.terms.append(f"max(length(CAST({name} AS BLOB)))")
         if kind == "text":
             self.terms.append(f"group_concat({name}, '\n')")
@@ -328,6 +354,8 @@ class _Column:
             stored.widen_reals(*more)
         if self._has_length:
             stored.text_bytes_max = max(stored.text_bytes_max, more.pop(0))
+        if self._is_blob:
+            more.pop(0)
         if self.kind == "text":
             self._add_texts(more.pop(0), matching)
 

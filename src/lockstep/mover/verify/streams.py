@@ -6,6 +6,26 @@ Owns the alignment of blocks that come in different sizes. It knows no table.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
+from typing import Final
+
+PIECE_BYTES: Final = 1024 * 1024
+"""What is left of a block is copied for each block of the other side."""
+
+
+def _cut(blocks: Iterable[bytes]) -> Generator[bytes]:
+    """Yield blocks, long ones cut between lines; a long line is left whole."""
+    for block in blocks:
+        held = [block]
+        del block  # whoever takes a long line shall be the only one who holds it
+        start = 0
+        while len(held[0]) - start > PIECE_BYTES:
+            end = held[0].rfind(b"\n", start, start + PIECE_BYTES) + 1
+            end = end or held[0].find(b"\n", start + PIECE_BYTES) + 1 or len(held[0])
+            if end - start == len(held[0]):
+                break
+            yield held[0][start:end]
+            start = end
+        yield held.pop()[start:]
 
 
 class LineReader:
@@ -15,7 +35,7 @@ class LineReader:
     """
 
     def __init__(self, blocks: Iterable[bytes]) -> None:
-        self._blocks: Iterator[bytes] = iter(blocks)
+        self._blocks: Iterator[bytes] = _cut(blocks)
         self._data: bytes = b""
         self._at = 0
         self._lines: list[str] = []
@@ -29,7 +49,8 @@ class LineReader:
             self._data = text.encode("utf-8") + self._data[self._at :]
             self._at, self._lines, self._next = 0, [], 0
         if self._at:
-            self._data, self._at = self._data[self._at :], 0
+            self._data = b"" if self._at == len(self._data) else self._data[self._at :]
+            self._at = 0
         while len(self._data) < size:
             block = next(self._blocks, None)
             if block is None:
@@ -73,6 +94,14 @@ def pass_equal(ours: LineReader, theirs: LineReader) -> int:
         common = min(len(one), len(two))
         if common < wanted or not common:
             return lines
+        shorter, longer = (one, two) if len(one) == common else (two, one)
+        if shorter.endswith(b"\n") and longer.startswith(shorter):
+            # The usual case, in which nothing is copied.
+            lines += shorter.count(b"\n")
+            wanted = 0
+            ours.skip(common)
+            theirs.skip(common)
+            continue
         end = one.rfind(b"\n", 0, common) + 1
         if not end:
             wanted = common + 1  # a line longer than what is left of a block

@@ -99,13 +99,13 @@ def _compare(
                 ours.add(block.odd)
                 done += block.count
                 on_progress(Progress("verify", table.source, done, table.rows))
-            yield block.data
+            yield block.taken()
 
     def other(blocks: Iterable[LineBlock], *, counts: bool = True) -> Iterator[bytes]:
         for block in blocks:
             if counts:
                 theirs.add(block.odd)
-            yield block.data
+            yield block.taken()
 
     in_key_order = bool(table.order_key)
     stream = source.key_order(table) if in_key_order else source.own_order(table, None)
