@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lockstep.errors import Unmappable
-from lockstep.mover.encoding import LineBlock
+from lockstep.mover.codecs import codec_of
+from lockstep.mover.encoding import ColumnBlock, LineBlock
 from lockstep.mover.plan.model import ColumnPlan, TablePlan
 from lockstep.mover.sqlite.writing import RowWriter
+from lockstep.mover.values import RawText
 
 PLAN = TablePlan(
     "t",
@@ -39,6 +41,19 @@ def block_of(ids: list[int]) -> LineBlock:
         for i in ids
     ]
     return LineBlock(None, "".join(lines).encode(), len(ids), len(ids))
+
+
+def columns_of(ids: list[int]) -> ColumnBlock:
+    """Give the same rows as a source that packs them does."""
+    columns = [
+        *([*ids], [RawText([255, i]) for i in ids], [f"s{i}" for i in ids]),
+        [None if i % 3 == 0 else bytes([0, i]) for i in ids],
+    ]
+    codecs = [codec_of(column.codec) for column in PLAN.columns]
+    kept = [not column.generated for column in PLAN.columns]
+    return ColumnBlock(
+        *(None, b"", len(ids), len(ids)), columns=columns, codecs=codecs, is_kept=kept
+    )
 
 
 def stored(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
@@ -75,17 +90,18 @@ def test_groups_of_any_size_hold_every_row(count: int, values_max: int) -> None:
         assert stored(made) == expected(list(range(count)))
 
 
+@pytest.mark.parametrize("made", [block_of, columns_of])
 @pytest.mark.parametrize("place", [0, 2, 3, 9, 10])
 def test_a_refused_row_of_a_group_is_the_only_one_left_out(
-    place: int, connection: sqlite3.Connection
+    place: int, made: Callable[[list[int]], LineBlock], connection: sqlite3.Connection
 ) -> None:
     connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 3 * VALUES_OF_A_ROW)
     connection.execute("INSERT INTO t (id, note, s) VALUES (99, x'ff63', 's99')")
     ids = [*range(place), 99, *range(place, 10)]
     with pytest.raises(Unmappable, match="the row '99'"):
-        RowWriter(PLAN).write(connection, block_of(ids))
+        RowWriter(PLAN).write(connection, made(ids))
     connection.execute("DELETE FROM t WHERE id <> 99")
-    block = block_of(ids)
+    block = made(ids)
     RowWriter(PLAN, "quarantine").write(connection, block)
     assert [row[0] for row in stored(connection)] == [99, *range(10)]
     assert block.count == 10

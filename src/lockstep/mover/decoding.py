@@ -1,4 +1,4 @@
-"""Lines into what SQLite binds, whole columns at a time.
+"""Blocks into what SQLite binds, whole columns at a time.
 
 Owns the way back of ``encoding.py``: conversion by each column's codec, and the
 storage class of odd cells, which the line alone does not tell.
@@ -8,13 +8,14 @@ Invariant: each row of a block becomes ``width`` values, in the order of its lin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lockstep.mover.codecs import Codec, codec_of
 from lockstep.mover.codecs.blobs import Bytes, TextBytes, class_from_bytes
 from lockstep.mover.codecs.keys import UuidBytes
 from lockstep.mover.codecs.stored import Stored
-from lockstep.mover.encoding import LineBlock, OddRow, line_digest
+from lockstep.mover.encoding import ColumnBlock, LineBlock, OddRow, line_digest
 from lockstep.mover.lines import cells_of, unescape
 from lockstep.mover.plan.model import TablePlan
 from lockstep.mover.values import RawText, Value
@@ -49,6 +50,19 @@ class TableDecoder:
 
     def values(self, block: LineBlock) -> list[Any]:
         """Return the values of all rows of a block, one row behind the other."""
+        if isinstance(block, ColumnBlock):
+            columns = block.columns
+        else:
+            columns = self._columns(block)
+        bound: list[Sequence[Any]] = []
+        for mark, column in zip(self.marks, columns, strict=True):
+            bound += [column] if mark == _PLAIN else _by_class(column)
+        values: list[Any] = [None] * (block.count * self.width)
+        for place, column in enumerate(bound):
+            values[place :: self.width] = column
+        return values
+
+    def _columns(self, block: LineBlock) -> list[list[Value]]:
         lines = block.text
         cells, across = cells_of(lines), len(self._codecs)
         assert len(cells) == block.count * across, "a cell for each column of a line"
@@ -57,13 +71,7 @@ class TableDecoder:
         ]
         if block.odd:
             self._restore(lines.split("\n")[:-1], columns, block)
-        bound: list[list[Any]] = []
-        for mark, column in zip(self.marks, columns, strict=True):
-            bound += [column] if mark == _PLAIN else _by_class(column)
-        values: list[Any] = [None] * (block.count * self.width)
-        for place, column in enumerate(bound):
-            values[place :: self.width] = column
-        return values
+        return columns
 
     def _restore(
         self, lines: list[str], columns: list[list[Value]], block: LineBlock
@@ -95,7 +103,7 @@ def _mark(codec: Codec) -> str:
     return _BY_CLASS if isinstance(codec, TextBytes) else _PLAIN
 
 
-def _by_class(column: list[Value]) -> list[list[Any]]:
+def _by_class(column: Sequence[Value]) -> list[list[Any]]:
     raw = [type(value) is RawText for value in column]
     plain = [bytes(v) if type(v) is RawText else v for v in column]
     return [raw, plain, plain]

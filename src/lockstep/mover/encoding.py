@@ -17,7 +17,7 @@ from typing import Any
 from lockstep.errors import Unmappable
 from lockstep.mover.codecs import CellRefused, Codec, codec_of
 from lockstep.mover.codecs.keys import Uuid7By
-from lockstep.mover.lines import join
+from lockstep.mover.lines import NULL, join
 from lockstep.mover.plan.model import TablePlan
 from lockstep.mover.values import Value, shown, storage_of
 
@@ -96,6 +96,43 @@ class LineBlock:
     @text.setter
     def text(self, lines: str) -> None:
         self.data = lines.encode("utf-8")
+
+    def line(self, place: int) -> str:
+        """Return one of the lines, without its newline."""
+        return self.text.split("\n")[place]
+
+    def forget(self) -> None:
+        """Let go of the rows: they are written."""
+        self.data = b""
+
+
+@dataclass
+class ColumnBlock(LineBlock):
+    """Some rows as SQLite's values, for a copy that need not take lines apart.
+
+    Attributes:
+        data: The rows as they came; no lines.
+        columns: The values of each column that is written, in order.
+        codecs: Of all columns.
+        is_kept: Which of them are written.
+    """
+
+    columns: Sequence[Sequence[Value]] = ()
+    codecs: Sequence[Codec] = ()
+    is_kept: Sequence[bool] = ()
+
+    def line(self, place: int) -> str:
+        """Return the line of a row; what SQLite computes is NULL in it."""
+        given = iter(self.columns)
+        return "\t".join(
+            codec.fields([next(given)[place]])[0] if is_kept else NULL
+            for codec, is_kept in zip(self.codecs, self.is_kept, strict=True)
+        )
+
+    def forget(self) -> None:
+        """Let go of the rows: they are written."""
+        super().forget()
+        self.columns = ()
 
 
 Blocks = Callable[[int | str | None], Iterator[LineBlock]]

@@ -72,6 +72,11 @@ class Fitting:
         names = [column.target for column in plan.columns]
         self._key = [names.index(n) for n in plan.primary_key if n in names] or [0]
 
+    @property
+    def passes_all(self) -> bool:
+        """Whether whatever the types hold fits, so that nothing need be tried."""
+        return not self._tried
+
     def blocks(self, blocks: Iterable[LineBlock]) -> Iterator[LineBlock]:
         """Yield the blocks with nothing in them that does not fit.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import selectors
 from collections.abc import Generator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from lockstep.migrations.sqlite.tokens import quote
@@ -28,7 +29,13 @@ class PostgresqlLines:
         self._connection = connection
 
     def read(
-        self, table: str, columns: list[str], *, order: str = "", where: str = ""
+        self,
+        table: str,
+        columns: list[str],
+        *,
+        order: str = "",
+        where: str = "",
+        limit: int | None = None,
     ) -> Generator[LineBlock]:
         """Return a table's lines, read while they are asked for.
 
@@ -37,6 +44,7 @@ class PostgresqlLines:
             columns: Its columns, quoted, or expressions over them.
             order: What stands behind ORDER BY; empty for the server's order.
             where: What stands behind WHERE.
+            limit: How many lines at most; None for all.
         """
         listed = ", ".join(columns)
         query = f"SELECT {listed} FROM {table}"
@@ -44,11 +52,25 @@ class PostgresqlLines:
             query += f" WHERE {where}"
         if order:
             query += f" ORDER BY {order}"
-        statement = f"COPY ({query}) TO STDOUT"
-        return self._blocks(statement)
+        if limit is not None:
+            query += f" LIMIT {limit}"
+        return self._blocks(f"COPY ({query}) TO STDOUT")
+
+    def messages(self, statement: str) -> Generator[bytes]:
+        """Yield what a COPY sends, a message for each row."""
+        with closing(self._parts(statement, 0)) as found:
+            for parts in found:
+                yield from parts
 
     def _blocks(self, statement: str) -> Generator[LineBlock]:
-        """Collect the rows that arrive one by one into blocks of whole lines.
+        """Collect the rows that arrive one by one into blocks of whole lines."""
+        with closing(self._parts(statement, BLOCK_BYTES)) as found:
+            for parts in found:
+                # A row arrives alone, with its newline.
+                yield LineBlock(None, b"".join(parts), len(parts), len(parts))
+
+    def _parts(self, statement: str, at_least: int) -> Generator[list[bytes]]:
+        """Yield the messages of a COPY, so many together that they have some bytes.
 
         libpq is asked directly: the driver's own loop costs more for each row
         than everything else that is done with it.
@@ -83,15 +105,15 @@ class PostgresqlLines:
                 part = bytes(data)
                 parts.append(part)
                 size += count
-                if size >= BLOCK_BYTES:
-                    yield _block(parts)
+                if size >= at_least:
+                    yield parts
                     parts, size = [], 0
             is_drained = True
             _finish(pgconn)
             if is_snapshot:
                 _check(pgconn.exec_(b"RELEASE lockstep_read"), "COMMAND_OK")
             if parts:
-                yield _block(parts)
+                yield parts
         finally:
             waiting.close()
             if not is_drained:
@@ -116,11 +138,6 @@ def _finish(pgconn: Any) -> None:
     """Take the results behind the last row, one of which may be an error."""
     while (result := pgconn.get_result()) is not None:
         _check(result, "COMMAND_OK")
-
-
-def _block(parts: list[bytes]) -> LineBlock:
-    # A row arrives alone, with its newline.
-    return LineBlock(None, b"".join(parts), len(parts), len(parts))
 
 
 def order_of(columns: list[ColumnPlan], side: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from lockstep.mover.plan.way_back import plan_way_back
 from lockstep.mover.postgresql.fitting import Fitting
 from lockstep.mover.postgresql.journal import PostgresqlJournal
 from lockstep.mover.postgresql.lines import PostgresqlLines
+from lockstep.mover.postgresql.packed import Misfit, PackedTable, packing_of
 from lockstep.mover.postgresql.schema import PgSchema, PgTable, read_postgresql
 from lockstep.mover.postgresql.session import connect
 from lockstep.mover.results import Progress, ProgressCallback
@@ -42,6 +44,9 @@ PAGES_AT_ONCE = 1_024
 """Eight MiB of rows are one run of pages, after which a killed copy can go on."""
 
 PAGES_FOUND_SINCE = 140_000
+MISFITS_MAX = 16
+"""Blocks of a table that cannot be packed, after which none is tried."""
+
 SORTED_AS_BYTES = ("text", "mixed_text", "zoned")
 
 
@@ -159,16 +164,42 @@ class PostgresqlSource:
         and goes on behind the last whole run: nothing has been written since, or
         the fingerprint would be another one.
         """
+        fitting = self._fitting(table)
+        packing = None
+        if for_copy and fitting.passes_all and not self._odd_rows(table.source):
+            packing = packing_of(self._connection, table, self._found(table))
+        if packing is not None:
+            return self._packed(table, packing, after)
         if table.order_key:
             blocks = self._behind_key(table, after)
         elif self._has_pages(table):
             blocks = self._behind_page(table, after)
         else:
             blocks = self._read(table, [], "")
-        return self._fitting(table).blocks(blocks)
+        return fitting.blocks(blocks)
+
+    def _packed(
+        self, table: TablePlan, packing: PackedTable, after: int | str | None
+    ) -> Iterator[LineBlock]:
+        """Yield packed blocks; one that cannot be packed, and many such, as lines."""
+        lines = PostgresqlLines(self._connection)
+        for _ in range(MISFITS_MAX):
+            last = () if after is None else json.loads(str(after))
+            try:
+                with closing(packing.blocks(lines, last)) as blocks:
+                    for block in blocks:
+                        after = block.position
+                        yield block
+            except Misfit:
+                for block in self._behind_key(table, after, packing.rows):
+                    after = block.position
+                    yield block
+            else:
+                return
+        yield from self._behind_key(table, after)
 
     def _behind_key(
-        self, table: TablePlan, after: int | str | None
+        self, table: TablePlan, after: int | str | None, limit: int | None = None
     ) -> Iterator[LineBlock]:
         key = [table.column(name) for name in table.order_key]
         where = ""
@@ -180,7 +211,7 @@ class PostgresqlSource:
                 for value, column in zip(last, key, strict=True)
             )
             where = f"ROW({names}) > ROW({values})"
-        for block in self._read(table, key, where):
+        for block in self._read(table, key, where, limit):
             block.position = _position(table, block)
             yield block
 
@@ -222,7 +253,11 @@ class PostgresqlSource:
         return self._fitting(table).blocks(self._read(table, key, ""))
 
     def _read(
-        self, table: TablePlan, key: list[ColumnPlan], where: str
+        self,
+        table: TablePlan,
+        key: list[ColumnPlan],
+        where: str,
+        limit: int | None = None,
     ) -> Iterator[LineBlock]:
         lines = PostgresqlLines(self._connection)
         odd = self._odd_rows(table.source)
@@ -232,6 +267,7 @@ class PostgresqlSource:
             [column.read_as or quote(column.source) for column in table.columns],
             order=", ".join(map(_sorted_by, key)),
             where=where,
+            limit=limit,
         ):
             if odd:
                 for line in block.text.split("\n")[:-1]:

@@ -211,7 +211,7 @@ class SqliteTarget:
         for block in stream:
             size += len(block.data)
             writer.write(self._connection, block)
-            block.data = b""
+            block.forget()
             written.append(block)
             # Without a position a copy cannot go on, so the table is one chunk.
             if size >= self.chunk_bytes and block.position is not None:

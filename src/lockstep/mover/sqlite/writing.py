@@ -93,7 +93,7 @@ class RowWriter:
     def _refuse(
         self, block: LineBlock, place: int, reason: str, error: Exception
     ) -> None:
-        line = block.text.split("\n")[place]
+        line = block.line(place)
         fields = line.split("\t")
         names = [column.target for column in self._plan.columns]
         keys = [names.index(name) for name in self._plan.primary_key if name in names]

@@ -1,0 +1,394 @@
+r"""Rows of PostgreSQL as columns that the server packs: one value for many rows.
+
+Owns the SELECT that packs some hundred rows in the order of their key, and what
+makes a column of values of each packed value. Taking rows apart cell by cell costs
+the interpreter more than everything else on the way to SQLite.
+
+    bounds  the first key of each block, found along the key's index
+    block   count · bigint and double precision: eight bytes each, joined
+            boolean: a letter each · bytea: joined, and its lengths
+            all others: what COPY would write, joined with U+001F, U+001E for NULL
+
+Invariants: a column holds what the codec makes of the cells of COPY's lines
+(``TableDecoder``). Whatever cannot be told apart for sure, or is longer than a block
+may be, is a ``Misfit``: no such block is yielded, and it is read as lines instead.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import accumulate, chain, pairwise
+from typing import Any, Final, Protocol
+
+from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.codecs import Codec, codec_of
+from lockstep.mover.codecs.texts import Text
+from lockstep.mover.encoding import ColumnBlock
+from lockstep.mover.lines import NULL, escape_all
+from lockstep.mover.plan.model import TablePlan
+from lockstep.mover.postgresql.lines import PostgresqlLines
+from lockstep.mover.postgresql.schema import PgColumn, PgTable
+from lockstep.mover.values import Value
+from lockstep.schema.types.portable import quoted
+
+ROWS_MAX: Final = 512
+"""Of a block: more make no row cheaper."""
+
+ROWS_MIN: Final = 16
+"""Of a block: rows so long that fewer fit cost the same as lines."""
+
+ROWS_WORTH_IT: Final = 2_000
+"""A table of fewer rows is read before its plan is looked at."""
+
+BLOCK_BYTES: Final = 256 * 1024
+"""What the rows of a block have on average."""
+
+BLOCK_BYTES_MAX: Final = 4 * 1024 * 1024
+"""What the texts and bytes of a block have at most, all columns together."""
+
+RESULTS_MAX: Final = 1_600
+"""A SELECT of PostgreSQL has at most 1,664."""
+
+_SEPARATOR: Final = "\x1f"
+_NULL: Final = "\x1e"
+_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_TRAILER: Final = b"\xff\xff"
+_WHOLE: Final = ("smallint", "integer", "bigint")
+_TEXTS: Final = ("text", "character varying")
+_SHORT: Final = frozenset(
+    {
+        *(*_WHOLE, "double precision", "real", "boolean", "uuid", "date"),
+        *("timestamp without time zone", "timestamp with time zone"),
+    }
+)
+"""Types whose every value is short, so that the others may be longer."""
+
+_OF_LETTER: Final[dict[int, Value]] = {ord("t"): 1, ord("f"): 0, ord("n"): None}
+_NOT_ALONG_AN_INDEX: Final = frozenset(
+    {"Seq Scan", "Bitmap Heap Scan", "Sort", "Incremental Sort"}
+)
+
+
+class Misfit(Exception):
+    """A block cannot be packed so that it is surely taken apart again."""
+
+
+class _Column(Protocol):
+    """How one column is packed and taken apart."""
+
+    def row_term(self, name: str) -> str:
+        """Return what is asked for in each row."""
+        ...
+
+    def terms(self, name: str) -> list[str]:
+        """Return the aggregates over what ``row_term`` gave."""
+        ...
+
+    def values(self, packed: Sequence[bytes], count: int) -> Sequence[Value]:
+        """Return the values of what ``terms`` gave."""
+        ...
+
+
+class _Plain:
+    """The column itself."""
+
+    def row_term(self, name: str) -> str:
+        return name
+
+
+@dataclass
+class _Numbers:
+    """Eight bytes each; where there is NULL, which rows have a number."""
+
+    send: str
+    kind: str
+    has_nulls: bool
+
+    def row_term(self, name: str) -> str:
+        return f"{name}::bigint" if self.kind == "q" else name
+
+    def terms(self, name: str) -> list[str]:
+        terms = [f"string_agg({self.send}({name}), '')"]
+        if self.has_nulls:
+            given = f"CASE WHEN {name} IS NULL THEN 'n' ELSE 'v' END"
+            terms.append(f"string_agg({given}, '')")
+        return terms
+
+    def values(self, packed: Sequence[bytes], count: int) -> Sequence[Value]:
+        there = len(packed[0]) // 8
+        numbers: Sequence[Value] = struct.unpack(f">{there}{self.kind}", packed[0])
+        if self.kind == "d":
+            numbers = _without_nan(numbers)
+        if there == count:
+            return numbers
+        if not self.has_nulls:
+            raise Misfit  # a constraint that was never validated
+        given = iter(numbers)
+        return [next(given) if letter == ord("v") else None for letter in packed[1]]
+
+
+def _without_nan(numbers: Sequence[Any]) -> Sequence[Value]:
+    """Return the numbers as the codec ``real`` does: NaN is a text."""
+    total = sum(numbers)
+    # A sum is no number where one of its parts is none, or both infinities are there.
+    if total == total:
+        return numbers
+    return ["NaN" if number != number else number for number in numbers]
+
+
+class _Truths(_Plain):
+    """A letter each."""
+
+    def terms(self, name: str) -> list[str]:
+        word = f"CASE WHEN {name} THEN 't' WHEN {name} IS NULL THEN 'n' ELSE 'f' END"
+        return [f"string_agg({word}, '')"]
+
+    def values(self, packed: Sequence[bytes], count: int) -> Sequence[Value]:
+        return list(map(_OF_LETTER.__getitem__, packed[0]))
+
+
+@dataclass
+class _Bytes(_Plain):
+    """The bytes, and a length for each row: -1 for NULL."""
+
+    cell_max: int
+
+    def terms(self, name: str) -> list[str]:
+        length = f"octet_length({name})"
+        return [
+            f"string_agg(CASE WHEN {length} <= {self.cell_max} THEN {name} END, '')",
+            f"string_agg(int4send(coalesce({length}, -1)), '')",
+        ]
+
+    def values(self, packed: Sequence[bytes], count: int) -> Sequence[Value]:
+        data, lengths = packed[0], struct.unpack(f">{count}i", packed[1])
+        shortest, longest = min(lengths), max(lengths)
+        if longest > self.cell_max:
+            raise Misfit
+        if shortest == longest > 0:
+            return [data[at : at + longest] for at in range(0, len(data), longest)]
+        ends = accumulate((max(length, 0) for length in lengths), initial=0)
+        cells: list[Value] = [data[start:end] for start, end in pairwise(ends)]
+        if shortest < 0:
+            for row, length in enumerate(lengths):
+                if length < 0:
+                    cells[row] = None
+        return cells
+
+
+@dataclass
+class _Texts:
+    """What COPY would write of each, unescaped."""
+
+    codec: Codec
+    is_text: bool
+    has_nulls: bool
+    cell_max: int
+
+    def row_term(self, name: str) -> str:
+        if self.is_text:
+            return name
+        # ``concat`` asks the type's own output function, as COPY does.
+        return f"CASE WHEN {name} IS NOT NULL THEN concat({name}) END"
+
+    def terms(self, name: str) -> list[str]:
+        fits = f"octet_length({name}) <= {self.cell_max}"
+        cell = f"CASE WHEN {fits} THEN {name} ELSE E'\\x1e' END"
+        counted = [f"int8send(count({name}))"] if self.has_nulls else []
+        return [f"string_agg({cell}, E'\\x1f')", *counted]
+
+    def values(self, packed: Sequence[bytes], count: int) -> Sequence[Value]:
+        texts = packed[0].decode("utf-8").split(_SEPARATOR)
+        nulls = count - _number(packed[1]) if self.has_nulls else 0
+        # A text with a mark in it, or one that is too long, makes a number wrong.
+        if len(texts) != count or texts.count(_NULL) != nulls:
+            raise Misfit
+        if type(self.codec) is Text:
+            if not nulls:
+                return texts
+            return [None if text == _NULL else text for text in texts]
+        fields = escape_all(texts)
+        if nulls:
+            fields = [NULL if field == _NULL else field for field in fields]
+        return self.codec.values(fields)
+
+
+def _packed_as(codec: str, column: PgColumn, cell_max: int) -> _Column:
+    if codec == "integer" and column.type in _WHOLE:
+        return _Numbers("int8send", "q", not column.not_null)
+    if codec == "real" and column.type == "double precision":
+        return _Numbers("float8send", "d", not column.not_null)
+    if codec == "boolean" and column.type == "boolean":
+        return _Truths()
+    if codec == "bytes" and column.type == "bytea":
+        return _Bytes(cell_max)
+    is_text = column.type in _TEXTS
+    return _Texts(codec_of(codec), is_text, not column.not_null, cell_max)
+
+
+class PackedTable:
+    """One table, packed.
+
+    Args:
+        plan: What each cell becomes; it has an ``order_key``.
+        found: The table.
+        rows: Of a block.
+    """
+
+    def __init__(self, plan: TablePlan, found: PgTable, rows: int) -> None:
+        self.rows = rows
+        self._place = found.place
+        there = {column.name: column for column in found.columns}
+        kept = [column for column in plan.columns if not column.generated]
+        names = [column.source for column in kept]
+        long = sum(there[column.source].type not in _SHORT for column in kept)
+        cell_max = BLOCK_BYTES_MAX // rows // max(1, long)
+        self._columns = [_packed_as(c.codec, there[c.source], cell_max) for c in kept]
+        self._key = [names.index(name) for name in plan.order_key]
+        self._key_names = ", ".join(f"t.{quote(name)}" for name in plan.order_key)
+        self._codecs = [codec_of(c.codec) for c in plan.columns]
+        self._is_kept = [not c.generated for c in plan.columns]
+        aliases = [f"c{place}" for place in range(len(names))]
+        self._row = ", ".join(
+            f"{column.row_term(f't.{quote(name)}')} AS {alias}"
+            for column, name, alias in zip(self._columns, names, aliases, strict=True)
+        )
+        self._terms = [
+            column.terms(alias)
+            for column, alias in zip(self._columns, aliases, strict=True)
+        ]
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether the server can answer with so many values in a row."""
+        return 1 + sum(map(len, self._terms)) <= RESULTS_MAX
+
+    def _select(self, after: Sequence[str]) -> str:
+        """Return the SELECT of all blocks behind a key."""
+        # Whatever the table's columns are called, they are not mistaken for ours.
+        of_row, order = f"FROM {self._place} t", f"ORDER BY {self._key_names}"
+        keys = [f"k{place}" for place in range(len(self._key))]
+        bound = ", ".join(f"bounds.{key}" for key in keys)
+        where = ""
+        if after:
+            values = ", ".join(f"{quoted(value)}::bigint" for value in after)
+            where = f"WHERE ROW({self._key_names}) > ROW({values})"
+        behind = f"{of_row} WHERE ROW({self._key_names}) >= ROW({bound}) {order}"
+        terms = ", ".join(["int8send(count(*))", *chain.from_iterable(self._terms)])
+        return (
+            f"WITH RECURSIVE bounds({', '.join(keys)}) AS ("
+            f"(SELECT {self._key_names} {of_row} {where} {order} LIMIT 1) "
+            "UNION ALL SELECT following.* FROM bounds CROSS JOIN LATERAL "
+            f"(SELECT {self._key_names} {behind} OFFSET {self.rows} LIMIT 1) following"
+            ") SELECT packed.* FROM bounds CROSS JOIN LATERAL "
+            f"(SELECT {terms} FROM (SELECT {self._row} {behind} LIMIT {self.rows}) "
+            "block) packed"
+        )
+
+    def is_along_an_index(self, connection: Any) -> bool:
+        """Whether the server reads the rows in this order without sorting.
+
+        It knows how they lie: where to follow the index is to jump from page to
+        page, it would rather read all and sort, and so it shall.
+        """
+        in_order = f"SELECT * FROM {self._place} t ORDER BY {self._key_names}"
+        return not any(
+            _nodes(connection, query) & _NOT_ALONG_AN_INDEX
+            for query in (in_order, self._select(()))
+        )
+
+    def blocks(
+        self, lines: PostgresqlLines, after: Sequence[str]
+    ) -> Generator[ColumnBlock]:
+        """Yield the blocks behind a key, each with the position behind it.
+
+        Raises:
+            Misfit: The next block cannot be packed; those before it are right.
+        """
+        statement = f"COPY ({self._select(after)}) TO STDOUT (FORMAT binary)"
+        with closing(lines.messages(statement)) as messages:
+            for message in messages:
+                row = message.removeprefix(_HEADER)
+                if row != _TRAILER:
+                    yield self._block(row)
+
+    def _block(self, row: bytes) -> ColumnBlock:
+        fields = _fields(row)
+        count = _number(next(fields))
+        columns: list[Sequence[Value]] = [
+            column.values([next(fields) for _ in terms], count)
+            for column, terms in zip(self._columns, self._terms, strict=True)
+        ]
+        assert all(len(column) == count for column in columns), "a cell for each row"
+        last: Any = max(zip(*(columns[place] for place in self._key), strict=True))
+        return ColumnBlock(
+            json.dumps(list(map(str, last))),
+            row,
+            count,
+            count,
+            columns=columns,
+            codecs=self._codecs,
+            is_kept=self._is_kept,
+        )
+
+
+def packing_of(connection: Any, plan: TablePlan, found: PgTable) -> PackedTable | None:
+    """Return how a table's rows can be packed; None where lines serve better.
+
+    They do where rows are few, long or very wide, and where no index of integers says
+    in which order they are read.
+    """
+    types = {column.name: column.type for column in found.columns}
+    is_by_integers = bool(plan.order_key) and all(
+        types.get(name) in _WHOLE and plan.column(name).codec == "integer"
+        for name in plan.order_key
+    )
+    if (
+        not is_by_integers
+        or not found.is_heap
+        or plan.order_key != found.primary_key
+        or plan.rows < ROWS_WORTH_IT
+        or any(c.read_as or c.source not in types for c in plan.columns)
+        or any(plan.column(name).generated for name in plan.order_key)
+    ):
+        return None
+    (size,) = connection.execute(
+        "SELECT pg_table_size(to_regclass(%s))", (found.place.removeprefix("ONLY "),)
+    ).fetchone()
+    rows = min(ROWS_MAX, BLOCK_BYTES * plan.rows // max(1, size))
+    if rows < ROWS_MIN:
+        return None
+    packed = PackedTable(plan, found, rows)
+    is_better = packed.is_narrow and packed.is_along_an_index(connection)
+    return packed if is_better else None
+
+
+def _nodes(connection: Any, query: str) -> set[str]:
+    """Return the kinds of nodes in the server's plan of a query."""
+    (plans,) = connection.execute(f"EXPLAIN (FORMAT JSON) {query}".encode()).fetchone()
+    found: set[str] = set()
+    waiting: list[dict[str, Any]] = [plans[0]["Plan"]]
+    while waiting:
+        node = waiting.pop()
+        found.add(node["Node Type"])
+        waiting += node.get("Plans", [])
+    return found
+
+
+def _fields(row: bytes) -> Iterator[bytes]:
+    """Yield the fields of a row of COPY in binary; NULL is empty."""
+    at = 2
+    while at < len(row):
+        length = int.from_bytes(row[at : at + 4], "big", signed=True)
+        at += 4
+        end = at + max(0, length)
+        yield row[at:end]
+        at = end
+
+
+def _number(packed: bytes) -> int:
+    return int.from_bytes(packed, "big")
