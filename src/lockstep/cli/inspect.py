@@ -59,9 +59,10 @@ def inspect(run: Run, *, database: str, html_file: Path | None) -> None:
     with MoveProgress(run.output) as progress:
         found = inspect_database(database, progress)
     if html_file is not None:
+        from lockstep.mover.failures import write_whole
         from lockstep.mover.report import html_report
 
-        html_file.write_text(html_report(found), encoding="utf-8")
+        write_whole(html_file, html_report(found))
         run.output.progress(f"wrote {html_file}")
     run.output.result(found.to_json(), lambda page: _draw(page, found))
 

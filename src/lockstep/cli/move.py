@@ -127,6 +127,7 @@ def move(
     values were among it, nothing happens without --yes.
     """
     from lockstep.mover import Mover, plan_to_toml
+    from lockstep.mover.failures import write_whole
 
     with MoveProgress(run.output) as progress:
         run.keeps(progress.kept)
@@ -143,7 +144,7 @@ def move(
         if dry_run or written_file is not None:
             plan = mover.plan()
             if written_file is not None:
-                written_file.write_text(plan_to_toml(plan), encoding="utf-8")
+                write_whole(written_file, plan_to_toml(plan))
             run.output.result(
                 {"is_exact": False, "plan": plan.to_json()},
                 lambda page: _draw_plan(page, plan),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.connecting import open_sqlite_source
+from lockstep.mover.failures import told
 from lockstep.mover.plan.from_postgresql import source_name
 from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.plan.times import unit_of
@@ -46,15 +47,16 @@ def inspect_database(
         LockstepError: It cannot be read.
     """
     parsed = DatabaseUrl.parse(url)
-    if parsed.dialect_name == "postgresql":
-        return _inspect_postgresql(parsed, on_progress)
-    source = open_sqlite_source(parsed)
-    try:
-        source.profiles(on_progress)  # more than a plan must know
-        plan = source.make_plan(silent)
-        return _Report(source, plan).inspection(str(parsed))
-    finally:
-        source.close()
+    with told("make room for temporary files"):
+        if parsed.dialect_name == "postgresql":
+            return _inspect_postgresql(parsed, on_progress)
+        source = open_sqlite_source(parsed)
+        try:
+            source.profiles(on_progress)  # more than a plan must know
+            plan = source.make_plan(silent)
+            return _Report(source, plan).inspection(str(parsed))
+        finally:
+            source.close()
 
 
 def _inspect_postgresql(url: DatabaseUrl, on_progress: ProgressCallback) -> Inspection:

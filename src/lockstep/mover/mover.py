@@ -24,6 +24,7 @@ from lockstep.clock import SYSTEM_CLOCK
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import InvalidPlan, TargetInUse
 from lockstep.mover.connecting import open_move_source, open_move_target
+from lockstep.mover.failures import told, write_whole
 from lockstep.mover.journal import State
 from lockstep.mover.plan.from_models import plan_from_models
 from lockstep.mover.plan.model import Loss, Plan, TablePlan
@@ -68,6 +69,8 @@ class _Phases:
 
 FINISHED = "finished"
 """The target was complete before this run did anything."""
+
+GO_ON = "make room, then give the same command again: it goes on where it stopped"
 
 QUARANTINE_FILE = "lockstep-quarantine.jsonl"
 
@@ -135,7 +138,7 @@ class Mover:
         Constraints are tried on empty tables of the target in a transaction that
         is taken back, so that what it refuses is a loss of the plan.
         """
-        with ExitStack() as stack:
+        with told(GO_ON), ExitStack() as stack:
             source = self._open_source(stack)
             target = self._open_target(stack)
             return self._plan(source, target)
@@ -187,7 +190,7 @@ class Mover:
         """
         started = time.perf_counter()
         phases = _Phases(started)
-        with ExitStack() as stack:
+        with told(GO_ON), ExitStack() as stack:
             source = self._open_source(stack)
             target = self._open_target(stack)
             target.lock()
@@ -336,9 +339,8 @@ class Mover:
     def _write_quarantine(self, target: MoveTarget) -> int:
         rejected = target.journal.rejected()
         if rejected:
-            with open(self._quarantine, "w", encoding="utf-8") as file:
-                for row in rejected:
-                    file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+            lines = [json.dumps(asdict(row), ensure_ascii=False) for row in rejected]
+            write_whole(self._quarantine, "".join(f"{line}\n" for line in lines))
         return len(rejected)
 
     def verify(self) -> VerifyReport:
@@ -349,8 +351,9 @@ class Mover:
         PostgreSQL databases.
         """
         if self.source_url.engine_name == self.target_url.engine_name != "libsql":
-            return verify_alike(self.source_url, self.target_url, self._on_progress)
-        with ExitStack() as stack:
+            with told(GO_ON):
+                return verify_alike(self.source_url, self.target_url, self._on_progress)
+        with told(GO_ON), ExitStack() as stack:
             source = self._open_source(stack)
             target = self._open_target(stack)
             state = target.journal.state()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import Unmappable
 from lockstep.mover.encoding import Blocks
+from lockstep.mover.failures import is_full
 from lockstep.mover.journal import TableProgress
 from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.sqlite.served import ServedConnection
@@ -93,6 +94,8 @@ class ServedTarget(SqliteTarget):
         try:
             return super().fill(table, blocks, on_progress, on_dirt)
         except sqlite3.DatabaseError as error:
+            if is_full(error):
+                raise
             raise Unmappable(
                 f"the server refuses a row of {table.source}: {error}",
                 hint=_ROW_LIMIT_HINT,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,6 +21,7 @@ from lockstep.migrations.sqlite.tokens import fold, quote
 from lockstep.mover.ahead import Reading
 from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import Blocks, LineBlock
+from lockstep.mover.failures import is_of_the_system
 from lockstep.mover.journal import TableProgress
 from lockstep.mover.plan.model import Plan, Statement, TablePlan
 from lockstep.mover.sqlite.journal import SqliteJournal
@@ -120,15 +121,27 @@ class SqliteTarget:
         self.stand_in_for_collations(texts_of(plan))
         if plan.creates_tables:
             self.set_pragmas(plan, ("encoding", "auto_vacuum"))
+        with self._transaction():
+            self.journal.create(plan, source, fingerprint, request)
+            for statement in plan.before:
+                self._connection.execute(statement)
+            for table in plan.carried():
+                if plan.creates_tables:
+                    self._connection.execute(table.create)
+            self.set_pragmas(plan, ("user_version", "application_id"))
+
+    @contextmanager
+    def _transaction(self) -> Generator[None]:
+        """Keep all of a block or nothing; the block's own error comes out of it."""
         self._connection.execute("BEGIN IMMEDIATE")
-        self.journal.create(plan, source, fingerprint, request)
-        for statement in plan.before:
-            self._connection.execute(statement)
-        for table in plan.carried():
-            if plan.creates_tables:
-                self._connection.execute(table.create)
-        self.set_pragmas(plan, ("user_version", "application_id"))
-        self._connection.execute("COMMIT")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # On a full disk SQLite has taken it back already.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
 
     def set_pragmas(self, plan: Plan, names: Sequence[str]) -> None:
         """Set what the plan says of these."""
@@ -144,10 +157,9 @@ class SqliteTarget:
     def empty(self, table: TablePlan) -> None:
         """Take a table's rows away, and what the journal says of them."""
         self.stand_in_for_collations([table.create])
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.execute(f"DELETE FROM {quote(table.target)}")
-        self.journal.forget(table.source)
-        self._connection.execute("COMMIT")
+        with self._transaction():
+            self._connection.execute(f"DELETE FROM {quote(table.target)}")
+            self.journal.forget(table.source)
 
     def refusals(self, plan: Plan) -> dict[str, str]:
         """Return what cannot be built even on empty tables, and why."""
@@ -193,15 +205,9 @@ class SqliteTarget:
     def _filled(
         self, table: TablePlan, writer: RowWriter, reading: Reading
     ) -> TableProgress:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction():
             written, is_done = self._chunk(writer, iter(reading))
-            progress = self.journal.advance(table.source, written, is_done=is_done)
-            self._connection.execute("COMMIT")
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        return progress
+            return self.journal.advance(table.source, written, is_done=is_done)
 
     def _chunk(
         self, writer: RowWriter, stream: Iterator[LineBlock]
@@ -238,18 +244,19 @@ class SqliteTarget:
 
     def _build(self, statement: Statement) -> str:
         problem = ""
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            self._connection.execute("SAVEPOINT building")
-            self._connection.execute(statement.sql)
-        except sqlite3.DatabaseError as error:
-            self._connection.execute("ROLLBACK TO building")
-            if is_only_entered(statement.sql, error):
-                self._enter(statement)
-            else:
-                problem = str(error)
-        self.journal.add_step(statement.name, statement.purpose, problem)
-        self._connection.execute("COMMIT")
+        with self._transaction():
+            try:
+                self._connection.execute("SAVEPOINT building")
+                self._connection.execute(statement.sql)
+            except sqlite3.DatabaseError as error:
+                if is_of_the_system(error):
+                    raise
+                self._connection.execute("ROLLBACK TO building")
+                if is_only_entered(statement.sql, error):
+                    self._enter(statement)
+                else:
+                    problem = str(error)
+            self.journal.add_step(statement.name, statement.purpose, problem)
         return problem
 
     def _enter(self, statement: Statement) -> None:
@@ -267,15 +274,14 @@ class SqliteTarget:
         self._connection.execute("PRAGMA writable_schema = OFF")
 
     def _advance_sequences(self, plan: Plan) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-        has_counter = self._connection.execute(
-            "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
-        ).fetchone()
-        for table in plan.carried():
-            if has_counter and table.sequence is not None:
-                self._set_sequence(table.target, table.sequence)
-        self.journal.add_step("sequences", "sequence", "")
-        self._connection.execute("COMMIT")
+        with self._transaction():
+            has_counter = self._connection.execute(
+                "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
+            ).fetchone()
+            for table in plan.carried():
+                if has_counter and table.sequence is not None:
+                    self._set_sequence(table.target, table.sequence)
+            self.journal.add_step("sequences", "sequence", "")
 
     def _set_sequence(self, table: str, last: int) -> None:
         row = self._connection.execute(
