@@ -55,6 +55,19 @@ def classify(exc: BaseException) -> LockstepError | None:
     return _from_driver(error) or _from_sqlalchemy(error) or _from_bind(exc, error)
 
 
+def classified(error: BaseException) -> BaseException:
+    """Return ``error`` as ours, with the driver's own as its cause.
+
+    For errors that are handed to another thread instead of being raised.
+    """
+    meaning = classify(error)
+    if meaning is None or meaning is error:
+        return error
+    if meaning.__cause__ is None:
+        meaning.__cause__ = error
+    return meaning
+
+
 def _ended_without_code(exc: sa_exc.DBAPIError) -> bool:
     return exc.connection_invalidated and isinstance(exc.orig, sqlite3.Error)
 

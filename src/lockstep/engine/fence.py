@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lockstep.engine.classify import classified
 from lockstep.engine.pipeline import Together
-from lockstep.engine.unit import Unit, named
+from lockstep.engine.unit import Unit
 
 if TYPE_CHECKING:
     from lockstep.engine.job import Job
@@ -204,5 +205,5 @@ class PipelineFence:
             error = self._pipeline.run([around[0], *sent, around[1]])
             if error is not None:
                 self._run(back)
-                self._failures.append((job, named(error)))
+                self._failures.append((job, classified(error)))
         self._run(release)

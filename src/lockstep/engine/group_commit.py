@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import sqlalchemy as sa
 import sqlalchemy.exc as sa_exc
 
+from lockstep.engine.classify import classified
 from lockstep.engine.fence import Fence
 from lockstep.engine.idempotency import WriteKeys
 from lockstep.engine.sessions import FAILED_EARLIER, FAILED_EARLIER_HINT
-from lockstep.engine.unit import Unit, named, refuse_unfinished
+from lockstep.engine.unit import Owner, Unit, refuse_unfinished
 from lockstep.errors import (
     Busy,
     ConnectionLost,
@@ -39,7 +40,6 @@ from lockstep.errors import (
 
 if TYPE_CHECKING:
     from lockstep.config import WriteSettings
-    from lockstep.engine.database import Database
     from lockstep.engine.job import Job
     from lockstep.engine.lane import Lane
 
@@ -111,7 +111,7 @@ class GroupCommit:
     """
 
     def __init__(
-        self, database: Database, backend: TransactionFacts, settings: WriteSettings
+        self, database: Owner, backend: TransactionFacts, settings: WriteSettings
     ) -> None:
         self._database = database
         self._backend = backend
@@ -126,7 +126,7 @@ class GroupCommit:
         try:
             connection = self._database.engine.connect()
         except BaseException as error:
-            lane.fail_all(named(error))
+            lane.fail_all(classified(error))
             return
         batch = Batch()
         try:
@@ -144,7 +144,7 @@ class GroupCommit:
             driver: Any = connection.connection.dbapi_connection
             fence = self._backend.fence(driver)
         except BaseException as error:
-            meaning = named(error)
+            meaning = classified(error)
             if isinstance(meaning, Busy):
                 # Another process writes. Whoever waits still has time, or
                 # withdraws: a deadline is the caller's, not ours. The pause is
@@ -211,7 +211,7 @@ class GroupCommit:
                 raise
             except BaseException as raised:
                 raise _TransactionLost(job) from raised
-            job.error = named(error)
+            job.error = classified(error)
             batch.failed.append(job)
         else:
             batch.done.append(job)
@@ -256,7 +256,7 @@ class GroupCommit:
         lane.answer(batch.done)
 
     def _commit_failed(self, batch: Batch, error: BaseException, lane: Lane) -> None:
-        meaning = named(error)
+        meaning = classified(error)
         if isinstance(meaning, ConnectionLost):
             unknown = _unknown("the connection was lost while it committed")
             unknown.__cause__ = error
@@ -290,7 +290,7 @@ class GroupCommit:
         else:
             # The engine rolled back by itself (a full disk, RAISE(ROLLBACK)):
             # nothing of the others is written, so they may run again.
-            culprit.error = named(error)
+            culprit.error = classified(error)
             batch.failed.append(culprit)
             lane.put_back(batch.done)
             batch.done = []

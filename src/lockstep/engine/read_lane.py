@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from lockstep.engine.classify import classified
 from lockstep.engine.sessions import MAY_HAVE_WRITTEN
 from lockstep.engine.sqlite import SqliteBackend
-from lockstep.engine.unit import Unit, named
+from lockstep.engine.unit import Owner, Unit
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection
 
-    from lockstep.engine.database import Database
     from lockstep.engine.group_commit import TransactionFacts
     from lockstep.engine.job import Job
     from lockstep.engine.lane import Lane
@@ -65,7 +65,7 @@ class FileSnapshot:
     __slots__ = ("_connection", "_pooled", "database", "driver", "reader")
 
     def __init__(
-        self, database: Database, reader: sa.Engine, pooled: PoolProxiedConnection
+        self, database: Owner, reader: sa.Engine, pooled: PoolProxiedConnection
     ) -> None:
         self.database = database
         self.reader = reader
@@ -104,7 +104,7 @@ class ServerSnapshot:
 
     __slots__ = ("_connection", "_database", "_driver")
 
-    def __init__(self, database: Database, connection: sa.Connection) -> None:
+    def __init__(self, database: Owner, connection: sa.Connection) -> None:
         self._database = database
         self._connection = connection
         self._driver = connection.connection.dbapi_connection
@@ -117,7 +117,7 @@ class ServerSnapshot:
 
 
 @contextmanager
-def _reading_server(database: Database) -> Generator[ServerSnapshot]:
+def _reading_server(database: Owner) -> Generator[ServerSnapshot]:
     """Open a snapshot; whatever was done in it beside reading is taken back."""
     with database.reader.connect() as connection, connection.begin() as transaction:
         yield ServerSnapshot(database, connection)
@@ -128,7 +128,7 @@ def _reading_server(database: Database) -> Generator[ServerSnapshot]:
 class Snapshots:
     """Takes the snapshots of one database. Thread safe."""
 
-    def __init__(self, database: Database, backend: TransactionFacts) -> None:
+    def __init__(self, database: Owner, backend: TransactionFacts) -> None:
         self._database = database
         self._file = backend if isinstance(backend, SqliteBackend) else None
 
@@ -162,7 +162,7 @@ class ReadWork:
                 self._share(job, snapshot, lane, ended)
         except BaseException as error:
             if job not in ended:  # nothing of it has run
-                job.error = named(error)
+                job.error = classified(error)
                 ended.append(job)
         lane.answer(ended)
 
@@ -179,7 +179,7 @@ class ReadWork:
             try:
                 job.value = snapshot.unit().run(job.function)
             except BaseException as error:
-                job.error = named(error)
+                job.error = classified(error)
                 return  # PostgreSQL ends the transaction with the error
             lane.finish(job)
             if len(ended) >= SHARING_MAX or time.monotonic() > until:

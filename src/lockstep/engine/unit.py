@@ -24,14 +24,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from lockstep.engine.classify import classify
 from lockstep.engine.pipeline import Together
 from lockstep.engine.sessions import ACTOR, CLOCK, DATABASE, ReadSession, note_statement
 from lockstep.errors import InvalidStatement, InvalidValue
 
 if TYPE_CHECKING:
     from lockstep.clock import Clock
-    from lockstep.engine.database import Database
 
 R = TypeVar("R")
 
@@ -65,6 +63,25 @@ class Cursor(Protocol):
         ...
 
 
+class Owner(Protocol):
+    """What units, and those who make them, ask of the ``Database`` they belong to."""
+
+    @property
+    def engine(self) -> sa.Engine:
+        """Whose transactions may write."""
+        ...
+
+    @property
+    def reader(self) -> sa.Engine:
+        """Whose transactions only read."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """What tells the time."""
+        ...
+
+
 class Unit:
     """One unit of work: a transaction and who works in it.
 
@@ -86,7 +103,7 @@ class Unit:
     def __init__(
         self,
         connection: sa.Connection | None,
-        database: Database,
+        database: Owner,
         *,
         actor: str | None = None,
         driver: Any = None,
@@ -327,16 +344,3 @@ def _psycopg_dialect() -> sa.Dialect:
     from sqlalchemy.dialects.postgresql.psycopg import dialect
 
     return dialect()
-
-
-def named(error: BaseException) -> BaseException:
-    """Return ``error`` as ours, with the driver's own as its cause.
-
-    For errors that are handed to another thread instead of being raised.
-    """
-    meaning = classify(error)
-    if meaning is None or meaning is error:
-        return error
-    if meaning.__cause__ is None:
-        meaning.__cause__ = error
-    return meaning

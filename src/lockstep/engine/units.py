@@ -22,12 +22,11 @@ from lockstep.engine.group_commit import GroupCommit, TransactionFacts
 from lockstep.engine.job import Job
 from lockstep.engine.lane import Lane
 from lockstep.engine.read_lane import ReadWork, Snapshots
-from lockstep.engine.unit import Unit
+from lockstep.engine.unit import Owner, Unit
 from lockstep.errors import InvalidValue
 
 if TYPE_CHECKING:
     from lockstep.config import WriteSettings
-    from lockstep.engine.database import Database
 
 R = TypeVar("R")
 
@@ -51,7 +50,7 @@ class Units:
     """The lanes of one database. Thread safe."""
 
     def __init__(
-        self, database: Database, backend: TransactionFacts, settings: WriteSettings
+        self, database: Owner, backend: TransactionFacts, settings: WriteSettings
     ) -> None:
         self._settings = settings
         self._commits = GroupCommit(database, backend, settings)
