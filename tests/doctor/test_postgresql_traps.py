@@ -13,7 +13,7 @@ from lockstep.config import load_settings
 from lockstep.contrib.pytest.databases import MakeDatabase
 from lockstep.doctor import Report, all_checks, examine
 from lockstep.doctor.checks import collation_version
-from lockstep.doctor.postgresql import context
+from lockstep.doctor.postgresql import questions
 from lockstep.engine import DatabaseUrl
 from lockstep.engine.scratch import postgresql_database
 from lockstep.errors import ConnectionLost
@@ -423,7 +423,7 @@ def test_looking_writes_nothing(url: str) -> None:
 def test_a_table_that_is_locked_is_not_waited_for(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(context, "LOCK_TIMEOUT_MS", 100)
+    monkeypatch.setattr(questions, "LOCK_TIMEOUT_MS", 100)
     with psycopg.connect(url) as holder:
         holder.execute("LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
         report = examine(url, checks=["sequence-behind", "no-primary-key"])

@@ -21,7 +21,8 @@ from lockstep.doctor.check import Check, Findings, TargetKind
 from lockstep.doctor.checks.readable import CHECK as READABLE
 from lockstep.doctor.findings import Finding, ranked
 from lockstep.doctor.limits import Limits, OutOfTime
-from lockstep.doctor.postgresql.context import PostgresqlContext, connected
+from lockstep.doctor.postgresql.connecting import connected
+from lockstep.doctor.postgresql.context import PostgresqlContext
 from lockstep.doctor.project.context import ProjectContext
 from lockstep.doctor.registry import choose
 from lockstep.doctor.report import CheckRun, Outcome, Report, joined

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, LiteralString, cast
 from lockstep.doctor.check import Repair
 from lockstep.doctor.examination import examine
 from lockstep.doctor.limits import Limits
-from lockstep.doctor.postgresql.context import connected
+from lockstep.doctor.postgresql.connecting import connected
 from lockstep.doctor.registry import all_checks
 from lockstep.doctor.targets import (
     Target,

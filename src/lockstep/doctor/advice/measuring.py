@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from lockstep.doctor.advice.situation import Facts, Verdict
 from lockstep.doctor.limits import Limits
-from lockstep.doctor.postgresql.context import PostgresqlContext, connected
+from lockstep.doctor.postgresql.connecting import connected
+from lockstep.doctor.postgresql.context import PostgresqlContext
 from lockstep.doctor.processes import holders_of
 from lockstep.doctor.sqlite.catalog import read_catalog
 from lockstep.doctor.sqlite.opening import Opened, opened

@@ -8,7 +8,8 @@ import os
 from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import Finding, counted
 from lockstep.doctor.project.context import ProjectContext
-from lockstep.doctor.project.history import SqlHistory, replay, sql_histories, verify
+from lockstep.doctor.project.own_history import verify
+from lockstep.doctor.project.sql_history import SqlHistory, replay, sql_histories
 from lockstep.engine.scratch import SERVER_VARIABLE
 from lockstep.errors import LockstepError
 
@@ -16,13 +17,15 @@ from lockstep.errors import LockstepError
 def examine(context: ProjectContext) -> Findings:
     """Replay lockstep's history, or the SQL files of another tool, from nothing."""
     yield from _of_lockstep(context)
-    for history in sql_histories(context):
+    for history in sql_histories(context.files):
         yield from _of_sql_files(context, history)
 
 
 def _of_lockstep(context: ProjectContext) -> Findings:
+    if context.settings is None:
+        return
     dialects = ("sqlite", "postgresql") if _has_postgresql(context) else ("sqlite",)
-    report = verify(context, dialects)
+    report = verify(context.root, context.settings, dialects)
     for found in report.findings if report is not None else ():
         yield CHECK.finding(
             "problem" if found.severity == "error" else "warning",
@@ -41,7 +44,7 @@ def _of_sql_files(context: ProjectContext, history: SqlHistory) -> Findings:
         yield _not_tried(name, len(history.files))
         return
     try:
-        failed = replay(history, context)
+        failed = replay(history, context.settings)
     except LockstepError:
         yield _not_tried(name, len(history.files))
         return

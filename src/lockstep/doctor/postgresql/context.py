@@ -1,24 +1,20 @@
 """What a check of a PostgreSQL database may ask.
 
-Owns the connection, the schema read once, and the rule that every check is a
-read-only transaction of its own with a statement timeout, so that it works behind
-a pooler, changes nothing and holds nothing up.
+Owns what is found out once and asked by several checks: the schema, which tables may
+be read, which columns hold moments. How a question is asked is ``questions.py``'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, LiteralString, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from lockstep.doctor.catalog import Catalog, Column, Table
 from lockstep.doctor.limits import Limits
 from lockstep.doctor.moments import may_hold_moments
 from lockstep.doctor.postgresql.catalog import read_catalog
-from lockstep.engine.sessions import raise_classified
-from lockstep.errors import MissingExtraError
-from lockstep.schema.names import quote_identifier
+from lockstep.doctor.postgresql.moments import COUNTED, guessed_columns
+from lockstep.doctor.postgresql.questions import PostgresqlQuestions
 
 if TYPE_CHECKING:
     import psycopg
@@ -26,17 +22,12 @@ if TYPE_CHECKING:
     from lockstep.config import Settings
     from lockstep.engine import DatabaseUrl
 
-CONNECT_TIMEOUT_S = 10
-LOCK_TIMEOUT_MS = 2_000
 
-
-class PostgresqlContext:
+class PostgresqlContext(PostgresqlQuestions):
     """One PostgreSQL database.
 
     Attributes:
         url: Where it is.
-        connection: In autocommit; each check's transaction is read-only.
-        limits: What the examination may cost.
         settings: Of the project it belongs to; None for a database on its own.
         processes: How many processes of the application there will be.
     """
@@ -49,9 +40,8 @@ class PostgresqlContext:
         settings: Settings | None = None,
         processes: int | None = None,
     ) -> None:
+        super().__init__(connection, limits)
         self.url = url
-        self.connection = connection
-        self.limits = limits
         self.settings = settings
         self.processes = processes
         self._moment_columns: dict[str, tuple[Column, ...]] = {}
@@ -94,8 +84,6 @@ class PostgresqlContext:
 
     def moment_columns(self, table: Table) -> tuple[Column, ...]:
         """Return the numbers and texts that hold moments, by name or first values."""
-        from lockstep.doctor.postgresql.moments import COUNTED, guessed_columns
-
         if table.name not in self._moment_columns:
             guessed = guessed_columns(self, table)
             self._moment_columns[table.name] = tuple(
@@ -105,55 +93,6 @@ class PostgresqlContext:
                 or column in guessed
             )
         return self._moment_columns[table.name]
-
-    @contextmanager
-    def transaction(self) -> Generator[None]:
-        """Begin what one check may see and do."""
-        with self.connection.transaction(force_rollback=True):
-            milliseconds = max(int(self.limits.check_s * 1000), 1)
-            self.connection.execute("SET TRANSACTION READ ONLY")
-            self.connection.execute(
-                "SELECT set_config('statement_timeout', %s, true),"
-                " set_config('lock_timeout', %s, true)",
-                (str(milliseconds), str(LOCK_TIMEOUT_MS)),
-            )
-            yield
-
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return all rows of a question."""
-        # Without parameters psycopg looks for no placeholders in the text.
-        given = parameters or None
-        return self.connection.execute(cast(LiteralString, sql), given).fetchall()
-
-    def value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
-        """Return the first column of the first row; None without a row."""
-        found = self.rows(sql, parameters)
-        return found[0][0] if found else None
-
-    def row(self, sql: str, table: Table, column: str = "") -> tuple[Any, ...]:
-        """Ask about one column; ``{t}``, ``{c}`` and ``{n}`` become SQL."""
-        text = sql.format(t=table.quoted, c=self.name(column), n=self.limits.rows_max)
-        return self.rows(text)[0]
-
-    def counts(self, table: Table, conditions: Sequence[str]) -> list[int]:
-        """Return how many of the rows that are looked at meet each condition."""
-        counted = ", ".join(f"count(*) FILTER (WHERE {sql})" for sql in conditions)
-        source = f"SELECT * FROM {table.quoted} LIMIT {self.limits.rows_max}"
-        return list(self.rows(f"SELECT {counted} FROM ({source}) AS s")[0])
-
-    def told(self, table: Table) -> str:
-        """Return what a finding adds when not all rows were looked at."""
-        rows_max = self.limits.rows_max
-        partial = (table.rows_estimate or 0) > rows_max
-        return f" (the first {rows_max:,} rows looked at)" if partial else ""
-
-    def setting(self, name: str) -> str:
-        """Return a setting of the server."""
-        return str(self.value("SELECT current_setting(%s)", (name,)))
-
-    def name(self, name: str) -> str:
-        """Return a name as SQL spells it."""
-        return quote_identifier(name)
 
     def sequence_columns(self) -> list[tuple[str, str, str, int | None]]:
         """Return ``(table, column, type, last value)`` of every column with a sequence.
@@ -176,32 +115,3 @@ class PostgresqlContext:
                 " ORDER BY 1, 2"
             ),
         )
-
-
-@contextmanager
-def connected(url: DatabaseUrl) -> Generator[psycopg.Connection[tuple[Any, ...]]]:
-    """Connect to ``url`` and yield the connection, in autocommit.
-
-    Raises:
-        ConnectionLost: The server cannot be reached.
-        AccessDenied: It refuses the credentials.
-    """
-    try:
-        import psycopg
-    except ImportError as error:
-        raise MissingExtraError("PostgreSQL", extra="pg") from error
-
-    try:
-        connection = psycopg.connect(
-            url.unmasked(),
-            autocommit=True,
-            prepare_threshold=None,
-            connect_timeout=CONNECT_TIMEOUT_S,
-            application_name="lockstep doctor",
-        )
-    except psycopg.Error as error:
-        raise_classified(error)
-    try:
-        yield connection
-    finally:
-        connection.close()

@@ -20,8 +20,11 @@ from lockstep.doctor.moments import (
 
 if TYPE_CHECKING:
     from lockstep.doctor.catalog import Column, Table
-    from lockstep.doctor.postgresql.context import PostgresqlContext
+    from lockstep.doctor.postgresql.questions import PostgresqlQuestions
 
+COUNTED = ("integer", "real", "decimal", "text")
+"""Families that need a look at the values; dates and timestamps have one unit."""
+_STRANGE = "no unit"
 _DAY = "^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TEXTS = {
     "zero dates": "^0000-00-00",
@@ -38,9 +41,11 @@ _TEXTS = {
 """Unit: the pattern of a text; the first that matches is its unit."""
 
 
-def read_moments(context: PostgresqlContext, table: Table, column: Column) -> Moments:
+def read_moments(
+    database: PostgresqlQuestions, table: Table, column: Column
+) -> Moments:
     """Count the units in which ``column``, a number or a text, is written."""
-    name = context.name(column.name)
+    name = database.name(column.name)
     if column.family == "text":
         conditions = {unit: f"{name} ~ '{pattern}'" for unit, pattern in _TEXTS.items()}
     else:
@@ -51,21 +56,18 @@ def read_moments(context: PostgresqlContext, table: Table, column: Column) -> Mo
     cases = " ".join(f"WHEN {sql} THEN '{unit}'" for unit, sql in conditions.items())
     if column.family != "text":
         cases += f" WHEN {name} NOT IN (0, -1) THEN '{_STRANGE}'"
-    rows_max = context.limits.rows_max
-    found = context.rows(
+    rows_max = database.limits.rows_max
+    found = database.rows(
         f"SELECT unit, count(*) FROM (SELECT CASE {cases} END AS unit FROM"
         f" (SELECT {name} FROM {table.quoted} LIMIT {rows_max}) AS s) AS u"
         " WHERE unit IS NOT NULL GROUP BY 1 ORDER BY 2 DESC"
     )
     counts = dict(found)
     strangers = counts.pop(_STRANGE, 0)
-    return Moments(counts, context.told(table), strangers).without_other_numbers()
+    return Moments(counts, database.told(table), strangers).without_other_numbers()
 
 
-_STRANGE = "no unit"
-
-
-def guessed_columns(context: PostgresqlContext, table: Table) -> list[Column]:
+def guessed_columns(database: PostgresqlQuestions, table: Table) -> list[Column]:
     """Return the columns whose first values are moments, whatever their names."""
     columns = [
         column
@@ -74,12 +76,14 @@ def guessed_columns(context: PostgresqlContext, table: Table) -> list[Column]:
     ]
     if not columns:
         return []
-    select = ", ".join(part for column in columns for part in _sampled(context, column))
+    select = ", ".join(
+        part for column in columns for part in _sampled(database, column)
+    )
     source = f"SELECT * FROM {table.quoted} LIMIT {SAMPLE_ROWS}"
-    values = iter(context.rows(f"SELECT {select} FROM ({source}) AS s")[0])
+    values = iter(database.rows(f"SELECT {select} FROM ({source}) AS s")[0])
     found: list[Column] = []
     for column in columns:
-        count, *meant = [next(values) for _ in _sampled(context, column)]
+        count, *meant = [next(values) for _ in _sampled(database, column)]
         if column.family == "text":
             fits = are_iso_texts(count, meant[0])
         else:
@@ -89,12 +93,8 @@ def guessed_columns(context: PostgresqlContext, table: Table) -> list[Column]:
     return found
 
 
-COUNTED = ("integer", "real", "decimal", "text")
-"""Families that need a look at the values; dates and timestamps have one unit."""
-
-
-def _sampled(context: PostgresqlContext, column: Column) -> list[str]:
-    name = context.name(column.name)
+def _sampled(database: PostgresqlQuestions, column: Column) -> list[str]:
+    name = database.name(column.name)
     if column.family == "text":
         return [
             f"count(nullif({name}, ''))",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from lockstep.doctor.limits import Limits
 from lockstep.doctor.project.files import TextFile, files_of, tracked_by_git
+from lockstep.doctor.project.own_history import compare
 
 if TYPE_CHECKING:
     from lockstep.config import Settings
@@ -76,9 +77,7 @@ class ProjectContext:
         Raises:
             LockstepError: The models, the history or the database cannot be read.
         """
-        from lockstep.doctor.project.history import compare
-
-        return compare(self)
+        return None if self.settings is None else compare(self.root, self.settings)
 
     @property
     def history_folder(self) -> Path | None:

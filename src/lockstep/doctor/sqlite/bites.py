@@ -15,7 +15,7 @@ from lockstep.schema.names import quote_identifier as quoted
 
 if TYPE_CHECKING:
     from lockstep.doctor.catalog import Table
-    from lockstep.doctor.sqlite.context import SqliteContext
+    from lockstep.doctor.sqlite.questions import SqliteQuestions
 
 BITE_ROWS = 20_000
 ROWID = "_lockstep_rowid"
@@ -41,7 +41,7 @@ class Progress:
 
 
 def aggregates(
-    context: SqliteContext,
+    database: SqliteQuestions,
     table: Table,
     expressions: list[str],
     progress: Progress,
@@ -51,30 +51,30 @@ def aggregates(
     """Yield the aggregate ``expressions`` of each bite of ``table``.
 
     Args:
-        context: The open database.
+        database: The open database.
         table: The table; its columns are named as they are.
         expressions: Aggregates over the rows of a bite.
         progress: Says afterwards how far it came.
         row: What of each row the aggregates see; computed once per row.
     """
     try:
-        yield from _bites(context, table, expressions, progress, row)
+        yield from _bites(database, table, expressions, progress, row)
     finally:
         if not progress.is_complete:
-            context.partial[table.name] = None
+            database.partial[table.name] = None
 
 
 def _bites(
-    context: SqliteContext,
+    database: SqliteQuestions,
     table: Table,
     expressions: list[str],
     progress: Progress,
     row: str,
 ) -> Iterator[list[Any]]:
-    rows_max = context.limits.rows_max
+    rows_max = database.limits.rows_max
     if not table.has_rowid or hides_rowid(table):
         source = f"SELECT {row} FROM {quoted(table.name)} LIMIT {rows_max}"
-        yield from _at_once(context, source, expressions, progress, rows_max)
+        yield from _at_once(database, source, expressions, progress, rows_max)
         return
     select = ", ".join(["count(*)", f"max({ROWID})", *expressions])
     last: int | None = None
@@ -86,7 +86,7 @@ def _bites(
             f" {quoted(table.name)}{after} ORDER BY rowid LIMIT {bite})"
         )
         try:
-            count, last, *values = context.rows(sql)[0]
+            count, last, *values = database.rows(sql)[0]
         except OutOfTime:
             return
         progress.looked_at += count
@@ -95,12 +95,12 @@ def _bites(
         if count < bite:
             progress.is_complete = True
             return
-        if context.deadline.is_over:
+        if database.deadline.is_over:
             return
 
 
 def _at_once(
-    context: SqliteContext,
+    database: SqliteQuestions,
     source: str,
     expressions: list[str],
     progress: Progress,
@@ -108,7 +108,7 @@ def _at_once(
 ) -> Iterator[list[Any]]:
     select = ", ".join(["count(*)", *expressions])
     try:
-        count, *values = context.rows(f"SELECT {select} FROM ({source})")[0]
+        count, *values = database.rows(f"SELECT {select} FROM ({source})")[0]
     except OutOfTime:
         return
     progress.looked_at = count

@@ -15,7 +15,7 @@ from lockstep.schema.names import quote_identifier as quoted
 
 if TYPE_CHECKING:
     from lockstep.doctor.catalog import Column, Table
-    from lockstep.doctor.sqlite.context import SqliteContext
+    from lockstep.doctor.sqlite.questions import SqliteQuestions
 
 COLUMNS_PER_PASS = 100
 """SQLite's answer has at most 2,000 columns; each takes eleven here."""
@@ -79,7 +79,7 @@ class TableCensus(Progress):
     )
 
 
-def take_census(context: SqliteContext, table: Table) -> TableCensus:
+def take_census(database: SqliteQuestions, table: Table) -> TableCensus:
     """Count the values of every column of ``table``."""
     census = TableCensus()
     for start in range(0, len(table.columns), COLUMNS_PER_PASS):
@@ -87,7 +87,7 @@ def take_census(context: SqliteContext, table: Table) -> TableCensus:
         progress = Progress()
         expressions = [part for column in columns for part in _expressions(column)]
         counted = {column.name: ColumnCensus() for column in columns}
-        for values in aggregates(context, table, expressions, progress):
+        for values in aggregates(database, table, expressions, progress):
             parts = iter(values)
             for column in columns:
                 counted[column.name].add([next(parts) for _ in range(11)])

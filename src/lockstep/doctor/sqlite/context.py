@@ -1,51 +1,37 @@
-"""What a check of a SQLite file may ask.
+"""What a check of a SQLite database may ask.
 
-Owns the connection, the schema read once, and the rule that every question is
-short: each statement is a transaction of its own and stops at the check's
-deadline, in rollback mode much earlier, because there a reader keeps every
-writer from committing.
+Owns what is found out once and asked by several checks: the schema, the census of a
+table, its moments. How a question is kept short is ``questions.py``'s.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lockstep.doctor.catalog import Catalog, Column, Table
 from lockstep.doctor.findings import EXAMPLES_MAX
-from lockstep.doctor.limits import Deadline, Limits, OutOfTime
-from lockstep.doctor.moments import may_hold_moments
+from lockstep.doctor.limits import Limits, OutOfTime
+from lockstep.doctor.moments import Moments, may_hold_moments
 from lockstep.doctor.sqlite.catalog import read_catalog
+from lockstep.doctor.sqlite.census import TableCensus, take_census
+from lockstep.doctor.sqlite.moments import guessed_columns, read_moments
 from lockstep.doctor.sqlite.opening import Opened
+from lockstep.doctor.sqlite.questions import SqliteQuestions
 from lockstep.schema.names import quote_identifier as quoted
 
 if TYPE_CHECKING:
     from lockstep.config import Settings
-    from lockstep.doctor.moments import Moments
-    from lockstep.doctor.sqlite.census import TableCensus
-
-ROLLBACK_STATEMENT_S = 2.0
-"""A reader of a database in rollback mode keeps writers from committing; they
-usually wait 5 seconds."""
-
-_PROGRESS_STEPS = 20_000
-"""Virtual-machine steps between two looks at the clock; about a millisecond."""
 
 
-class SqliteContext:
+class SqliteContext(SqliteQuestions):
     """One open SQLite file, or a libSQL server's database.
 
     Attributes:
         name: How findings call it: the file's name, or the server's.
-        opened: How it is open.
-        connection: For reading only.
-        limits: What the examination may cost.
         settings: Of the project it belongs to; None for a file on its own.
-        partial: Tables of which only the first rows were looked at, in order.
     """
 
     def __init__(
@@ -57,14 +43,10 @@ class SqliteContext:
         *,
         server: str = "",
     ) -> None:
+        super().__init__(opened, limits)
         self._path = path
         self.name = server if path is None else path.name
-        self.opened = opened
-        self.connection = opened.connection
-        self.limits = limits
         self.settings = settings
-        self.deadline = Deadline(limits.check_s)
-        self.partial: dict[str, None] = {}
         self._census: dict[str, TableCensus] = {}
         self._moments: dict[tuple[str, str], Moments] = {}
         self._moment_columns: dict[str, tuple[Column, ...]] = {}
@@ -92,45 +74,6 @@ class SqliteContext:
         """The ordinary tables, in the order they were made."""
         return self.catalog.tables
 
-    def start(self) -> None:
-        """Give the next check its time."""
-        self.deadline = Deadline(self.limits.check_s)
-
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """Return all rows of a question.
-
-        Raises:
-            OutOfTime: The check's time was up before the answer.
-        """
-        with self.timed():
-            return self.connection.execute(sql, parameters).fetchall()
-
-    def value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
-        """Return the first column of the first row; None without a row."""
-        found = self.rows(sql, parameters)
-        return found[0][0] if found else None
-
-    def pragma(self, name: str) -> Any:
-        """Return what a PRAGMA without an argument answers."""
-        return self.value(f"PRAGMA {name}")
-
-    @contextmanager
-    def timed(self) -> Generator[None]:
-        """Interrupt the statement in the block when its time is up."""
-        allowed_s = self.deadline.remaining_s
-        if self.opened.how == "read-only" and not self.opened.uses_wal:
-            allowed_s = min(allowed_s, ROLLBACK_STATEMENT_S)
-        own = Deadline(allowed_s)
-        self.connection.set_progress_handler(lambda: own.is_over, _PROGRESS_STEPS)
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-                raise OutOfTime from error
-            raise
-        finally:
-            self.connection.set_progress_handler(None, 0)
-
     def row_count(self, table: Table) -> int:
         """Return how many rows a table has, counting to ``rows_max`` at most."""
         limit = self.limits.rows_max
@@ -157,8 +100,6 @@ class SqliteContext:
 
     def census(self, table: Table) -> TableCensus:
         """Return what kinds of values the columns of ``table`` hold."""
-        from lockstep.doctor.sqlite.census import take_census
-
         known = self._census.get(table.name)
         if known is None or (known.looked_at == 0 and not known.is_complete):
             known = self._census[table.name] = take_census(self, table)
@@ -166,8 +107,6 @@ class SqliteContext:
 
     def moment_columns(self, table: Table) -> tuple[Column, ...]:
         """Return the columns that hold moments, by name, type or first values."""
-        from lockstep.doctor.sqlite.moments import guessed_columns
-
         if table.name not in self._moment_columns:
             guessed = guessed_columns(self, table)
             self._moment_columns[table.name] = tuple(
@@ -179,8 +118,6 @@ class SqliteContext:
 
     def moments(self, table: Table, column: str) -> Moments:
         """Return in which units the moments of a column are written."""
-        from lockstep.doctor.sqlite.moments import read_moments
-
         key = (table.name, column)
         if key not in self._moments:
             self._moments[key] = read_moments(self, table, column)

@@ -22,7 +22,10 @@ from lockstep.schema.names import quote_identifier as quoted
 
 if TYPE_CHECKING:
     from lockstep.doctor.catalog import Column, Table
-    from lockstep.doctor.sqlite.context import SqliteContext
+    from lockstep.doctor.sqlite.questions import SqliteQuestions
+
+SAMPLE_COLUMNS = 200
+"""SQLite's answer has at most 2,000 columns; each takes six here."""
 
 _DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 _OFFSETS = ("*Z", "*[+-][0-9][0-9]:[0-9][0-9]", "*[0-9][+-][0-9][0-9][0-9][0-9]")
@@ -44,7 +47,7 @@ TEXTS = {
 """Unit: the condition on a text; the first that holds is its unit."""
 
 
-def read_moments(context: SqliteContext, table: Table, column: str) -> Moments:
+def read_moments(database: SqliteQuestions, table: Table, column: str) -> Moments:
     """Count the units in which ``column`` is written."""
     name = quoted(column)
     numbers = [
@@ -65,7 +68,7 @@ def read_moments(context: SqliteContext, table: Table, column: str) -> Moments:
     expressions = [f"sum(unit = '{unit}')" for unit in units]
     expressions.append("sum(unit IS NULL AND strange)")
     row = f"{kind} AS unit, {strange} AS strange"
-    for values in aggregates(context, table, expressions, progress, row=row):
+    for values in aggregates(database, table, expressions, progress, row=row):
         moments.strangers += values.pop() or 0
         for unit, count in zip(units, values, strict=True):
             if count:
@@ -74,7 +77,7 @@ def read_moments(context: SqliteContext, table: Table, column: str) -> Moments:
     return moments.without_other_numbers()
 
 
-def guessed_columns(context: SqliteContext, table: Table) -> list[Column]:
+def guessed_columns(database: SqliteQuestions, table: Table) -> list[Column]:
     """Return the columns whose first values are moments, whatever their names."""
     candidates = [c for c in table.columns if may_be_guessed(table, c)]
     found: list[Column] = []
@@ -83,7 +86,7 @@ def guessed_columns(context: SqliteContext, table: Table) -> list[Column]:
         select = ", ".join(part for c in columns for part in _sampled(c))
         source = f"SELECT * FROM {quoted(table.name)} LIMIT {SAMPLE_ROWS}"
         try:
-            (values,) = context.rows(f"SELECT {select} FROM ({source})")
+            (values,) = database.rows(f"SELECT {select} FROM ({source})")
         except OutOfTime:
             break
         width = len(values) // len(columns)
@@ -95,10 +98,6 @@ def guessed_columns(context: SqliteContext, table: Table) -> list[Column]:
             ):
                 found.append(column)
     return found
-
-
-SAMPLE_COLUMNS = 200
-"""SQLite's answer has at most 2,000 columns; each takes six here."""
 
 
 def _sampled(column: Column) -> list[str]:

@@ -1,8 +1,8 @@
-"""The history of a project: compared with its database, and replayed.
+"""A history in SQL files that another tool applies, replayed.
 
-Owns how lockstep's own history is asked without writing anything, and how a folder
-of SQL files that another tool applies (Drizzle, Prisma, Supabase, plain files) is
-replayed on an empty scratch database.
+Owns which folders are such histories (Drizzle's, Prisma's, Supabase's, plain files),
+in which order their files come and for which database they are; they are applied to
+an empty scratch database.
 """
 
 from __future__ import annotations
@@ -10,19 +10,17 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, LiteralString, cast
 
-from lockstep.doctor.sqlite.opening import leaving_no_litter
-from lockstep.engine import Database, DatabaseUrl
-from lockstep.errors import LockstepError, MigrationError
+from lockstep.doctor.project.files import TextFile
+from lockstep.engine import DatabaseUrl
 
 if TYPE_CHECKING:
-    from lockstep.doctor.project.context import ProjectContext
-    from lockstep.migrations import CheckFinding, VerifyReport
+    from lockstep.config import Settings
 
 _NUMBERED = re.compile(r"^(V?\d+)[_\-.].*\.sql$|^V?\d+\.sql$", re.IGNORECASE)
 _DOWN = re.compile(r"(\.|_)(down|undo|rollback|revert)\.sql$", re.IGNORECASE)
@@ -33,66 +31,6 @@ _POSTGRESQL = re.compile(
 )
 _SQLITE = re.compile(r"\bAUTOINCREMENT\b|\bPRAGMA\b|\bWITHOUT ROWID\b|`\w+`", re.I)
 _BREAKPOINT = "--> statement-breakpoint"
-
-
-def compare(context: ProjectContext) -> tuple[CheckFinding, ...] | None:
-    """Return what ``migrate check`` says about the project's database.
-
-    The database is opened read-only. None when there is no history, or no database
-    file yet.
-    """
-    from lockstep.migrations import Migrations
-
-    settings, folder = context.settings, context.history_folder
-    if settings is None or folder is None or not (folder / "env.py").is_file():
-        return None
-    assert settings.url is not None, "load_settings chose one"
-    url = DatabaseUrl.parse(settings.url, base=context.root)
-    if url.path is None:
-        if url.in_memory:
-            return None
-        with _own_code(), Database(settings=settings) as database:
-            return tuple(Migrations(database, directory=folder).check())
-    if not url.path.exists():
-        return None
-    read_only = f"sqlite:///{url.path}?mode=ro"
-    with (
-        _own_code(),
-        leaving_no_litter(url.path),
-        Database(read_only, settings=settings) as database,
-    ):
-        return tuple(Migrations(database, directory=folder).check())
-
-
-def verify(context: ProjectContext, dialects: tuple[str, ...]) -> VerifyReport | None:
-    """Replay lockstep's history on scratch databases; None without one."""
-    from lockstep.engine.scratch import scratch_database
-    from lockstep.migrations import Migrations
-
-    settings, folder = context.settings, context.history_folder
-    if settings is None or folder is None or not (folder / "env.py").is_file():
-        return None
-    with (
-        _own_code(),
-        scratch_database("sqlite", settings) as url,
-        Database(url, settings=settings) as database,
-    ):
-        return Migrations(database, directory=folder).verify(dialects)
-
-
-@contextmanager
-def _own_code() -> Generator[None]:
-    """Tell what the project's own models and env.py raise as an error of ours."""
-    try:
-        yield
-    except LockstepError:
-        raise
-    except Exception as error:
-        text = str(error).partition("\n")[0]
-        raise MigrationError(
-            f"the project's own code fails: {type(error).__name__}: {text}",
-            hint="lockstep migrate check --debug shows where",
-        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,32 +63,36 @@ class Failed:
     applied: int
 
 
-def sql_histories(context: ProjectContext) -> Iterator[SqlHistory]:
-    """Yield the folders that hold a history in SQL files."""
+def sql_histories(files: Sequence[TextFile]) -> Iterator[SqlHistory]:
+    """Yield the folders, among those of ``files``, that hold a history."""
     folders = dict.fromkeys(
         file.path.parent.parent
         if file.path.name == "migration.sql"
         else file.path.parent
-        for file in context.files
+        for file in files
         if not file.is_for_tests
         and (_NUMBERED.match(file.path.name) or file.path.name == "migration.sql")
     )
     for folder in folders:
-        files = _ordered(folder)
-        dialect = _dialect(folder, files)
-        if files and dialect is not None:
-            yield SqlHistory(folder, tuple(files), dialect)
+        applied = _ordered(folder)
+        dialect = _dialect(folder, applied)
+        if applied and dialect is not None:
+            yield SqlHistory(folder, tuple(applied), dialect)
 
 
-def replay(history: SqlHistory, context: ProjectContext) -> Failed | None:
+def replay(history: SqlHistory, settings: Settings | None) -> Failed | None:
     """Apply the files to an empty database; return the first one that fails.
+
+    Args:
+        history: Which.
+        settings: Of the project; may name a server for scratch databases.
 
     Raises:
         LockstepError: No scratch database of that kind can be made.
     """
     if history.dialect == "sqlite":
         return _replay_sqlite(history)
-    return _replay_postgresql(history, context)
+    return _replay_postgresql(history, settings)
 
 
 def _ordered(folder: Path) -> list[Path]:
@@ -208,14 +150,14 @@ def _replay_sqlite(history: SqlHistory) -> Failed | None:
     return None
 
 
-def _replay_postgresql(history: SqlHistory, context: ProjectContext) -> Failed | None:
+def _replay_postgresql(history: SqlHistory, settings: Settings | None) -> Failed | None:
     import psycopg
 
-    from lockstep.doctor.postgresql.context import connected
+    from lockstep.doctor.postgresql.connecting import connected
     from lockstep.engine.scratch import scratch_database
 
     with (
-        scratch_database("postgresql", context.settings) as url,
+        scratch_database("postgresql", settings) as url,
         connected(DatabaseUrl.parse(url)) as connection,
     ):
         for applied, file in enumerate(history.files):
