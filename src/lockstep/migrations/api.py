@@ -2,31 +2,28 @@
 
 Owns the way from a verb to Alembic and back to a plain result. The work is done
 where the plain ``alembic`` command does it too, behind ``env.py``.
-Must not know: terminals.
-
-One verb runs at a time in a process: Alembic's ``op`` and ``context`` are global.
+How Alembic is called is ``history.py``'s. Must not know: terminals.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
-import threading
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
-from alembic.util import CommandError
 
-from lockstep.errors import InvalidValue, LockstepError, MigrationError, MultipleHeads
-from lockstep.migrations.lock import LOCK_WAIT_S
-from lockstep.migrations.reading import reading
-from lockstep.migrations.request import ATTRIBUTE, MigrationRequest
+from lockstep.errors import InvalidValue, MigrationError
+from lockstep.migrations.history import (
+    ONE_AT_A_TIME,
+    History,
+    alembic_errors,
+    alembic_is_ours,
+    calling,
+)
+from lockstep.migrations.request import MigrationRequest
 from lockstep.migrations.results import (
     Applied,
     CheckFinding,
@@ -39,17 +36,11 @@ from lockstep.migrations.results import (
     silent,
 )
 
-if TYPE_CHECKING:
-    import sqlalchemy as sa
-
-    from lockstep.engine import Database
-
-_ONE_AT_A_TIME = threading.RLock()
 MESSAGE_CHARACTERS_MAX = 200
 DIALECTS = ("sqlite", "postgresql")
 
 
-class Migrations:
+class Migrations(History):
     """One database and the history it follows.
 
     Args:
@@ -64,19 +55,6 @@ class Migrations:
         migrations.revision("add a phone number")
         migrations.upgrade()
     """
-
-    def __init__(
-        self,
-        db: Database,
-        *,
-        metadata: sa.MetaData | None = None,
-        directory: Path | str = "migrations",
-        lock_wait_s: float = LOCK_WAIT_S,
-    ) -> None:
-        self.db = db
-        self.metadata = metadata
-        self.directory = Path(directory).resolve()
-        self.lock_wait_s = lock_wait_s
 
     def revision(
         self, message: str, *, autogenerate: bool = True, **options: Any
@@ -106,7 +84,7 @@ class Migrations:
         if autogenerate:
             self._refuse_behind()
         written: list[Script] = []
-        with self._calling(request) as config:
+        with calling(self, request) as config:
             made = command.revision(config, text, autogenerate=autogenerate, **options)
             found = made if isinstance(made, list) else [made]
             written += [script for script in found if script is not None]
@@ -125,7 +103,7 @@ class Migrations:
 
     def _refuse_behind(self) -> None:
         scripts, applied = self.scripts(), self.current_heads()
-        with _alembic_errors():
+        with alembic_errors():
             heads = scripts.get_heads()
         if set(applied) != set(heads):
             raise MigrationError(
@@ -138,7 +116,7 @@ class Migrations:
     def _prove(self, script: Script) -> None:
         from lockstep.migrations.proof import prove
 
-        with _ONE_AT_A_TIME:
+        with ONE_AT_A_TIME:
             prove(self.scripts(), script, self.metadata)
 
     def upgrade(
@@ -157,7 +135,7 @@ class Migrations:
             MultipleHeads: ``head`` is not one revision.
         """
         request = self._request(on_progress)
-        with self._calling(request) as config:
+        with calling(self, request) as config:
             command.upgrade(config, target)
         return _applied(request)
 
@@ -166,7 +144,7 @@ class Migrations:
     ) -> Applied:
         """Take revisions back down to ``target``: a revision, ``base`` or ``-N``."""
         request = self._request(on_progress)
-        with self._calling(request) as config:
+        with calling(self, request) as config:
             command.downgrade(config, target)
         return _applied(request)
 
@@ -194,7 +172,7 @@ class Migrations:
             purge: Forget what is written there now, also if no file knows it.
         """
         request = self._request()
-        with self._calling(request) as config:
+        with calling(self, request) as config:
             command.stamp(config, target, purge=purge)
         return _applied(request)
 
@@ -204,7 +182,7 @@ class Migrations:
         """Write a revision that joins several heads into one."""
         text = message or "merge heads"
         request = self._request()
-        with self._calling(request, needs_env=False) as config:
+        with calling(self, request, needs_env=False) as config:
             names = revisions if isinstance(revisions, str) else list(revisions)
             script = command.merge(config, names, message=_docstring(text))
         assert script is not None, "Alembic wrote the file or raised"
@@ -218,15 +196,9 @@ class Migrations:
         """
         scripts = self.scripts()
         applied = self.current_heads()
-        with _alembic_errors():
+        with alembic_errors():
             found = [scripts.get_revision(name) for name in applied]
         return tuple(_info(script, scripts, applied) for script in found if script)
-
-    def current_heads(self) -> tuple[str, ...]:
-        """Return what the database says, whether or not a file knows it."""
-        with _own_errors(), reading(self.db.engine) as connection:
-            context = MigrationContext.configure(connection)
-            return tuple(sorted(context.get_current_heads()))
 
     def history(self, *, offline: bool = False) -> tuple[RevisionInfo, ...]:
         """Return every revision, newest first.
@@ -236,14 +208,14 @@ class Migrations:
         """
         scripts = self.scripts()
         applied = () if offline else self.current_heads()
-        with _alembic_errors():
+        with alembic_errors():
             found = list(scripts.walk_revisions())
         return tuple(_info(script, scripts, applied) for script in found)
 
     def heads(self) -> tuple[RevisionInfo, ...]:
         """Return the revisions that nothing follows; normally one."""
         scripts = self.scripts()
-        with _alembic_errors():
+        with alembic_errors():
             found = scripts.get_revisions(scripts.get_heads())
         return tuple(_info(script, scripts, ()) for script in found if script)
 
@@ -251,14 +223,14 @@ class Migrations:
         """Return the steps to ``target`` and what they would drop; change nothing."""
         from lockstep.migrations.plan import make_plan
 
-        with _ONE_AT_A_TIME, _alembic_errors(), _own_errors():
+        with alembic_is_ours():
             return make_plan(self, target, direction)
 
     def check(self) -> list[CheckFinding]:
         """Compare models, history and database; the worst comes first."""
         from lockstep.migrations.checks import run_checks
 
-        with _ONE_AT_A_TIME, _alembic_errors(), _own_errors():
+        with alembic_is_ours():
             return run_checks(self)
 
     def verify(
@@ -279,42 +251,8 @@ class Migrations:
         """
         from lockstep.migrations.verify import run_verify
 
-        with _ONE_AT_A_TIME:
+        with ONE_AT_A_TIME:
             return run_verify(self, tuple(dialects), on_progress)
-
-    def scripts(self) -> ScriptDirectory:
-        """Return Alembic's view of the folder.
-
-        Raises:
-            MigrationError: There is no such folder, or its files contradict.
-        """
-        if not (self.directory / "env.py").is_file():
-            raise MigrationError(
-                f"there is no history in {self.directory}",
-                hint="lockstep init, or lockstep.migrations.scaffold(directory)",
-            )
-        with _alembic_errors():
-            return ScriptDirectory.from_config(self.config())
-
-    def config(self, request: MigrationRequest | None = None) -> Config:
-        """Return Alembic's configuration for the folder."""
-        parent = self.directory.parent
-        ini, toml = parent / "alembic.ini", parent / "pyproject.toml"
-        config = Config(
-            file_=str(ini) if ini.is_file() else None,
-            toml_file=str(toml) if toml.is_file() else None,
-            stdout=io.StringIO(),
-            output_buffer=io.StringIO(),
-            attributes={} if request is None else {ATTRIBUTE: request},
-            cmd_opts=argparse.Namespace(quiet=True, x=None),
-        )
-        for option, path in (
-            ("script_location", self.directory),
-            ("prepend_sys_path", parent),
-        ):
-            config.set_main_option(option, str(path).replace("%", "%%"))
-        config.set_main_option("path_separator", "newline")
-        return config
 
     def _request(self, on_progress: ProgressCallback = silent) -> MigrationRequest:
         return MigrationRequest(
@@ -331,30 +269,11 @@ class Migrations:
                 hint="SQLite rebuilds the tables it finds; run the upgrade there",
             )
         request = self._request()
-        with self._calling(request) as config:
+        with calling(self, request) as config:
             verb(config, target, sql=True)
             buffer = config.output_buffer
             assert isinstance(buffer, io.StringIO), "config() gave it one"
             return buffer.getvalue()
-
-    @contextmanager
-    def _calling(
-        self, request: MigrationRequest, *, needs_env: bool = True
-    ) -> Generator[Config]:
-        """Run a command of Alembic's, one at a time, with errors of ours."""
-        self.scripts()
-        with _ONE_AT_A_TIME, _alembic_errors(), _own_errors():
-            yield self.config(request)
-        if needs_env and not request.reached and not request.applied:
-            self._refuse_foreign_env(request)
-
-    def _refuse_foreign_env(self, request: MigrationRequest) -> None:
-        if "env.run" not in (self.directory / "env.py").read_text(encoding="utf-8"):
-            raise MigrationError(
-                f"{self.directory / 'env.py'} does not hand over to lockstep",
-                hint="let it say: from lockstep.migrations import env; "
-                "env.run(Base.metadata)",
-            )
 
 
 def _docstring(message: str) -> str:
@@ -393,34 +312,3 @@ def _info(
         is_current=script.revision in applied,
         branch_labels=tuple(sorted(script.branch_labels)),
     )
-
-
-@contextmanager
-def _alembic_errors() -> Generator[None]:
-    """Turn Alembic's refusals into ours; what a revision raised is ours already."""
-    from alembic.script.revision import MultipleHeads as SeveralHeads
-
-    try:
-        yield
-    except CommandError as exc:
-        if isinstance(exc.__cause__, SeveralHeads):
-            raise MultipleHeads("the history has more than one head") from exc
-        raise MigrationError(str(exc)) from exc
-
-
-@contextmanager
-def _own_errors() -> Generator[None]:
-    """Turn a driver's error outside of a revision into ours."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except LockstepError:
-        raise
-    except SQLAlchemyError as exc:
-        from lockstep.engine import classify
-
-        known = classify(exc)
-        if known is None:
-            raise
-        raise known from exc

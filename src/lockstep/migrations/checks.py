@@ -5,18 +5,18 @@ Owns the list of what can be wrong and how bad it is. Must not know: printing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import UpgradeOps
-from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from lockstep.errors import LockstepError, MigrationError, NotPortable
 from lockstep.migrations.autogenerate import autogenerate
+from lockstep.migrations.history import History, in_environment
 from lockstep.migrations.request import MigrationRequest
 from lockstep.migrations.results import CheckFinding
 from lockstep.migrations.tables import columns_of
@@ -25,17 +25,15 @@ from lockstep.schema import IDENTIFIER_BYTES_MAX, check_portability
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
 
-    from lockstep.migrations.api import Migrations
 
-
-def run_checks(migrations: Migrations) -> list[CheckFinding]:
+def run_checks(history: History) -> list[CheckFinding]:
     """Return everything that was found, errors first."""
     try:
-        scripts = migrations.scripts()
-        found = list(_history(migrations, scripts))
+        scripts = history.scripts()
+        found = list(_history(history, scripts))
     except MigrationError as exc:
-        return [_error("broken-history", str(migrations.directory), exc)]
-    request = MigrationRequest(migrations.db, metadata=migrations.metadata)
+        return [_error("broken-history", str(history.directory), exc)]
+    request = MigrationRequest(history.db, metadata=history.metadata)
     at_head = not any(item.severity == "error" for item in found)
 
     def look(_: Any, context: MigrationContext) -> list[Any]:
@@ -45,41 +43,11 @@ def run_checks(migrations: Migrations) -> list[CheckFinding]:
             found.extend(_drift(context, request))
         return []
 
-    in_environment(migrations, scripts, request, look)
+    in_environment(history, scripts, request, look)
     return sorted(found, key=lambda item: item.severity != "error")
 
 
-def in_environment(
-    migrations: Migrations,
-    scripts: ScriptDirectory,
-    request: MigrationRequest,
-    function: Callable[..., Any],
-) -> None:
-    """Let ``env.py`` run, with a function in the place of Alembic's command.
-
-    Args:
-        migrations: Whose folder.
-        scripts: Its revisions.
-        request: Handed to ``env.run``.
-        function: Called with the heads and the context; returns steps.
-
-    Raises:
-        MigrationError: The folder's ``env.py`` is somebody else's.
-    """
-    config = migrations.config(request)
-    with EnvironmentContext(config, scripts, fn=function, dont_mutate=True):
-        scripts.run_env()
-    if not request.reached:
-        raise MigrationError(
-            f"{migrations.directory / 'env.py'} does not hand over to lockstep",
-            hint="let it say: from lockstep.migrations import env; "
-            "env.run(Base.metadata)",
-        )
-
-
-def _history(
-    migrations: Migrations, scripts: ScriptDirectory
-) -> Iterator[CheckFinding]:
+def _history(history: History, scripts: ScriptDirectory) -> Iterator[CheckFinding]:
     try:
         heads = scripts.get_heads()
     except (CommandError, SyntaxError, ImportError) as exc:
@@ -96,11 +64,11 @@ def _history(
         yield CheckFinding(
             "no-revision",
             "error",
-            str(migrations.directory),
+            str(history.directory),
             "the history has no revision yet",
             "lockstep migrate revision --autogenerate",
         )
-    applied = migrations.current_heads()
+    applied = history.current_heads()
     unknown = [name for name in applied if not _knows(scripts, name)]
     for name in unknown:
         yield CheckFinding(

@@ -15,14 +15,13 @@ from alembic.operations import ops
 
 from lockstep.errors import MigrationError
 from lockstep.migrations.describe import describe_all
+from lockstep.migrations.history import History
 from lockstep.migrations.reading import reading
 from lockstep.migrations.replay import Replay, replaying, upwards
 from lockstep.migrations.results import Direction, Loss, Plan, PlannedStep
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
-
-    from lockstep.migrations.api import Migrations
 
 _NAME = r"""["`\[]?(?P<table>[\w$]+)["`\]]?"""
 # Statements written by hand that take rows away, as far as their text tells.
@@ -38,17 +37,17 @@ _DESTRUCTIVE = [
 ]
 
 
-def make_plan(migrations: Migrations, target: str, direction: Direction) -> Plan:
+def make_plan(history: History, target: str, direction: Direction) -> Plan:
     """Return the steps from where the database is to ``target``."""
-    scripts = migrations.scripts()
-    before = migrations.current_heads()
+    scripts = history.scripts()
+    before = history.current_heads()
     steps = _steps(scripts, before, target, direction)
     if not steps:
         return Plan(before, ())
     planned: list[PlannedStep] = []
-    with replaying(migrations.metadata) as replay:
+    with replaying(history.metadata) as replay:
         replay.follow(upwards(scripts, upto=before))
-        planned.extend(_planned(migrations, replay, step) for step in steps)
+        planned.extend(_planned(history, replay, step) for step in steps)
     return Plan(before, tuple(planned))
 
 
@@ -65,7 +64,7 @@ def _steps(
     raise MigrationError(f"there is no plan for a {direction}")
 
 
-def _planned(migrations: Migrations, replay: Replay, step: Any) -> PlannedStep:
+def _planned(history: History, replay: Replay, step: Any) -> PlannedStep:
     complete = replay.failure is None
     if complete:
         try:
@@ -80,13 +79,13 @@ def _planned(migrations: Migrations, replay: Replay, step: Any) -> PlannedStep:
         message=str(step.revision.doc or ""),
         direction="upgrade" if step.is_upgrade else "downgrade",
         operations=tuple(describe_all(replay.operations)),
-        losses=tuple(_losses(migrations, replay.operations)),
+        losses=tuple(_losses(history, replay.operations)),
         complete=complete,
     )
 
 
 def _losses(
-    migrations: Migrations, operations: Sequence[ops.MigrateOperation]
+    history: History, operations: Sequence[ops.MigrateOperation]
 ) -> Iterator[Loss]:
     found: list[tuple[str, str | None]] = []
     for operation in operations:
@@ -99,7 +98,7 @@ def _losses(
                 for match in pattern.finditer(str(operation.sqltext)):
                     names = match.groupdict()
                     found.append((names["table"], names.get("column")))
-    with reading(migrations.db.engine) as connection:
+    with reading(history.db.engine) as connection:
         for table, column in dict.fromkeys(found):
             yield Loss(table, column, _rows(connection, table, column))
 

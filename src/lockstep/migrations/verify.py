@@ -17,12 +17,19 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from alembic import command
 from alembic.runtime.migration import RevisionStep
 
 from lockstep.errors import LockstepError
 from lockstep.migrations.carriage import Carriage
-from lockstep.migrations.checks import in_environment
+from lockstep.migrations.checks import run_checks
 from lockstep.migrations.diff import differences
+from lockstep.migrations.history import (
+    History,
+    alembic_is_ours,
+    calling,
+    in_environment,
+)
 from lockstep.migrations.reading import reading
 from lockstep.migrations.replay import upwards
 from lockstep.migrations.request import MigrationRequest
@@ -41,30 +48,29 @@ if TYPE_CHECKING:
     from alembic.script import Script
 
     from lockstep.engine import Database
-    from lockstep.migrations.api import Migrations
 
 _VERSION_TABLE = "alembic_version"
 
 
 def run_verify(
-    migrations: Migrations, dialects: Sequence[str], on_progress: ProgressCallback
+    history: History, dialects: Sequence[str], on_progress: ProgressCallback
 ) -> VerifyReport:
     """Replay the history on each engine; raise only when that cannot be tried."""
     from lockstep.engine import Database
     from lockstep.engine.scratch import scratch_database
 
     started_s = time.monotonic()
-    scripts = upwards(migrations.scripts())
+    scripts = upwards(history.scripts())
     findings: list[VerifyFinding] = []
     carried = 0
     for dialect in dialects:
         on_progress(VerifyStep(dialect, "start a scratch database"))
-        settings = migrations.db.settings
+        settings = history.db.settings
         with (
             scratch_database(dialect, settings) as url,
             Database(url, settings=settings) as database,
         ):
-            replay = _Replay(migrations, database, scripts, on_progress)
+            replay = _Replay(history, database, scripts, on_progress)
             replay.run()
             findings += replay.findings
             carried += replay.rows_carried
@@ -86,19 +92,17 @@ class _Replay:
 
     def __init__(
         self,
-        migrations: Migrations,
+        history: History,
         database: Database,
         scripts: Sequence[Script],
         on_progress: ProgressCallback,
     ) -> None:
-        from lockstep.migrations.api import Migrations as Api
-
         self._database = database
         self._dialect = database.engine_name
         self._scripts = list(scripts)
         self._on_progress = on_progress
-        self._verbs = Api(
-            database, metadata=migrations.metadata, directory=migrations.directory
+        self._history = History(
+            database, metadata=history.metadata, directory=history.directory
         )
         self._states: list[SchemaState] = []
         self.findings: list[VerifyFinding] = []
@@ -108,7 +112,7 @@ class _Replay:
         """Go up, compare, go down, go up again."""
         from lockstep.migrations.replay import replaying
 
-        with replaying(self._verbs.metadata) as declared:
+        with replaying(self._history.metadata) as declared:
             self._carriage = Carriage(self._database, declared)
             try:
                 self._up()
@@ -164,7 +168,9 @@ class _Replay:
     def _up_again(self) -> None:
         self._tell("upgrade to the head once more", len(self._scripts))
         try:
-            self._verbs.upgrade("heads")
+            request = self._request()
+            with calling(self._history, request) as config:
+                command.upgrade(config, "heads")
         except LockstepError as exc:
             revision = str(exc.detail.get("revision", ""))
             message = f"after a downgrade it cannot be applied again: {exc.message}"
@@ -209,17 +215,21 @@ class _Replay:
 
     def _move(self, script: Script, direction: Direction) -> None:
         """Apply this one revision, also where a branch makes its name ambiguous."""
-        scripts = self._verbs.scripts()
+        scripts = self._history.scripts()
         step = RevisionStep(scripts.revision_map, script, direction == "upgrade")
 
         def only_this(_: Any, context: Any) -> list[RevisionStep]:
             return [step]
 
-        request = MigrationRequest(self._database, metadata=self._verbs.metadata)
-        in_environment(self._verbs, scripts, request, only_this)
+        in_environment(self._history, scripts, self._request(), only_this)
+
+    def _request(self) -> MigrationRequest:
+        return MigrationRequest(self._database, metadata=self._history.metadata)
 
     def _compare_with_models(self) -> None:
         self._tell("compare with the models", len(self._scripts))
-        for finding in self._verbs.check():
+        with alembic_is_ours():
+            findings = run_checks(self._history)
+        for finding in findings:
             if finding.code in ("drift", "not-portable"):
                 self._found(None, None, "error", finding.message)
