@@ -26,8 +26,9 @@ from lockstep.migrations.declared import declared_state
 from lockstep.migrations.diff import Difference, differences
 from lockstep.migrations.effective import effective_metadata
 from lockstep.migrations.ledger import Ledger
-from lockstep.migrations.render import operations as _render
+from lockstep.migrations.render.operations import register_renderers
 from lockstep.migrations.replay import replaying, upwards
+from lockstep.migrations.request import OPTION, MigrationRequest
 from lockstep.migrations.shadow import database_state, model_state
 from lockstep.migrations.sqlite.snapshot import sqlite_snapshot
 from lockstep.migrations.state import SchemaState
@@ -40,10 +41,8 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
     from sqlalchemy import Connection
 
-    from lockstep.migrations.request import MigrationRequest
 
 PLUGIN = "lockstep.autogenerate"
-assert _render.MARK == "lockstep_request", "the renderers look for our contexts"
 
 
 @dataclass
@@ -150,7 +149,7 @@ def autogenerate(
         migration.script,
         ignore=(migration.version_table,),
     )
-    request: MigrationRequest | None = migration.opts.get(_render.MARK)
+    request: MigrationRequest | None = migration.opts.get(OPTION)
     planner = ChangePlanner(
         comparison.differences,
         comparison.models,
@@ -207,3 +206,4 @@ def directives_hook(
 
 
 Plugin(PLUGIN).add_autogenerate_comparator(autogenerate, "autogenerate")
+register_renderers()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lockstep.errors import ConfigError
-from lockstep.migrations.request import ATTRIBUTE, MigrationRequest
+from lockstep.migrations.request import ATTRIBUTE, OPTION, MigrationRequest
 from lockstep.migrations.results import (
     Progress,
     RevisionStarted,
@@ -142,7 +142,7 @@ def _run_offline(
     """Write SQL instead of changing a database; PostgreSQL only."""
     from alembic import context
 
-    from lockstep.migrations.operations import PortableOperations
+    from lockstep.migrations.portable import PortableOperations
 
     context.configure(
         dialect_name=request.database.dialect_name,
@@ -187,7 +187,7 @@ def _common_options(
         "autogenerate_plugins": [autogenerate.PLUGIN],
         "process_revision_directives": autogenerate.directives_hook(request, hook),
         "transaction_per_migration": True,
-        "lockstep_request": request,
+        OPTION: request,
         **options,
     }
 

@@ -16,8 +16,7 @@ import sqlalchemy as sa
 
 from lockstep import schema as ls
 from lockstep.migrations.kinds import kind_of
-from lockstep.migrations.render.code import literal
-from lockstep.migrations.render.operations import Source
+from lockstep.migrations.render.code import Source, literal
 
 _NEUTRAL: dict[str, Any] = {
     "boolean": False,

@@ -15,7 +15,7 @@ from alembic.runtime.migration import MigrationContext
 
 from lockstep.errors import LockstepError, MigrationError
 from lockstep.migrations.ddl import make_dialect
-from lockstep.migrations.operations import PortableOperations
+from lockstep.migrations.portable import PortableOperations
 from lockstep.migrations.postgresql.impl import SafePostgresqlImpl
 from lockstep.migrations.replay import replaying, upwards
 

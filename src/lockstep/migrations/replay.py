@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 
 from lockstep.migrations.ledger import Ledger
-from lockstep.migrations.operations import PortableOperations
+from lockstep.migrations.portable import PortableOperations
 from lockstep.migrations.sqlite.impl import SafeSqliteImpl
 
 if TYPE_CHECKING:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from lockstep.engine import Database
 
 ATTRIBUTE = "lockstep"
+"""Of Alembic's ``Config.attributes``: holds the request."""
+
+OPTION = "lockstep_request"
+"""Of Alembic's context, as ``env.run`` configures it: holds the request."""
 
 
 @dataclass

@@ -33,7 +33,7 @@ from lockstep.errors import (
 )
 from lockstep.migrations.describe import describe
 from lockstep.migrations.lock import advisory_key, migrators_turn
-from lockstep.migrations.operations import PortableOperations
+from lockstep.migrations.portable import PortableOperations
 from lockstep.migrations.reading import reading
 from lockstep.migrations.request import MigrationRequest
 from lockstep.migrations.results import (

@@ -11,6 +11,17 @@ LINE_WIDTH = 88
 _INDENT = "    "
 
 
+class Source:
+    """A value that is written as this source, with the imports it needs."""
+
+    def __init__(self, text: str, imports: Iterable[str] = ()) -> None:
+        self.text = text
+        self.imports = tuple(imports)
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 def literal(value: object) -> str:
     """Return a value's source; texts in double quotes where that is readable."""
     if not isinstance(value, str) or '"' in value or "\\" in repr(value):

@@ -10,17 +10,14 @@ the same on every engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 from alembic.autogenerate import render as alembic_render
 from alembic.operations import ops
-from sqlalchemy import exc as sa_exc
-from sqlalchemy.sql.elements import ClauseElement, ColumnClause
 
 from lockstep.errors import NotPortable
-from lockstep.migrations.ddl import expression_sql, make_dialect
 from lockstep.migrations.operations import (
     AlterEnumOp,
     AlterSqliteOptionsOp,
@@ -28,22 +25,24 @@ from lockstep.migrations.operations import (
     DropTouchTriggerOp,
     FillColumnOp,
     RenameConstraintOp,
+    TouchTriggerOp,
 )
 from lockstep.migrations.render.code import (
+    Source,
     call,
     indented,
     literal,
     literals,
     sequence,
 )
+from lockstep.migrations.render.parts import PartRenderer, stated
 from lockstep.migrations.render.types import TypeRenderer
 from lockstep.migrations.render.values import ValueRenderer
+from lockstep.migrations.request import OPTION
 
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
 
-MARK = "lockstep_request"
-_DIALECTS = {name: make_dialect(name) for name in ("sqlite", "postgresql")}
 # From this many changes of one table on they are written as one block, which on
 # SQLite is one rebuild instead of several.
 BLOCK_OPERATIONS_MIN = 2
@@ -53,6 +52,7 @@ _REBUILDING = (
     ops.AddConstraintOp,
     ops.DropConstraintOp,
     RenameConstraintOp,
+    TouchTriggerOp,
 )
 
 
@@ -63,6 +63,7 @@ class OperationRenderer:
         self._context = context
         self._types = TypeRenderer(context.imports)
         self._values = ValueRenderer(context.imports)
+        self._parts = PartRenderer(self._types, self._values)
         self._in_block = context._has_batch  # pyright: ignore[reportPrivateUsage]
 
     def modify_table(self, op: ops.ModifyTableOps) -> list[str]:
@@ -83,80 +84,14 @@ class OperationRenderer:
         """Write a table with everything that stands inside of it."""
         table = op.to_table()
         arguments = [literal(str(op.table_name))]
-        arguments += [self.column(column) for column in table.columns]
-        arguments += self._constraints(table)
+        arguments += [self._parts.column(column) for column in table.columns]
+        arguments += self._parts.constraints(table)
         if table.comment is not None:
             arguments.append(f"comment={literal(table.comment)}")
         arguments += [f"{key}={literal(op.kw[key])}" for key in sorted(op.kw)]
         if op.prefixes:
             arguments.append(f"prefixes={list(op.prefixes)!r}")
         return call("op.create_table", arguments)
-
-    def _constraints(self, table: sa.Table) -> list[str]:
-        order = ["primary_key", "foreign_key", "unique", "check"]
-        found: list[tuple[int, str]] = []
-        for constraint in table.constraints:
-            if getattr(constraint, "_type_bound", False):
-                continue
-            kind, source = self._constraint(constraint, table.name)
-            if source is not None:
-                found.append((order.index(kind), source))
-        return [source for _, source in sorted(found)]
-
-    def _constraint(
-        self, constraint: sa.Constraint, table: str
-    ) -> tuple[str, str | None]:
-        named = self._name_argument(constraint.name)
-        if isinstance(constraint, sa.PrimaryKeyConstraint):
-            names = [literal(str(column.name)) for column in constraint.columns]
-            source = call("sa.PrimaryKeyConstraint", names + named, column=8)
-            return "primary_key", source if names else None
-        if isinstance(constraint, sa.ForeignKeyConstraint):
-            local = [str(element.parent.name) for element in constraint.elements]
-            remote = [_target(element) for element in constraint.elements]
-            options = _foreign_key_options(constraint)
-            arguments = [literals(local), literals(remote), *named, *options]
-            return "foreign_key", call("sa.ForeignKeyConstraint", arguments, column=8)
-        if isinstance(constraint, sa.UniqueConstraint):
-            names = [literal(str(column.name)) for column in constraint.columns]
-            options = _deferral(constraint) + self._dialect_options(constraint)
-            return "unique", call(
-                "sa.UniqueConstraint", [*names, *named, *options], column=8
-            )
-        if isinstance(constraint, sa.CheckConstraint):
-            text = self._check_text(constraint.sqltext, table, constraint.name)
-            return "check", call("sa.CheckConstraint", [text, *named], column=8)
-        raise NotPortable(
-            f"table {table!r} has a {type(constraint).__name__}, which only one "
-            "engine knows",
-            hint="state it with op.execute() in a revision for that engine",
-        )
-
-    def _check_text(self, element: Any, table: str, name: Any) -> str:
-        where = f"check {name or ''} of {table}"
-        return self._values.expression(element, where=where, wrap=None)
-
-    def column(self, column: sa.Column[Any]) -> str:
-        """Write a column without its keys, which are constraints of the table."""
-        table = cast("sa.Table | None", column.table)
-        where = "" if table is None else f"{table.name}.{column.name}"
-        arguments = [
-            literal(str(column.name)),
-            self._types.render(column.type, where=where),
-        ]
-        positional = self._values.positional(column)
-        if positional is not None:
-            arguments.append(positional)
-        default = self._values.default(column)
-        if default is not None:
-            arguments.append(f"server_default={default}")
-        if column.autoincrement not in ("auto", None, "ignore_fk"):
-            arguments.append(f"autoincrement={column.autoincrement!r}")
-        arguments.append(f"nullable={bool(column.nullable)!r}")
-        if column.comment is not None:
-            arguments.append(f"comment={literal(column.comment)}")
-        arguments += [f"{key}={value!r}" for key, value in column.kwargs.items()]
-        return call("sa.Column", arguments, column=8)
 
     def drop_table(self, op: ops.DropTableOp) -> str:
         """Write a drop."""
@@ -165,32 +100,13 @@ class OperationRenderer:
     def create_index(self, op: ops.CreateIndexOp) -> str:
         """Write an index with its expressions and conditions."""
         index = op.to_index()
-        keys = [self._index_key(part, op) for part in index.expressions]
+        keys = [self._parts.index_key(part, op) for part in index.expressions]
         arguments = [self._name(op.index_name), *self._table(op.table_name)]
         arguments += [sequence(keys), f"unique={bool(index.unique)!r}"]
         for key, value in index.dialect_kwargs.items():
             if value is not None and value != {} and value != []:
-                arguments.append(f"{key}={self._dialect_value(key, value)}")
+                arguments.append(f"{key}={self._parts.dialect_value(key, value)}")
         return call(self._operation("create_index"), arguments)
-
-    def _index_key(self, part: Any, op: ops.CreateIndexOp) -> str:
-        if isinstance(part, sa.Column):
-            return literal(str(cast("sa.Column[Any]", part).name))
-        element: Any = part
-        if not isinstance(part, ColumnClause) and hasattr(part, "self_group"):
-            # PostgreSQL wants brackets around what is no plain function call.
-            element = part.self_group()
-        where = f"index {op.index_name} of {op.table_name}"
-        return self._values.expression(element, where=where, wrap="sa.literal_column")
-
-    def _dialect_value(self, key: str, value: Any) -> str:
-        if isinstance(value, ClauseElement):
-            dialect = _DIALECTS[key.partition("_")[0]]
-            return f"sa.text({literal(expression_sql(dialect, value))})"
-        if isinstance(value, list | tuple):
-            items = cast("list[Any]", list(value))  # pyright: ignore[reportUnknownArgumentType]
-            return repr([getattr(item, "name", item) for item in items])
-        return repr(value)
 
     def drop_index(self, op: ops.DropIndexOp) -> str:
         """Write the drop of an index."""
@@ -204,7 +120,9 @@ class OperationRenderer:
         constraint = op.to_constraint()
         arguments = [self._name(op.constraint_name), *self._table(op.table_name)]
         arguments.append(literals(op.columns))
-        arguments += _deferral(constraint) + self._dialect_options(constraint)
+        arguments += stated(
+            constraint, "deferrable", "initially"
+        ) + self._parts.dialect_options(constraint)
         return call(self._operation("create_unique_constraint"), arguments)
 
     def create_foreign_key(self, op: ops.CreateForeignKeyOp) -> str:
@@ -225,7 +143,7 @@ class OperationRenderer:
 
     def create_check(self, op: ops.CreateCheckConstraintOp) -> str:
         """Write a check."""
-        text = self._check_text(op.condition, op.table_name, op.constraint_name)
+        text = self._parts.check_text(op.condition, op.table_name, op.constraint_name)
         arguments = [self._name(op.constraint_name), *self._table(op.table_name), text]
         return call(self._operation("create_check_constraint"), arguments)
 
@@ -260,7 +178,7 @@ class OperationRenderer:
 
     def add_column(self, op: ops.AddColumnOp) -> str:
         """Write a new column."""
-        arguments = [*self._table(op.table_name), self.column(op.column)]
+        arguments = [*self._table(op.table_name), self._parts.column(op.column)]
         return call(self._operation("add_column"), arguments)
 
     def drop_column(self, op: ops.DropColumnOp) -> str:
@@ -361,58 +279,12 @@ class OperationRenderer:
     def _name(self, name: Any) -> str:
         return "None" if name is None else f"op.f({literal(str(name))})"
 
-    def _name_argument(self, name: Any) -> list[str]:
-        return [f"name=op.f({literal(str(name))})"] if isinstance(name, str) else []
 
-    def _dialect_options(self, item: Any) -> list[str]:
-        return [
-            f"{key}={self._dialect_value(key, value)}"
-            for key, value in item.dialect_kwargs.items()
-            if value
-        ]
-
-
-class Source:
-    """A value that is written as this source, with the imports it needs."""
-
-    def __init__(self, text: str, imports: Iterable[str] = ()) -> None:
-        self.text = text
-        self.imports = tuple(imports)
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def _touch_arguments(op: CreateTouchTriggerOp | DropTouchTriggerOp) -> list[str]:
+def _touch_arguments(op: TouchTriggerOp) -> list[str]:
     arguments = [literal(op.table_name), literals(op.key)]
     if op.column != "updated_at":
         arguments.append(f"column={literal(op.column)}")
     return arguments
-
-
-def _target(element: sa.ForeignKey) -> str:
-    try:
-        column = element.column
-    except sa_exc.InvalidRequestError:
-        return str(element.target_fullname)
-    return f"{column.table.name}.{column.name}"
-
-
-def _foreign_key_options(constraint: sa.ForeignKeyConstraint) -> list[str]:
-    names = ("onupdate", "ondelete", "initially", "deferrable", "match")
-    return [
-        f"{name}={literal(getattr(constraint, name))}"
-        for name in names
-        if getattr(constraint, name)
-    ]
-
-
-def _deferral(constraint: sa.Constraint) -> list[str]:
-    return [
-        f"{name}={literal(getattr(constraint, name))}"
-        for name in ("deferrable", "initially")
-        if getattr(constraint, name)
-    ]
 
 
 _METHODS: dict[type[ops.MigrateOperation], Callable[..., Any]] = {
@@ -440,6 +312,12 @@ _METHODS: dict[type[ops.MigrateOperation], Callable[..., Any]] = {
 }
 
 
+def register_renderers() -> None:
+    """Let Alembic write with these where ``env.run`` configured the context."""
+    for kind, method in _METHODS.items():
+        _register(kind, method)
+
+
 def _register(
     kind: type[ops.MigrateOperation], method: Callable[..., str | list[str]]
 ) -> None:
@@ -450,15 +328,9 @@ def _register(
         original = None
 
     def render(context: AutogenContext, op: Any) -> list[str]:
-        if context.opts.get(MARK) is None and original is not None:
+        if context.opts.get(OPTION) is None and original is not None:
             return cast("list[str]", original(context, op))
         written = method(OperationRenderer(context), op)
         return [written] if isinstance(written, str) else written
 
     registry.dispatch_for(kind, replace=True)(render)
-
-
-for _kind, _method in _METHODS.items():
-    _register(_kind, _method)
-
-__all__ = ["MARK", "OperationRenderer", "Source"]
