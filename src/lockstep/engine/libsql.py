@@ -34,6 +34,7 @@ from lockstep.engine.sqlite import (
     READ,
     ROLLING_BACK,
     SYNCHRONOUS_LEVELS,
+    capabilities_of_sqlite,
 )
 from lockstep.engine.sqlite_errors import primary_code
 from lockstep.engine.write_turns import turns_of_server
@@ -89,22 +90,11 @@ class LibsqlBackend:
 
     def capabilities(self, connection: sa.Connection) -> Capabilities:
         """Return what the SQLite inside of the server can do."""
-        version = tuple(connection.dialect.server_version_info or (0,))
-        return Capabilities(
-            engine_name="libsql",
-            dialect_name="sqlite",
-            version=tuple(int(part) for part in version),
+        version = connection.dialect.server_version_info or (0,)
+        return capabilities_of_sqlite(
+            "libsql",
+            tuple(int(part) for part in version),
             bind_parameters_max=BIND_PARAMETERS_MAX,
-            identifier_bytes_max=63,
-            concurrent_writers=False,
-            native_uuid=False,
-            native_json=False,
-            native_array=False,
-            row_locks=False,
-            alter_constraints=False,
-            nulls_not_distinct=False,
-            session_state=True,
-            logical_replication=False,
         )
 
     def facts(self, connection: sa.Connection) -> dict[str, Any]:

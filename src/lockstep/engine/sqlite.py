@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection
 
     from lockstep.config import Settings
-    from lockstep.engine.urls import DatabaseUrl
+    from lockstep.engine.urls import DatabaseUrl, EngineName
 
 T = TypeVar("T")
 
@@ -148,24 +148,13 @@ class SqliteBackend:
 
     def capabilities(self, connection: sa.Connection) -> Capabilities:
         """Return what this SQLite library can do; the limit is the connection's."""
-        return Capabilities(
-            engine_name="sqlite",
-            dialect_name="sqlite",
-            version=sqlite3.sqlite_version_info,
+        return capabilities_of_sqlite(
+            "sqlite",
+            sqlite3.sqlite_version_info,
             bind_parameters_max=on_driver(
                 connection.connection.dbapi_connection,
                 lambda raw: raw.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER),
             ),
-            identifier_bytes_max=63,
-            concurrent_writers=False,
-            native_uuid=False,
-            native_json=False,
-            native_array=False,
-            row_locks=False,
-            alter_constraints=False,
-            nulls_not_distinct=False,
-            session_state=True,
-            logical_replication=False,
         )
 
     def facts(self, connection: sa.Connection) -> dict[str, Any]:
@@ -369,6 +358,28 @@ class SqliteBackend:
             path = record.record_info.pop(_COUNTED, None)
             if path is not None:
                 note_closed(path)
+
+
+def capabilities_of_sqlite(
+    engine_name: EngineName, version: tuple[int, ...], *, bind_parameters_max: int
+) -> Capabilities:
+    """Return what SQLite can do, in this process or inside of a server."""
+    return Capabilities(
+        engine_name=engine_name,
+        dialect_name="sqlite",
+        version=version,
+        bind_parameters_max=bind_parameters_max,
+        identifier_bytes_max=63,
+        concurrent_writers=False,
+        native_uuid=False,
+        native_json=False,
+        native_array=False,
+        row_locks=False,
+        alter_constraints=False,
+        nulls_not_distinct=False,
+        session_state=True,
+        logical_replication=False,
+    )
 
 
 def _refuse_ended(connection: sa.Connection) -> None:

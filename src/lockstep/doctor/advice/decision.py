@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from lockstep.doctor.advice.situation import (
     Facts,
@@ -29,6 +29,8 @@ from lockstep.doctor.advice.situation import (
     Verdict,
     writes_per_hour,
 )
+
+V = TypeVar("V")
 
 _SQLITE_CHECKLIST = "https://sqlite.org/whentouse.html#dbcklst"
 _WAL = "https://sqlite.org/wal.html"
@@ -154,38 +156,53 @@ def _shares_offline(stated: Stated) -> bool:
     return stated.offline and (stated.users or 2) > 1
 
 
+def _judged(
+    rule: str,
+    number: V | None,
+    shown: Callable[[V], str],
+    threshold: str,
+    is_over: Callable[[V], bool],
+    because: str,
+    source: str,
+) -> Judgement:
+    """Apply a rule to a number that may be unknown."""
+    if number is None:
+        return Judgement(rule, "unknown", threshold, None, because, source)
+    return Judgement(rule, shown(number), threshold, is_over(number), because, source)
+
+
 def _app_servers(facts: Facts, stated: Stated) -> Judgement:
-    servers = stated.app_servers
-    return Judgement(
+    return _judged(
         "application servers",
-        "unknown" if servers is None else f"{servers} (stated)",
+        stated.app_servers,
+        lambda servers: f"{servers} (stated)",
         f"at most {SERVERS_MAX}",
-        None if servers is None else servers > SERVERS_MAX,
+        lambda servers: servers > SERVERS_MAX,
         "a SQLite file belongs to one host; programs on several need a server",
         _SQLITE_CHECKLIST,
     )
 
 
 def _file_system(facts: Facts, stated: Stated) -> Judgement:
-    kind = facts.file_system
-    shared = bool(kind) and stated.app_servers != 1
-    return Judgement(
+    return _judged(
         "file system",
-        "unknown" if kind is None else f"{kind or 'a local disk'} (measured)",
+        facts.file_system,
+        lambda kind: f"{kind or 'a local disk'} (measured)",
         "a local disk",
-        None if kind is None else shared,
+        lambda kind: bool(kind) and stated.app_servers != 1,
         "several hosts may reach the file, and its locks cannot be trusted there",
         _WAL,
     )
 
 
 def _writes(facts: Facts, stated: Stated) -> Judgement:
-    number, origin = writes_per_hour(facts, stated)
-    return Judgement(
+    writes, origin = writes_per_hour(facts, stated)
+    return _judged(
         "writes per hour",
-        "unknown" if number is None else f"{number:,.0f} ({origin})",
+        writes,
+        lambda writes: f"{writes:,.0f} ({origin})",
         f"at most {WRITES_PER_HOUR_MAX:,}",
-        None if number is None else number > WRITES_PER_HOUR_MAX,
+        lambda writes: writes > WRITES_PER_HOUR_MAX,
         "with a connection per request writers wait for each other; db.write of "
         "lockstep carries a hundred times as much",
         "lockstep bench writers: a connection each 129/s, db.write 20,700/s",
@@ -193,36 +210,36 @@ def _writes(facts: Facts, stated: Stated) -> Judgement:
 
 
 def _longest_write(facts: Facts, stated: Stated) -> Judgement:
-    seconds = stated.longest_write_s
-    return Judgement(
+    return _judged(
         "longest write transaction",
-        "unknown" if seconds is None else f"{seconds:g} s (stated)",
+        stated.longest_write_s,
+        lambda seconds: f"{seconds:g} s (stated)",
         f"at most {LONGEST_WRITE_S:g} s",
-        None if seconds is None else seconds > LONGEST_WRITE_S,
+        lambda seconds: seconds > LONGEST_WRITE_S,
         "SQLite has one writer at a time: everybody else waits for it",
         f"{_SQLITE_CHECKLIST} (there: a few dozen milliseconds)",
     )
 
 
 def _size(facts: Facts, stated: Stated) -> Judgement:
-    size = facts.size_bytes
-    return Judgement(
+    return _judged(
         "size",
-        "unknown" if size is None else f"{size:,} bytes (measured)",
+        facts.size_bytes,
+        lambda size: f"{size:,} bytes (measured)",
         f"less than {TERABYTE:,} bytes",
-        None if size is None else size >= TERABYTE,
+        lambda size: size >= TERABYTE,
         "one file of that size is slow to copy, to check and to mend",
         _SQLITE_CHECKLIST,
     )
 
 
 def _disk(facts: Facts, stated: Stated) -> Judgement:
-    hosting = stated.hosting
-    return Judgement(
+    return _judged(
         "a disk that stays",
-        "unknown" if hosting is None else f"{hosting} (stated)",
+        stated.hosting,
+        lambda hosting: f"{hosting} (stated)",
         "on-premise or vps",
-        None if hosting is None else hosting == "serverless",
+        lambda hosting: hosting == "serverless",
         "serverless processes come and go, and their disk with them",
         _SQLITE_CHECKLIST,
     )
