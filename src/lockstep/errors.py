@@ -8,13 +8,13 @@ errors into this tree, by SQLSTATE or SQLite result code, never by message text.
     LockstepError
     ├── ConfigError, MissingExtraError
     ├── EngineError   ConnectionLost*, Busy*, NetworkFilesystem, BackupDamaged, …
-    ├── SchemaError   NotPortable, Drift, MigrationError …
+    ├── SchemaError   NotPortable, MigrationError …
     ├── DataError     NotFound, Duplicate, StaleVersion, InvalidValue …
-    └── MoveError     Unmappable, VerificationFailed, TargetInUse …
+    └── MoveError     Unmappable, TargetInUse, SourceChanged …
                                                               (* = retryable)
 
-Invariants: every class has a code of its own, ``docs/errors.md`` lists exactly
-these classes, and every error survives ``pickle`` (it may cross a process).
+Invariants: every class has a code of its own, ``docs/reference/errors.md`` lists
+exactly these classes, and every error survives ``pickle`` (it may cross a process).
 """
 
 from __future__ import annotations
@@ -223,13 +223,6 @@ class NotPortable(SchemaError):
     code = "LS-3001"
 
 
-class Drift(SchemaError):
-    """The database's schema differs from the models."""
-
-    code = "LS-3002"
-    default_hint = "lockstep migrate revision --autogenerate, then upgrade"
-
-
 class MigrationError(SchemaError):
     """A revision could not be written, found or applied."""
 
@@ -267,12 +260,6 @@ class MigrationLocked(MigrationError):
     code = "LS-3105"
     retryable = True
     default_hint = "wait until it has finished"
-
-
-class ReplayFailed(MigrationError):
-    """The history does not lead from an empty database to the models."""
-
-    code = "LS-3106"
 
 
 class DataError(LockstepError):
@@ -401,13 +388,6 @@ class Unmappable(MoveError):
 
     code = "LS-6001"
     default_hint = "give the column another type in the plan, or on_dirt = 'quarantine'"
-
-
-class VerificationFailed(MoveError):
-    """Source and target differ; the report names the cells."""
-
-    code = "LS-6002"
-    default_hint = "lockstep verify SOURCE TARGET shows the cells"
 
 
 class TargetInUse(MoveError):

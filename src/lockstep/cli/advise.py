@@ -17,7 +17,7 @@ from lockstep.cli.output import Page
 from lockstep.cli.run import Run
 
 if TYPE_CHECKING:
-    from lockstep.doctor.advice import Advice, Facts, Stated
+    from lockstep.doctor.advice import Advice, Facts
     from lockstep.doctor.advice.situation import Hosting
     from lockstep.doctor.targets import Target
 
@@ -144,7 +144,7 @@ def advise(
         "facts": facts.to_json(),
         "stated": stated.to_json(),
     }
-    run.output.result(document, lambda page: draw(page, advice, facts, stated))
+    run.output.result(document, lambda page: draw(page, advice, facts))
     if advice.is_to_move:
         raise Finished(EXIT_FAILED)
 
@@ -162,7 +162,7 @@ def _database(run: Run, named: str | None) -> Target | None:
     return target
 
 
-def draw(page: Page, advice: Advice, facts: Facts, stated: Stated) -> None:
+def draw(page: Page, advice: Advice, facts: Facts) -> None:
     """Show the verdict, the rules with their numbers, and what would change it."""
     style = "yellow" if advice.is_to_move else "green"
     page.line(advice.summary, style=f"bold {style}")

@@ -16,14 +16,9 @@ from lockstep.mover.failures import told
 from lockstep.mover.plan.from_postgresql import source_name
 from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.plan.times import unit_of
-from lockstep.mover.results import (
-    Finding,
-    Inspection,
-    ProgressCallback,
-    silent,
-)
+from lockstep.mover.results import Finding, Inspection, ProgressCallback, silent
 from lockstep.mover.sqlite.opening import rows_of
-from lockstep.mover.sqlite.profile import ColumnProfile, TableProfile, is_time_type
+from lockstep.mover.sqlite.profile import ColumnProfile, is_time_type
 from lockstep.mover.sqlite.rows import decoding
 from lockstep.mover.sqlite.schema import Column, Table
 from lockstep.mover.values import shown, text_of
@@ -183,12 +178,10 @@ class _Report:
             for column in table.columns:
                 stored = profile.column(column.name)
                 document["columns"].append(_column(column, stored, planned))
-                self._look(table, column, profile, stored)
+                self._look(table, column, stored)
         return document
 
-    def _look(
-        self, table: Table, column: Column, profile: TableProfile, stored: ColumnProfile
-    ) -> None:
+    def _look(self, table: Table, column: Column, stored: ColumnProfile) -> None:
         where = f"{table.name}.{column.name}"
         classes = stored.classes
         if len(classes) > 1 and not _is_number_column(column, classes):

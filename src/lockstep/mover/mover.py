@@ -249,7 +249,7 @@ class Mover:
             target.journal.drop(state.plan)
             plan = self._plan(source, target)
         accept(plan)
-        _check_plan(plan, source, self.target_url)
+        _check_plan(plan, self.target_url)
         taken = target.taken(plan)
         if plan.leaves_no_trace and taken and target.is_made(plan):
             return plan, FINISHED
@@ -383,7 +383,7 @@ def leave_out(plan: Plan, refusals: dict[str, str]) -> None:
             plan.losses.append(Loss(statement.purpose, name, reason))
 
 
-def _check_plan(plan: Plan, source: MoveSource, target: DatabaseUrl) -> None:
+def _check_plan(plan: Plan, target: DatabaseUrl) -> None:
     if plan.target != target.dialect_name:
         raise InvalidPlan(
             f"the plan leads to {plan.target}, the target is {target.dialect_name}"

@@ -79,10 +79,10 @@ def _of_other_tools(context: ProjectContext) -> Findings:
                 mend="bring the file back from version control, or from whoever has it",
                 evidence={"revision": revision, "parent": parent},
             )
-    yield from _without_history(context, code)
+    yield from _without_history(code)
 
 
-def _without_history(context: ProjectContext, code: list[TextFile]) -> Findings:
+def _without_history(code: list[TextFile]) -> Findings:
     """Find applications of Django with models and no migration."""
     names = {file.name for file in code}
     for file in code:

@@ -17,7 +17,6 @@ from itertools import pairwise
 
 from lockstep.migrations.sqlite.tokens import (
     Token,
-    canonical,
     closing,
     fold,
     joined,
@@ -373,8 +372,3 @@ def _clause(group: Sequence[Token]) -> Clause:
         parts = parts[2:]
     kind = _KIND_OF_WORD[parts[0].text.upper()]
     return Clause(kind, name, joined(group))
-
-
-def same_expression(one: str, two: str) -> bool:
-    """Whether two expressions differ in spelling only."""
-    return canonical(one) == canonical(two)

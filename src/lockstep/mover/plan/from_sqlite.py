@@ -80,7 +80,7 @@ def plan_from_sqlite(
     for table, table_plan in chosen:
         orphans = _orphans(connection, table)
         constraints.add_foreign_keys(table, table_plan, orphans)
-    _say_what_stays(plan, schema, _views(plan, connection, chosen, schema, relations))
+    _say_what_stays(plan, schema, _views(connection, chosen, schema, relations))
     return plan
 
 
@@ -258,7 +258,6 @@ def _orphans(connection: Any, table: Table) -> dict[int, int]:
 
 
 def _views(
-    plan: Plan,
     connection: Any,
     chosen: list[tuple[Table, TablePlan]],
     schema: Schema,

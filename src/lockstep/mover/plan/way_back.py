@@ -45,7 +45,7 @@ def plan_way_back(forward: Plan, general: Plan) -> Plan:
         plan.tables.append(_undone(forward, origin, table, created[origin.source]))
     for gone in made_from.values():
         plan.notices.append(f"{gone.source} is not there any more")
-    _objects(plan, forward, set(created))
+    _objects(plan, forward)
     kept = {(loss.kind, loss.name) for loss in forward.losses}
     kept |= {(s.purpose, s.name) for t in forward.tables for s in t.statements}
     plan.losses += [
@@ -110,7 +110,7 @@ def _sequence(origin: TablePlan, table: TablePlan) -> int | None:
     return max(origin.sequence, table.sequence or 0)
 
 
-def _objects(plan: Plan, forward: Plan, tables: set[str]) -> None:
+def _objects(plan: Plan, forward: Plan) -> None:
     """Plan the indexes, triggers and views of the file, in its own order."""
     if not plan.tables:
         return
