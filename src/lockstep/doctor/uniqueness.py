@@ -120,8 +120,8 @@ def _of_nulls(
         "nulls",
         columns,
         "warning",
-        "more than once: one of the columns is NULL there, and a unique index takes "
-        "no NULL for another's duplicate",
+        "more than once: one of the columns is NULL there, and a unique index takes no "
+        "NULL for another's duplicate",
         _count(table, columns, listed, f"({some_null}) AND ({some_value})", rows_max),
         f"CREATE UNIQUE INDEX {_name(table, (*columns, 'nulls'))} ON {table.quoted} "
         f"({{nulls}})",

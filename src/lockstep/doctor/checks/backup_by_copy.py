@@ -180,8 +180,8 @@ CHECK = Check(
     looks_for="cp, rsync, tar or shutil on a database file in scripts, crontabs, "
     "Makefiles and code; copies beside the file whose -wal is missing.",
     why="A copy of the file alone misses what was committed to the -wal, and a copy "
-    "made "
-    "during a write is torn: the backup opens, and rows are missing, or it does not.",
+    "made during a write is torn: the backup opens, and rows are missing, or it does "
+    "not.",
     sqlite=examine,
     needs_file=True,
     project=examine_project,

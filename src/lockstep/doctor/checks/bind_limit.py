@@ -57,8 +57,8 @@ CHECK = Check(
     looks_for="A library that allows few parameters, and code that writes one ? per "
     "value of a list.",
     why="The limit is the connection's: 250,000 in Debian's build, 32,766 upstream, "
-    "999 "
-    "in old ones, 65,535 on PostgreSQL. A long list works here and fails elsewhere.",
+    "999 in old ones, 65,535 on PostgreSQL. A long list works here and fails "
+    "elsewhere.",
     sqlite=examine,
     needs_file=True,
     project=examine_project,

@@ -33,7 +33,6 @@ CHECK = Check(
     name="collation-version",
     looks_for="A database whose collation changed with the operating system.",
     why="Indexes over text are sorted by the old rules and searched by the new ones: "
-    "rows "
-    "are not found, and a unique index lets duplicates in.",
+    "rows are not found, and a unique index lets duplicates in.",
     postgresql=examine,
 )

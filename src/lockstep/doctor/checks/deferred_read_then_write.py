@@ -17,8 +17,7 @@ def examine(context: TraceContext) -> Findings:
             f"{counted(event['count'], 'transaction')} began deferred, read ({first}), "
             f"then wrote ({second})",
             mend="begin the transactions that may write with BEGIN IMMEDIATE; "
-            "lockstep's "
-            "write sessions do",
+            "lockstep's write sessions do",
             command="BEGIN IMMEDIATE",
             evidence={
                 "database": event["database"],

@@ -22,10 +22,8 @@ def examine(context: ProjectContext) -> Findings:
 CHECK = Check(
     name="drift",
     looks_for="Tables, columns, indexes and constraints that models and database do "
-    "not "
-    "have in common.",
+    "not have in common.",
     why="Somebody changed one of them by hand: the next revision undoes it, or fails "
-    "on "
-    "it, and only on this copy.",
+    "on it, and only on this copy.",
     project=examine,
 )

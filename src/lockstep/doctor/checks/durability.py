@@ -34,8 +34,7 @@ def examine(context: SqliteContext) -> Findings:
             context.name,
             whose,
             why="Nothing is synced: after a power cut or a crash of the system the "
-            "file "
-            "may be damaged as a whole, not only lack the last commits.",
+            "file may be damaged as a whole, not only lack the last commits.",
             mend="use full, or normal in WAL mode where the last commits may be lost",
             command="PRAGMA synchronous = FULL",
             evidence={"synchronous": level},
@@ -69,9 +68,8 @@ def examine_project(context: ProjectContext) -> Findings:
             "warning",
             place,
             "the code switches syncing off (PRAGMA synchronous = OFF)",
-            why="After a power cut or a crash of the system the file may be damaged "
-            "as a "
-            "whole, not only lack the last commits.",
+            why="After a power cut or a crash of the system the file may be damaged as "
+            "a whole, not only lack the last commits.",
             mend="use full, or normal in WAL mode; for a bulk load use one transaction",
         )
 

@@ -57,8 +57,7 @@ CHECK = Check(
     name="file-system",
     looks_for="A file on NFS, SMB, 9p, virtiofs and the like, or in a synced folder.",
     why="Their locks cannot be trusted, so two writers may write at once; WAL needs "
-    "all "
-    "processes on one host, because the -shm file is shared memory. Damage is not "
+    "all processes on one host, because the -shm file is shared memory. Damage is not "
     "certain, it is only a matter of time and load.",
     sqlite=examine,
     needs_file=True,

@@ -70,8 +70,7 @@ CHECK = Check(
     name="four-byte-epochs",
     looks_for="Moments as numbers in integer columns of 4 bytes.",
     why="Seconds since 1970 overflow 4 bytes on 19 January 2038, and milliseconds do "
-    "at "
-    "once: the INSERT fails with 'integer out of range'.",
+    "at once: the INSERT fails with 'integer out of range'.",
     sqlite=examine,
     postgresql=examine_postgresql,
 )

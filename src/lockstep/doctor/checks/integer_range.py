@@ -45,8 +45,7 @@ def examine(context: SqliteContext) -> Findings:
             f"{counted(len(large), 'INTEGER column holds', 'INTEGER columns hold')} "
             f"numbers above 2,147,483,647: {some(large)}",
             mend="nothing on SQLite, whose INTEGER has 8 bytes; declare them BIGINT "
-            "when "
-            "moving",
+            "when moving",
             evidence={"columns": large},
         )
 

@@ -27,7 +27,6 @@ CHECK = Check(
     name="invalid-indexes",
     looks_for="Indexes that PostgreSQL marks as invalid.",
     why="CREATE INDEX CONCURRENTLY that fails leaves the index there: it costs on "
-    "every "
-    "write, no query uses it, and IF NOT EXISTS takes it for done.",
+    "every write, no query uses it, and IF NOT EXISTS takes it for done.",
     postgresql=examine,
 )

@@ -61,7 +61,6 @@ CHECK = Check(
     name="invalid-json",
     looks_for="Texts in JSON columns, by type or by name, that are no JSON.",
     why="SQLite's JSON functions raise 'malformed JSON' and end the whole query at "
-    "such a "
-    "row; PostgreSQL's jsonb refuses it.",
+    "such a row; PostgreSQL's jsonb refuses it.",
     sqlite=examine,
 )

@@ -30,8 +30,8 @@ def examine(context: SqliteContext) -> Findings:
         context.name,
         f"the journal mode is {mode}, not wal",
         mend="switch it to WAL once; the file keeps the mode. Leave it as it is only "
-        "on a network drive, on read-only media, or where one process reads and "
-        "writes in turn",
+        "on a network drive, on read-only media, or where one process reads and writes "
+        "in turn",
         command="PRAGMA journal_mode = WAL",
         fixable=True,
         evidence={"journal_mode": mode},

@@ -17,8 +17,7 @@ def examine(context: TraceContext) -> Findings:
             f"{counted(event['count'], 'row')} of {table} were read outside of a "
             f"transaction and written back: {update}",
             mend="let the database compute (SET n = n - ? WHERE n >= ?), check a "
-            "version "
-            "column in the WHERE, or read and write inside one BEGIN IMMEDIATE",
+            "version column in the WHERE, or read and write inside one BEGIN IMMEDIATE",
             evidence={
                 "database": event["database"],
                 "count": event["count"],
@@ -30,10 +29,8 @@ def examine(context: TraceContext) -> Findings:
 CHECK = Check(
     name="lost-updates",
     looks_for="Rows that a running program reads outside of a transaction, then "
-    "updates by "
-    "the same key with values of its own.",
+    "updates by the same key with values of its own.",
     why="What another connection wrote between the two is overwritten without an "
-    "error: "
-    "with a hundred writers 98 of 100 increments are gone.",
+    "error: with a hundred writers 98 of 100 increments are gone.",
     trace=examine,
 )

@@ -48,8 +48,7 @@ def _missing(subject: str) -> Finding:
         subject,
         "no migration tool and no user_version says which version the schema has",
         mend="put the schema under a history: write models, a first revision, and "
-        "stamp "
-        "the database with it",
+        "stamp the database with it",
         command="lockstep migrate stamp head",
     )
 

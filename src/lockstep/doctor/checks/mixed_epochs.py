@@ -110,8 +110,7 @@ CHECK = Check(
     name="mixed-epochs",
     looks_for="Seconds, milliseconds, ISO text and Julian days in one column or table.",
     why="Sorting and comparing go wrong without an error, and a conversion that is "
-    "right "
-    "for one unit is off by a factor of 1,000 for the other.",
+    "right for one unit is off by a factor of 1,000 for the other.",
     sqlite=examine,
     postgresql=examine_postgresql,
 )

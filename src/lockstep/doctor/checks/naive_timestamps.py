@@ -56,8 +56,8 @@ def examine_postgresql(context: PostgresqlContext) -> Findings:
             context.database_name,
             f"{counted(len(naive), 'column is', 'columns are')} timestamp without time "
             f"zone{f', {aware} with' if aware else ''}: {some(naive)}",
-            mend="make them timestamptz, saying which zone the old values are in "
-            "(here UTC)",
+            mend="make them timestamptz, saying which zone the old values are in (here "
+            "UTC)",
             command="; ".join(commands[:EXAMPLES_MAX]),
             evidence={"columns": naive, "aware": aware},
         )

@@ -23,8 +23,7 @@ def examine(context: TraceContext) -> Findings:
 CHECK = Check(
     name="no-busy-timeout",
     looks_for="Connections of a running program that write with a busy timeout of 0.",
-    why="Any other writer, for a millisecond, makes the statement fail with "
-    "'database is "
-    "locked' instead of waiting for it.",
+    why="Any other writer, for a millisecond, makes the statement fail with 'database "
+    "is locked' instead of waiting for it.",
     trace=examine,
 )

@@ -62,8 +62,7 @@ CHECK = Check(
     name="no-primary-key",
     looks_for="Tables without a primary key.",
     why="Two equal rows cannot be told apart: no replica, no mover and no correction "
-    "can "
-    "name one of them, and PostgreSQL cannot replicate their changes.",
+    "can name one of them, and PostgreSQL cannot replicate their changes.",
     sqlite=examine,
     postgresql=examine_postgresql,
 )

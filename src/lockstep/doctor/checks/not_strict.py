@@ -21,9 +21,8 @@ def examine(context: SqliteContext) -> Findings:
             f"{counted(len(loose), 'table is', 'tables are')} not STRICT: "
             f"{some(loose)}",
             mend="declare new tables STRICT (SQLite 3.37 and newer); an existing one "
-            "is "
-            "rebuilt, after its values are clean (check 'dirty-types'). STRICT still "
-            "turns the text '42' into the number 42",
+            "is rebuilt, after its values are clean (check 'dirty-types'). STRICT "
+            "still turns the text '42' into the number 42",
             evidence={"tables": loose},
         )
 

@@ -56,11 +56,9 @@ def examine_project(context: ProjectContext) -> Findings:
                 "warning",
                 f"{file.name}:{number}",
                 "the address is a transaction pooler's, and the driver used in "
-                f"{driver} "
-                "prepares statements",
+                f"{driver} prepares statements",
                 mend="asyncpg: statement_cache_size=0; psycopg: "
-                "prepare_threshold=None; "
-                "or use the server's direct address",
+                "prepare_threshold=None; or use the server's direct address",
             )
             return
 

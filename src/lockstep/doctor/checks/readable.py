@@ -22,8 +22,8 @@ def examine(context: SqliteContext) -> Findings:
             context.name,
             "the file is in WAL mode and its folder cannot be written to, so it was "
             "read without locks" + (" and WITHOUT its -wal file" if wal else ""),
-            why="Without a -shm file SQLite cannot read a WAL: what was committed "
-            "last is not seen.",
+            why="Without a -shm file SQLite cannot read a WAL: what was committed last "
+            "is not seen.",
             mend="copy the file and its -wal to a folder that can be written to, and "
             "look there",
             evidence={"wal_bytes": wal},
@@ -47,8 +47,8 @@ def examine(context: SqliteContext) -> Findings:
             context.name,
             f"a -wal file of {opened.beside.wal_bytes or 0:,} bytes lies beside it, "
             "left by a program that died; a private copy of both was looked at",
-            why="The committed rows in the -wal belong to the database; whoever "
-            "copies or moves one file without the other loses them.",
+            why="The committed rows in the -wal belong to the database; whoever copies "
+            "or moves one file without the other loses them.",
             mend="open it once with its program (or sqlite3): the rows move into the "
             "file; never delete the -wal",
             evidence={"wal_bytes": opened.beside.wal_bytes},
@@ -116,8 +116,8 @@ def _quick_check(context: SqliteContext) -> Findings:
             context.name,
             f"{counted(values, 'value')} break a NOT NULL, a CHECK or a STRICT type "
             "that the table declares",
-            why="They were written before the constraint, or with checks switched "
-            "off; the next UPDATE of such a row fails.",
+            why="They were written before the constraint, or with checks switched off; "
+            "the next UPDATE of such a row fails.",
             mend="correct the rows that PRAGMA quick_check names",
             command="PRAGMA quick_check",
             evidence={"count": values},

@@ -114,8 +114,7 @@ CHECK = Check(
     name="real-money",
     looks_for="Prices, costs and balances in REAL, FLOAT or DOUBLE columns.",
     why="0.1 + 0.2 is not 0.3 in binary fractions: sums and comparisons are off by "
-    "cents, and REAL has 4 bytes on PostgreSQL, where 89.99 becomes "
-    "89.98999786376953.",
+    "cents, and REAL has 4 bytes on PostgreSQL, where 89.99 becomes 89.98999786376953.",
     sqlite=examine,
     postgresql=examine_postgresql,
 )

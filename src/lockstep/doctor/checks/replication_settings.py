@@ -19,8 +19,7 @@ def examine(context: PostgresqlContext) -> Findings:
                 f", and {wanted} publications exist that it cannot serve" * bool(wanted)
             ),
             mend="set it to logical if shapes are served from this server, and "
-            "restart; "
-            "managed servers have a switch for it",
+            "restart; managed servers have a switch for it",
             command="ALTER SYSTEM SET wal_level = logical",
             evidence={"wal_level": level, "publications": wanted},
         )

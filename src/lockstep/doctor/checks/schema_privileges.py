@@ -96,9 +96,8 @@ def _everybody(context: PostgresqlContext) -> Findings:
 
 CHECK = Check(
     name="schema-privileges",
-    looks_for="Schemas and tables that the role may not use, and a public schema "
-    "that is "
-    "open to everybody.",
+    looks_for="Schemas and tables that the role may not use, and a public schema that "
+    "is open to everybody.",
     why="Since PostgreSQL 15 GRANT ALL ON DATABASE is not enough: the first migration "
     "fails with 'permission denied for schema public'.",
     postgresql=examine,

@@ -68,8 +68,8 @@ def examine_project(context: ProjectContext) -> Findings:
         yield CHECK.finding(
             "notice",
             some(installed),
-            "a second SQLite library is installed in the environment; none of "
-            "the project's code imports it",
+            "a second SQLite library is installed in the environment; none of the "
+            "project's code imports it",
             mend="nothing, as long as no dependency opens the same file with it",
             evidence={"installed": installed},
         )
@@ -106,8 +106,7 @@ CHECK = Check(
     looks_for="A live process with two SQLite libraries (sqlite3, apsw, libsql, turso, "
     "pysqlite3, …) that has the file open, or a project that uses two.",
     why="POSIX locks belong to the process. When one library closes the file, the "
-    "locks "
-    "of the other are gone; another process may write at the same time, is told "
+    "locks of the other are gone; another process may write at the same time, is told "
     "'success', and its committed rows are lost without an error.",
     sqlite=examine,
     needs_file=True,

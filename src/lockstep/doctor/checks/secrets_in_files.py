@@ -76,9 +76,8 @@ def examine(context: ProjectContext) -> Findings:
                     "problem",
                     f"{file.name}:{number}",
                     f"{found[0]} is a variable that the bundler writes into the page",
-                    why="Everything with this prefix is sent to every browser, "
-                    "secret or "
-                    "not.",
+                    why="Everything with this prefix is sent to every browser, secret "
+                    "or not.",
                     mend="rename it without the prefix and use it on the server only; "
                     "change the secret, it is known",
                     evidence={"variable": found[0]},
@@ -141,7 +140,6 @@ CHECK = Check(
     looks_for="Passwords in URLs, connection strings and settings, in tracked files, "
     "scripts and logs; secrets in variables that are shipped to browsers.",
     why="A repository and a log are copied, kept and read by people and tools that "
-    "should "
-    "not have the database.",
+    "should not have the database.",
     project=examine,
 )

@@ -76,8 +76,8 @@ def _finding(
         "warning",
         f"{table.name}.{column.name}",
         f"{numbers:,} of {values:,} texts are numbers{told}",
-        mend="declare the column an integer, a double or (money) an exact decimal, "
-        "and convert the values once",
+        mend="declare the column an integer, a double or (money) an exact decimal, and "
+        "convert the values once",
         evidence={"values": values, "numbers": numbers},
     )
 

@@ -37,7 +37,6 @@ CHECK = Check(
     name="too-long-text",
     looks_for="Texts longer than the n of their varchar(n).",
     why="SQLite ignores the n. Other databases enforce it: the rows are refused when "
-    "they "
-    "are moved, in the middle of the night of the move.",
+    "they are moved, in the middle of the night of the move.",
     sqlite=examine,
 )

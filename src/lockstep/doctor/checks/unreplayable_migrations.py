@@ -67,8 +67,7 @@ def _not_tried(folder: str, files: int) -> Finding:
         "notice",
         folder,
         f"{counted(files, 'SQL file was', 'SQL files were')} not replayed: they are "
-        "for "
-        "PostgreSQL, and no scratch server is at hand",
+        "for PostgreSQL, and no scratch server is at hand",
         mend="name a server on which scratch databases may be made",
         command="LOCKSTEP_SCRATCH_POSTGRESQL_URL=postgresql://…",
     )

@@ -244,8 +244,8 @@ _PREVENTED = {
 _HINTS = {
     sqlite3.SQLITE_BUSY: "look again when it is idle; a program that keeps an "
     "exclusive lock (locking_mode=EXCLUSIVE, a stuck transaction) shuts all out",
-    sqlite3.SQLITE_CORRUPT: "restore a backup, or save what is left: "
-    "sqlite3 damaged.db .recover | sqlite3 new.db",
+    sqlite3.SQLITE_CORRUPT: "restore a backup, or save what is left: sqlite3 "
+    "damaged.db .recover | sqlite3 new.db",
     sqlite3.SQLITE_NOTADB: "name the database itself, open it with the key it was "
     "encrypted with, or restore a backup",
     sqlite3.SQLITE_READONLY: "open it once with the program it belongs to (or "
