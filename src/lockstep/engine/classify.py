@@ -4,7 +4,8 @@ Owns unwrapping: SQLAlchemy wraps what a driver raises, and what a column type
 raises while it binds a value. What a code means stands in the dialect's own
 table (``sqlite_errors.py``, ``postgresql_errors.py``).
 
-Invariant: the class never depends on the text of a message.
+Invariant: the class never depends on the text of a message, but for a libSQL server's
+constraints, which come without a code (``hrana/errors.py``).
 """
 
 from __future__ import annotations
