@@ -40,7 +40,8 @@ def test_the_three_ways_into_a_unit_see_one_snapshot(numbers: Database) -> None:
 
 def test_reading_gives_its_connection_back(numbers: Database) -> None:
     def fail(unit: Any) -> None:
-        assert numbers.pool_statistics().checked_out == 1
+        # Two while the writer, whose caller was answered, lets go of its own.
+        assert numbers.pool_statistics().checked_out >= 1
         unit.connection.execute(sa.text("SELECT * FROM nothing"))
 
     for _ in range(3):
