@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import shutil
@@ -10,13 +11,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from tests.doctor.corpus import make
 
 from lockstep.doctor import Limits, Report, examine
-from lockstep.errors import ConfigError, Unexaminable
+from lockstep.engine import Database
+from lockstep.errors import ConfigError, StorageFailed, Unexaminable
+
+R = TypeVar("R")
 
 QUICK = Limits(busy_s=0.2)
 
@@ -160,6 +166,42 @@ def test_looking_at_what_a_crash_left_changes_nothing(tmp_path: Path) -> None:
     # The row is committed in the -wal only.
     assert ("dirty-types", "warning", "orders.total_cents") in found
     assert ("readable", "notice", "live.db") in found
+
+
+def test_a_folder_that_cannot_be_written_to_is_no_hot_journal(tmp_path: Path) -> None:
+    path = make(tmp_path / "media.db")
+
+    def look() -> Report:
+        with (
+            Database(f"sqlite:///{path}") as db,
+            pytest.raises(StorageFailed) as refused,
+        ):
+            db.ping()
+        assert "immutable=1" in refused.value.hint
+        return examine(path)
+
+    tmp_path.chmod(0o555)
+    try:
+        report = as_an_ordinary_user(look)
+    finally:
+        tmp_path.chmod(0o755)
+    assert report.findings, "it was looked at"
+    said = [f.what for f in report.findings if f.check == "readable"]
+    assert len(said) == 1
+    assert "read without locks" in said[0]
+
+
+def as_an_ordinary_user(function: Callable[[], R]) -> R:
+    """Call it in a thread that has no right to pass over permissions."""
+
+    def call() -> R:
+        if os.geteuid() == 0:
+            header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+            assert ctypes.CDLL(None).capset(header, none) == 0
+        return function()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(call).result()
 
 
 def test_a_wal_without_room_for_a_shm_is_read_and_said(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -200,6 +201,25 @@ def test_a_server_that_ends_the_connection_has_written_nothing(parts: Database) 
                 assert error.retryable
     assert parts.write(adding(4)) == 4
     assert set(rows(parts)) == {1, 4}
+
+
+@pytest.mark.engines("postgresql")
+def test_a_server_that_is_lost_before_the_first_function_is_named(
+    parts: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = parts._backend
+    fence = backend.fence
+
+    def too_late(driver: Any) -> Any:
+        driver.close()  # answered the ping, and is gone now
+        return fence(driver)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backend, "fence", too_late)
+        with pytest.raises(ConnectionLost):
+            parts.write(adding(2))
+    assert parts.write(adding(3)) == 3
+    assert set(rows(parts)) == {1, 3}
 
 
 @pytest.mark.engines("sqlite")

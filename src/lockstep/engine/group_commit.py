@@ -140,9 +140,6 @@ class GroupCommit:
         """Begin, fill the batch and commit it."""
         try:
             transaction = connection.begin()
-            # Once the server is lost, the connection does not tell its driver.
-            driver: Any = connection.connection.dbapi_connection
-            fence = self._backend.fence(driver)
         except BaseException as error:
             meaning = classified(error)
             if isinstance(meaning, Busy):
@@ -152,6 +149,14 @@ class GroupCommit:
                 time.sleep(RETRY_S)
             else:
                 lane.fail_all(meaning)
+            return
+        # Once the server is lost, the connection does not tell its driver.
+        driver: Any = connection.connection.dbapi_connection
+        try:
+            fence = self._backend.fence(driver)
+        except BaseException as error:
+            connection.invalidate()  # its rollback would fail too
+            lane.fail_all(named(error))
             return
         try:
             self._fill(batch, connection, driver, fence, lane)

@@ -150,7 +150,9 @@ class PostgresqlBackend:
         pipeline = Pipeline(driver, prepares=not self.behind_pooler)
         if not self.in_transaction(driver):
             # psycopg begins with the first statement it sends; ours go past it.
-            pipeline.run([pipeline.ready("BEGIN")])
+            error = pipeline.run([pipeline.ready("BEGIN")])
+            if error is not None:
+                raise error
         return PipelineFence(pipeline)
 
     def in_transaction(self, driver: Any) -> bool:

@@ -55,6 +55,10 @@ EXTENDED: dict[int, _Meaning] = {
         "the snapshot is too old to write from; begin with the write lock",
     ),
     sqlite3.SQLITE_READONLY_DBMOVED: (StorageFailed, "the database file was moved"),
+    sqlite3.SQLITE_READONLY_DIRECTORY: (
+        StorageFailed,
+        "SQLite cannot make the files beside the database that reading it takes",
+    ),
 }
 
 PRIMARY: dict[int, _Meaning] = {
@@ -83,9 +87,13 @@ PRIMARY: dict[int, _Meaning] = {
     sqlite3.SQLITE_ERROR: (InvalidStatement, "SQLite refuses the statement"),
 }
 
+_FOLDER = (
+    "check the folder's permissions: SQLite makes files "
+    "beside the database; one in a read-only folder opens with file:path?immutable=1"
+)
 _HINTS = {
-    sqlite3.SQLITE_CANTOPEN: "check the folder's permissions: SQLite makes files "
-    "beside the database; one in a read-only folder opens with file:path?immutable=1",
+    sqlite3.SQLITE_CANTOPEN: _FOLDER,
+    sqlite3.SQLITE_READONLY_DIRECTORY: _FOLDER,
     sqlite3.SQLITE_FULL: "make room; nothing of the transaction was kept",
     sqlite3.SQLITE_CORRUPT: "restore a backup; sqlite3's .recover may save rows",
 }
@@ -126,7 +134,7 @@ def classify_sqlite_code(code: int, name: str, message: str) -> LockstepError:
             sentence = f"{sentence}: {named}"
     elif kind in (InvalidStatement, InvalidValue, EngineError):
         sentence = f"{sentence}: {message}"
-    return kind(sentence, hint=_HINTS.get(code & 0xFF), detail=detail)
+    return kind(sentence, hint=_HINTS.get(code, _HINTS.get(code & 0xFF)), detail=detail)
 
 
 def _names(code: int, message: str) -> dict[str, Any]:

@@ -135,8 +135,8 @@ def _in_place(
         else:
             yield connection, "read-only", lent
             return
-    # A WAL file in a folder where no -shm can be made.
-    if refused.detail.get("sqlite_code") != sqlite3.SQLITE_CANTOPEN:
+    # A WAL file in a folder where no -wal or -shm can be made.
+    if refused.detail.get("sqlite_code") not in _NO_FILES_BESIDE:
         raise refused
     with _closing(path, "immutable=1", timeout_s) as connection:
         yield connection, "immutable", _prove(connection, path)
@@ -217,7 +217,9 @@ def _compare(first: str, second: str) -> int:
 
 
 def _refused(path: Path, error: sqlite3.Error) -> Unexaminable:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    if code not in _PREVENTED and code not in _NO_FILES_BESIDE:
+        code &= 0xFF
     what = _PREVENTED.get(code, f"cannot be read: {error}")
     if code == sqlite3.SQLITE_NOTADB:
         what = f"is no SQLite database: {likely_content(path)}"
@@ -232,12 +234,17 @@ def _refused(path: Path, error: sqlite3.Error) -> Unexaminable:
     )
 
 
+_NO_FILES_BESIDE = {
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY_DIRECTORY,
+    sqlite3.SQLITE_READONLY_CANTINIT,
+}
 _PREVENTED = {
     sqlite3.SQLITE_BUSY: "is held by another process all the time",
     sqlite3.SQLITE_LOCKED: "is held by another connection all the time",
     sqlite3.SQLITE_CORRUPT: "is damaged: its schema cannot be read",
-    sqlite3.SQLITE_READONLY: "has a hot journal: a program died while it wrote, and "
-    "the half-written pages must be rolled back before anything can be read",
+    sqlite3.SQLITE_READONLY_ROLLBACK: "has a hot journal: a program died while it "
+    "wrote, and the half-written pages must be rolled back before anything can be read",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened",
     sqlite3.SQLITE_IOERR: "cannot be read: the disk or the network reports an error",
 }
@@ -248,7 +255,7 @@ _HINTS = {
     "damaged.db .recover | sqlite3 new.db",
     sqlite3.SQLITE_NOTADB: "name the database itself, open it with the key it was "
     "encrypted with, or restore a backup",
-    sqlite3.SQLITE_READONLY: "open it once with the program it belongs to (or "
+    sqlite3.SQLITE_READONLY_ROLLBACK: "open it once with the program it belongs to (or "
     "sqlite3); keep the -journal file beside it, it is needed",
     sqlite3.SQLITE_CANTOPEN: "check the rights on the file and on its folder",
     sqlite3.SQLITE_IOERR: "check the disk; copy the file elsewhere and look again",
