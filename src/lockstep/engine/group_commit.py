@@ -156,7 +156,7 @@ class GroupCommit:
             fence = self._backend.fence(driver)
         except BaseException as error:
             connection.invalidate()  # its rollback would fail too
-            lane.fail_all(named(error))
+            lane.fail_all(classified(error))
             return
         try:
             self._fill(batch, connection, driver, fence, lane)
