@@ -35,7 +35,7 @@ import types
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any, TextIO
 
 import lockstep
 
@@ -101,7 +101,9 @@ def _server() -> socket.socket:
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, __file__], stdin=theirs, stdout=subprocess.DEVNULL
+            [sys.executable, __file__],
+            stdin=theirs.fileno(),
+            stdout=subprocess.DEVNULL,
         )
     atexit.register(_stop, process, ours)
     return ours
@@ -169,7 +171,9 @@ def _become_a_command(test: socket.socket) -> list[str]:
         pid = os.fork()
         if pid == 0:
             test.close()
-            return _dress(*json.loads(request), streams)
+            words, folder, environment = json.loads(request)
+            _dress(folder, environment, streams)
+            return words
         for stream in streams:
             os.close(stream)
         test.sendall(_NUMBER.pack(pid))
@@ -177,9 +181,7 @@ def _become_a_command(test: socket.socket) -> list[str]:
         test.sendall(_NUMBER.pack(os.waitstatus_to_exitcode(status)))
 
 
-def _dress(
-    words: list[str], folder: str, environment: dict[str, str], streams: list[int]
-) -> list[str]:
+def _dress(folder: str, environment: dict[str, str], streams: list[int]) -> None:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         os.dup2(streams[number], number)
         os.close(streams[number])
@@ -188,10 +190,9 @@ def _dress(
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
-    return words
 
 
-def _like(stream: TextIO, number: int) -> TextIO:
+def _like(stream: TextIO, number: int) -> IO[Any]:
     """Make a standard stream anew: whether it can seek is asked only once."""
     return open(
         number,

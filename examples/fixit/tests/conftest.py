@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from acting import People, demo_people
+from argon2 import PasswordHasher
 
+from fixit import security
 from fixit.project import prepare
 from lockstep import Database
 from lockstep.clock import ManualClock
@@ -74,6 +76,18 @@ class Prepared:
     def drop(self) -> None:
         """Remove them."""
         self._kept.close()
+
+
+@pytest.fixture(autouse=True)
+def production_hasher(monkeypatch: pytest.MonkeyPatch) -> PasswordHasher:
+    """Let PINs cost next to nothing here: argon2 as ever, without the stretching.
+
+    Returns what hashes in production.
+    """
+    hasher = security._hasher
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(security, "_hasher", quick)
+    return hasher
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,6 +74,13 @@ def test_a_hash_matches_its_pin_and_no_other() -> None:
     assert security.pin_matches(kept, "804215")
     for other in ("804216", "", "804215 ", "\x00", "\ud800", "8" * 10_000):
         assert not security.pin_matches(kept, other)
+
+
+def test_in_production_a_guess_costs_64_mib(production_hasher: PasswordHasher) -> None:
+    kept = production_hasher.hash("804215")
+    assert kept.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert security.pin_matches(kept, "804215")
+    assert not security.pin_matches(kept, "804216")
 
 
 def test_the_same_pin_is_hashed_differently_each_time() -> None:

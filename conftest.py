@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -13,6 +16,18 @@ from hypothesis import settings
 settings.register_profile("same", derandomize=True)
 settings.register_profile("new", derandomize=False)
 settings.load_profile("same")
+
+# Nothing that a test writes has to outlive it. Where the machine lends memory as a
+# folder, making and removing PostgreSQL's three hundred files per database costs a
+# tenth of what it costs on a disk.
+_MEMORY = Path("/dev/shm")  # noqa: S108 - only as TMPDIR, where tempfile is safe
+_MEMORY_FREE_MIN_BYTES = 4 << 30
+if (
+    "TMPDIR" not in os.environ
+    and _MEMORY.is_dir()
+    and shutil.disk_usage(_MEMORY).free >= _MEMORY_FREE_MIN_BYTES
+):
+    os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
 
 # Under nohup, or in the background of a script, signals arrive here ignored, and
 # every process that a test starts would inherit that and survive its Ctrl-C.
