@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -24,10 +25,11 @@ CREATE = """
 CREATE DOMAIN small AS integer;
 CREATE TABLE bounds (t text, k0 bigint, c1 small, c0 text NOT NULL, c2 boolean,
   block double precision, packed bytea, at_ timestamptz, home inet, pad character(4),
-  four real, doc jsonb, twice bigint GENERATED ALWAYS AS (2 * (k0 / 4)) STORED,
-  PRIMARY KEY (k0, c1))
+  four real, doc jsonb,
+  "T" uuid, tail bytea, twice bigint GENERATED ALWAYS AS (2 * (k0 / 4)) STORED,
+  PRIMARY KEY (k0, c1, "T", tail))
 """
-COLUMNS = 12
+COLUMNS = 14
 ROWS = 3
 CELL_BYTES = 60
 CLEAN = st.text("ab\\\t\n\u00e9'", max_size=4) | st.just("\\N")
@@ -36,6 +38,10 @@ LONG = st.integers(-(2**63), 2**63 - 1)
 SMALL = st.integers(-(2**31), 2**31 - 1)
 REALS = st.floats() | st.sampled_from([-0.0, 5e-324, float("nan"), float("-inf")])
 SHORT = st.binary(max_size=3)
+
+
+def key_of(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return (*row[1:3], *row[-2:])
 
 
 def rows_of(
@@ -56,8 +62,10 @@ def rows_of(
         st.sampled_from([None, "", "a", "ab\\"]),
         st.none() | st.floats(width=32),
         st.sampled_from([None, '{"a": "\\u001f\\n"}', "null"]),
+        st.uuids() | st.just(UUID(int=0)),
+        SHORT,
     )
-    return st.lists(row, max_size=10, unique_by=lambda row: row[1:3])
+    return st.lists(row, max_size=10, unique_by=key_of)
 
 
 MakeDatabase = Callable[..., Database]
@@ -85,7 +93,7 @@ def source(
     monkeypatch.setattr(packed, "ROWS_MIN", 1)
     monkeypatch.setattr(packed, "ROWS_WORTH_IT", 0)
     monkeypatch.setattr(packed, "BLOCK_BYTES", 2**40)
-    monkeypatch.setattr(packed, "BLOCK_BYTES_MAX", CELL_BYTES * ROWS * 6)
+    monkeypatch.setattr(packed, "BLOCK_BYTES_MAX", CELL_BYTES * ROWS * 7)
     # So few rows are sorted quicker.
     monkeypatch.setattr(packed, "_NOT_ALONG_AN_INDEX", set[str]())
     made = PostgresqlSource(database.url)
@@ -107,15 +115,24 @@ def is_clean(rows: list[Any]) -> bool:
     return not marked and max(long, default=0) <= CELL_BYTES
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     rows=rows_of(CLEAN, SHORT) | rows_of(ODD, SHORT | st.just(b"\0" * 99)),
     place=st.integers(0, 3),
+    codec=st.sampled_from(["text", "uuid_bytes"]),
 )
 def test_packed_columns_are_what_the_lines_say(
-    rows: list[Any], place: int, writer: Writer, source: PostgresqlSource
+    rows: list[Any],
+    place: int,
+    codec: str,
+    writer: Writer,
+    source: PostgresqlSource,
 ) -> None:
     table = source.make_plan(silent).table("bounds")
+    table.column("T").codec = codec
     assert len(table.columns) == COLUMNS + 1
     source.connection.execute("ROLLBACK")
     with writer.transaction():
@@ -132,8 +149,11 @@ def test_packed_columns_are_what_the_lines_say(
     if is_clean(rows):
         assert all(isinstance(block, ColumnBlock) for block in blocks)
     if place < len(blocks):
-        rest = source.own_order(table, blocks[place].position, for_copy=True)
-        assert values_of(table, list(rest)) == values_of(table, blocks[place + 1 :])
+        rest = values_of(table, blocks[place + 1 :])
+        for for_copy in (True, False):
+            position = blocks[place].position
+            found = source.own_order(table, position, for_copy=for_copy)
+            assert values_of(table, list(found)) == rest
 
 
 def test_a_table_of_misfits_is_read_as_lines_before_long(
@@ -141,8 +161,9 @@ def test_a_table_of_misfits_is_read_as_lines_before_long(
 ) -> None:
     source.connection.execute("ROLLBACK")
     writer.execute(
-        "INSERT INTO bounds (k0, c1, c0) SELECT g, 0, "
-        "CASE WHEN g < 200 THEN E'a\\x1fb' ELSE 'c' END FROM generate_series(1, 300) g"
+        'INSERT INTO bounds (k0, c1, "T", tail, c0) '
+        "SELECT g, 0, md5('')::uuid, '', CASE WHEN g < 200 THEN E'a\\x1fb' ELSE 'c' END "
+        "FROM generate_series(1, 300) g"
     )
     source.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     table = source.make_plan(silent).table("bounds")
@@ -150,7 +171,7 @@ def test_a_table_of_misfits_is_read_as_lines_before_long(
     assert not any(isinstance(block, ColumnBlock) for block in blocks)
     assert len(blocks) == MISFITS_MAX + 1
     assert sum(block.count for block in blocks) == 300
-    assert json.loads(str(blocks[-1].position)) == ["300", "0"]
+    assert json.loads(str(blocks[-1].position))[:2] == ["300", "0"]
 
 
 def test_only_a_copy_of_many_rows_along_an_index_is_packed(

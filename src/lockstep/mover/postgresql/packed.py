@@ -59,6 +59,14 @@ _HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
 _WHOLE: Final = ("smallint", "integer", "bigint")
 _TEXTS: Final = ("text", "character varying")
+KEYS: Final = {
+    **dict.fromkeys(_WHOLE, (("integer",), "bigint")),
+    "uuid": (("text", "uuid_bytes"), "uuid"),
+    "bytea": (("bytes",), "bytea"),
+}
+"""Types that an index sorts as SQLite sorts what the codecs make of them, and as what
+a place among them is written."""
+
 _SHORT: Final = frozenset(
     {
         *(*_WHOLE, "double precision", "real", "boolean", "uuid", "date"),
@@ -249,6 +257,8 @@ class PackedTable:
         cell_max = BLOCK_BYTES_MAX // rows // max(1, long)
         self._columns = [_packed_as(c.codec, there[c.source], cell_max) for c in kept]
         self._key = [names.index(name) for name in plan.order_key]
+        self._key_codecs = [codec_of(plan.column(n).codec) for n in plan.order_key]
+        self._key_casts = [KEYS[there[name].type][1] for name in plan.order_key]
         self._key_names = ", ".join(f"t.{quote(name)}" for name in plan.order_key)
         self._codecs = [codec_of(c.codec) for c in plan.columns]
         self._is_kept = [not c.generated for c in plan.columns]
@@ -275,7 +285,10 @@ class PackedTable:
         bound = ", ".join(f"bounds.{key}" for key in keys)
         where = ""
         if after:
-            values = ", ".join(f"{quoted(value)}::bigint" for value in after)
+            values = ", ".join(
+                f"{quoted(value)}::{cast}"
+                for value, cast in zip(after, self._key_casts, strict=True)
+            )
             where = f"WHERE ROW({self._key_names}) > ROW({values})"
         behind = f"{of_row} WHERE ROW({self._key_names}) >= ROW({bound}) {order}"
         terms = ", ".join(["int8send(count(*))", *chain.from_iterable(self._terms)])
@@ -325,8 +338,9 @@ class PackedTable:
         ]
         assert all(len(column) == count for column in columns), "a cell for each row"
         last: Any = max(zip(*(columns[place] for place in self._key), strict=True))
+        place = [c.encode(v) for c, v in zip(self._key_codecs, last, strict=True)]
         return ColumnBlock(
-            json.dumps(list(map(str, last))),
+            json.dumps(place),
             row,
             count,
             count,
@@ -339,19 +353,20 @@ class PackedTable:
 def packing_of(connection: Any, plan: TablePlan, found: PgTable) -> PackedTable | None:
     """Return how a table's rows can be packed; None where lines serve better.
 
-    They do where rows are few, long or very wide, and where no index of integers says
-    in which order they are read.
+    They do where rows are few, long or very wide, and where no index says in which
+    order they are read.
     """
     types = {column.name: column.type for column in found.columns}
-    is_by_integers = bool(plan.order_key) and all(
-        types.get(name) in _WHOLE and plan.column(name).codec == "integer"
+    is_sorted = bool(plan.order_key) and all(
+        plan.column(name).codec in KEYS.get(types.get(name, ""), ((), ""))[0]
         for name in plan.order_key
     )
+    count = plan.rows or found.rows_estimated
     if (
-        not is_by_integers
+        not is_sorted
         or not found.is_heap
         or plan.order_key != found.primary_key
-        or plan.rows < ROWS_WORTH_IT
+        or count < ROWS_WORTH_IT
         or any(c.read_as or c.source not in types for c in plan.columns)
         or any(plan.column(name).generated for name in plan.order_key)
     ):
@@ -359,7 +374,7 @@ def packing_of(connection: Any, plan: TablePlan, found: PgTable) -> PackedTable 
     (size,) = connection.execute(
         "SELECT pg_table_size(to_regclass(%s))", (found.place.removeprefix("ONLY "),)
     ).fetchone()
-    rows = min(ROWS_MAX, BLOCK_BYTES * plan.rows // max(1, size))
+    rows = min(ROWS_MAX, BLOCK_BYTES * count // max(1, size))
     if rows < ROWS_MIN:
         return None
     packed = PackedTable(plan, found, rows)

@@ -318,4 +318,4 @@ def _sorted_by(column: ColumnPlan) -> str:
 def _cast(column: ColumnPlan) -> str:
     if column.codec in SORTED_AS_BYTES:
         return "text"
-    return "bytea" if column.codec == "bytes" else "bigint"
+    return {"bytes": "bytea", "uuid_bytes": "uuid"}.get(column.codec, "bigint")
