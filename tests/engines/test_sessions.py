@@ -14,9 +14,11 @@ from lockstep.clock import ManualClock
 from lockstep.engine import Database
 from lockstep.errors import (
     CheckFailed,
+    ConnectionLost,
     Duplicate,
     EngineError,
     LockstepError,
+    OutcomeUnknown,
     ReadOnlySession,
 )
 
@@ -82,6 +84,34 @@ def test_who_catches_an_error_is_not_told_that_all_is_written(
     assert stored(db) == ["bolt"]
     run(db, "INSERT INTO part VALUES (2, 'nut')")
     assert stored(db) == ["bolt", "nut"]
+
+
+LOST_AT_COMMIT = """
+CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'"""
+AT_COMMIT = (
+    "CREATE CONSTRAINT TRIGGER lost AFTER INSERT ON part "
+    "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION lose()"
+)
+
+
+@pytest.mark.engines("postgresql")
+def test_a_commit_without_an_answer_is_not_to_be_tried_again(db: Database) -> None:
+    insert = sa.text("INSERT INTO part VALUES (2, 'nut')")
+    run(db, LOST_AT_COMMIT, AT_COMMIT)
+
+    async def write_async() -> None:
+        async with db.async_write_session() as session:
+            await session.execute(insert)
+
+    with pytest.raises(OutcomeUnknown) as unknown:
+        asyncio.run(write_async())
+    assert not unknown.value.retryable
+    with pytest.raises(OutcomeUnknown), db.write_session() as session:
+        session.execute(insert)
+    with pytest.raises(ConnectionLost), db.read_session() as session:
+        session.connection().connection.driver_connection.close()  # type: ignore[union-attr]
+    assert stored(db) == ["bolt"]
 
 
 @pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt()])

@@ -262,7 +262,7 @@ class GroupCommit:
 
     def _commit_failed(self, batch: Batch, error: BaseException, lane: Lane) -> None:
         meaning = classified(error)
-        if isinstance(meaning, ConnectionLost):
+        if isinstance(meaning, ConnectionLost | OutcomeUnknown):
             unknown = _unknown("the connection was lost while it committed")
             unknown.__cause__ = error
             batch.fail_done(unknown)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -24,6 +24,7 @@ from sqlalchemy import event
 from lockstep.engine.capabilities import Capabilities
 from lockstep.engine.fence import Fence, PipelineFence
 from lockstep.engine.pipeline import Pipeline
+from lockstep.engine.postgresql_errors import WHILE_COMMITTING
 from lockstep.engine.sessions import (
     FAILED_EARLIER,
     FAILED_EARLIER_HINT,
@@ -98,6 +99,8 @@ class PostgresqlBackend:
         event.listen(engine, "connect", self._after_connect)
         event.listen(engine, "begin", _note_begin)
         event.listen(engine, "commit", _refuse_failed)
+        dialect: Any = engine.dialect
+        dialect.do_commit = _marking_errors(dialect.do_commit)
         event.listen(engine, "after_cursor_execute", _note_statement)
         if self.behind_pooler:
             event.listen(engine, "begin", self._begin_behind_pooler)
@@ -239,6 +242,24 @@ def _refuse_failed(connection: sa.Connection) -> None:
         and driver.pgconn.transaction_status == _IN_ERROR
     ):
         raise EngineError(FAILED_EARLIER, hint=FAILED_EARLIER_HINT)
+
+
+def _marking_errors(commit: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Let an error tell that it came instead of COMMIT's answer.
+
+    Not in a transaction that reads: nothing of it could be written.
+    """
+
+    def marked(dbapi_connection: Any) -> None:
+        try:
+            commit(dbapi_connection)
+        except Exception as error:
+            info = dbapi_connection.info
+            if isinstance(info, dict) and info.get(MAY_HAVE_WRITTEN) is None:  # pyright: ignore[reportUnknownMemberType]
+                setattr(error, WHILE_COMMITTING, True)
+            raise
+
+    return marked
 
 
 def _note_statement(connection: sa.Connection, cursor: Any, *_: Any) -> None:

@@ -23,6 +23,7 @@ from lockstep.errors import (
     InvalidStatement,
     InvalidValue,
     LockstepError,
+    OutcomeUnknown,
     PoolerIncompatible,
     ReadOnlySession,
     StorageFailed,
@@ -109,8 +110,28 @@ _WORDS_MAX = 300
 _QUOTED_CLASSES = {"42", "3D", "3F", "0A", "55", "28"}
 
 
+WHILE_COMMITTING = "lockstep_while_committing"
+"""Set on an error that came instead of COMMIT's answer."""
+_ENDED_BEFORE = {"25P03", "25P04"}
+"""States whose COMMIT the server did not look at any more."""
+
+
 def classify_postgresql(error: Any) -> LockstepError:
     """Return the error of our tree for one of psycopg's."""
+    meaning = _meaning(error)
+    if (
+        isinstance(meaning, ConnectionLost)
+        and getattr(error, WHILE_COMMITTING, False)
+        and error.sqlstate not in _ENDED_BEFORE
+    ):
+        return OutcomeUnknown(
+            "the connection was lost while it committed; it may or may not be written",
+            detail=meaning.detail,
+        )
+    return meaning
+
+
+def _meaning(error: Any) -> LockstepError:
     state: str | None = error.sqlstate
     if state is None:
         return _without_state(error)
