@@ -48,7 +48,14 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Also write a report that a browser shows.",
 )
-def inspect(run: Run, *, database: str, html_file: Path | None) -> None:
+@option(
+    "--check/--no-check",
+    default=True,
+    show_default=True,
+    help="Let SQLite compare all indexes of a file with their tables; its pages are "
+    "checked anyway.",
+)
+def inspect(run: Run, *, database: str, html_file: Path | None, check: bool) -> None:
     """Show what really lies in a database: types as stored, counts, dirt.
 
     Every value is looked at, none is sampled, and nothing is changed. DB is any
@@ -57,7 +64,7 @@ def inspect(run: Run, *, database: str, html_file: Path | None) -> None:
     from lockstep.mover import inspect_database
 
     with MoveProgress(run.output) as progress:
-        found = inspect_database(database, progress)
+        found = inspect_database(database, progress, check=check)
     if html_file is not None:
         from lockstep.mover.failures import write_whole
         from lockstep.mover.report import html_report

@@ -16,7 +16,13 @@ from lockstep.mover.failures import told
 from lockstep.mover.plan.from_postgresql import source_name
 from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.plan.times import unit_of
-from lockstep.mover.results import Finding, Inspection, ProgressCallback, silent
+from lockstep.mover.results import (
+    Finding,
+    Inspection,
+    Progress,
+    ProgressCallback,
+    silent,
+)
 from lockstep.mover.sqlite.opening import rows_of
 from lockstep.mover.sqlite.profile import ColumnProfile, is_time_type
 from lockstep.mover.sqlite.rows import decoding
@@ -27,16 +33,19 @@ if TYPE_CHECKING:
     from lockstep.mover.sqlite.source import SqliteSource
 
 EXAMPLES_MAX = 3
+_CHECKED = "SQLite's check: "
 
 
 def inspect_database(
-    url: str | Path, on_progress: ProgressCallback = silent
+    url: str | Path, on_progress: ProgressCallback = silent, *, check: bool = True
 ) -> Inspection:
     """Look at every value of a database; nothing of it is changed.
 
     Args:
         url: A SQLite file, or the URL of a libSQL server or of PostgreSQL.
         on_progress: Told about every table, about long ones more than once.
+        check: Let SQLite check all of a file, its indexes too; otherwise its pages
+            only, which is quick.
 
     Raises:
         LockstepError: It cannot be read.
@@ -49,7 +58,11 @@ def inspect_database(
         try:
             source.profiles(on_progress)  # more than a plan must know
             plan = source.make_plan(silent)
-            return _Report(source, plan).inspection(str(parsed))
+            report = _Report(source, plan)
+            if check:
+                on_progress(Progress("inspect", "pages and indexes", 0))
+                report.add_damage(source.damage(is_full=True))
+            return report.inspection(str(parsed))
         finally:
             source.close()
 
@@ -105,6 +118,7 @@ def _losses(plan: Plan) -> list[Finding]:
     return [
         Finding(f"not carried: {loss.kind}", loss.name, loss.why)
         for loss in plan.losses
+        if loss.kind != "damage"
     ]
 
 
@@ -115,6 +129,17 @@ class _Report:
         self._source = source
         self._plan = plan
         self._findings: list[Finding] = []
+        lines = [loss.why for loss in plan.losses if loss.kind == "damage"]
+        self._damage = [Finding("damage", "the file", line) for line in lines]
+
+    def add_damage(self, lines: list[str]) -> None:
+        """Add what the whole check found and the quick one did not."""
+        known = {finding.message.removeprefix(_CHECKED) for finding in self._damage}
+        self._damage += [
+            Finding("damage", "the file", _CHECKED + line)
+            for line in lines
+            if line not in known
+        ]
 
     def inspection(self, url: str) -> Inspection:
         tables = [self._table(table) for table in self._source.schema.tables]
@@ -129,7 +154,7 @@ class _Report:
             url,
             "libsql" if path is None else "sqlite",
             tables,
-            self._findings + _losses(self._plan),
+            self._damage + self._findings + _losses(self._plan),
             objects,
             list(self._plan.notices),
             {

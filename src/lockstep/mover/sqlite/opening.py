@@ -44,6 +44,11 @@ _NEEDS_ROLLBACK = {
     sqlite3.SQLITE_READONLY_DIRECTORY,
     sqlite3.SQLITE_CANTOPEN,
 }
+_HINTS = {
+    sqlite3.SQLITE_NOTADB: "it is something else, or encrypted: let the program that "
+    "made it write a plain copy",
+    sqlite3.SQLITE_CORRUPT: "restore a backup; sqlite3's .recover may save rows",
+}
 _KNOWN_COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
 _COPY_ATTEMPTS = 5
 _BEGIN_ATTEMPTS = 5
@@ -179,8 +184,10 @@ def open_source(path: Path) -> Source:
     try:
         return _begin(_opened(path))
     except sqlite3.DatabaseError as error:
+        code = error.sqlite_errorcode & 0xFF
         raise StorageFailed(
             f"{path} cannot be read as a SQLite database: {error}",
+            hint=_HINTS.get(code, ""),
             detail={"path": str(path)},
         ) from error
 
@@ -208,6 +215,8 @@ def _opened(path: Path) -> Source:
 
 def _begin(source: Source) -> Source:
     connection = source.connection
+    if not source.path.stat().st_size:
+        source.notices.append(f"{source.path} is empty: it has no bytes")
     if source.is_shared and processors() > 1:
         source._other = _begin_both(source)  # pyright: ignore[reportPrivateUsage]
     else:

@@ -61,7 +61,9 @@ def read_blocks(
         yield from _pages(connection, table, after, names, is_clean, by_rowid)
         return
     shown = ", ".join(quote(name) for name in names) or "NULL"
-    sql = f"SELECT {shown} FROM {quote(table.name)}"
+    # A damaged index is never what rows are read by.
+    way = "" if table.kind == "virtual" else " NOT INDEXED"
+    sql = f"SELECT {shown} FROM {quote(table.name)}{way}"
     skip = 0
     if by_rowid:
         rowid = quote(table.rowid_name or "")

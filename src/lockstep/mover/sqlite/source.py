@@ -17,9 +17,10 @@ from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock
 from lockstep.mover.plan.copies import CopyTarget, plan_copy
 from lockstep.mover.plan.from_sqlite import owns_nothing, plan_from_sqlite
-from lockstep.mover.plan.model import Plan, TablePlan
+from lockstep.mover.plan.model import Loss, Plan, TablePlan
 from lockstep.mover.plan.way_back import restore_types
 from lockstep.mover.results import Progress, ProgressCallback, silent
+from lockstep.mover.sqlite.checking import damage_of
 from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import Source
@@ -92,6 +93,25 @@ class SqliteSource:
         source = self._source
         unparsable = source.unparsable if isinstance(source, Source) else {}
         return read_schema(self.connection, unparsable)
+
+    def damage(self, *, is_full: bool = False) -> list[str]:
+        """Return what SQLite's own check finds; nothing of a server's database.
+
+        Args:
+            is_full: Compare indexes with their tables, too, unless a stand-in for a
+                collation would find them in another order.
+        """
+        if not isinstance(self._source, Source):
+            return []
+        try:
+            return damage_of(
+                self._source.connection,
+                is_full=is_full and not self.missing_collations,
+                knows_all=not self._source.unparsable,
+            )
+        except sqlite3.OperationalError as error:
+            self.notices.append(f"SQLite cannot check the file here: {error}")
+            return []
 
     def fingerprint(self) -> str:
         """Return what changes when anybody writes to the file."""
@@ -171,16 +191,23 @@ class SqliteSource:
 
     def make_plan(self, on_progress: ProgressCallback) -> Plan:
         """Inspect everything and return the plan."""
+        on_progress(Progress("inspect", "pages of the file", 0))
+        damage = [
+            Loss("damage", "of the file", f"SQLite's check: {line}", is_data=True)
+            for line in self.damage()
+        ]
         if self._copies_to is not None:
             profiles = self.profiles(on_progress)
             plan = plan_copy(self.connection, self.schema, profiles, to=self._copies_to)
             plan.notices[:0] = self.notices
+            plan.losses[:0] = damage
             return plan
         profiles = self.surveys(on_progress)
         plan = plan_from_sqlite(
             self.connection, self.schema, profiles, clean=self._clean
         )
         plan.notices[:0] = self.notices
+        plan.losses[:0] = damage
         state = SqliteJournal(self.connection).state()
         if state is not None and state.plan.source == "postgresql":
             restore_types(plan, state.plan, self._is_numbers_only)
