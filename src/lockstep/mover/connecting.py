@@ -30,15 +30,16 @@ def open_move_source(
     if url.engine_name == target.engine_name == "sqlite":
         raise UnsupportedCapability(
             "a SQLite file moves to PostgreSQL or to a libSQL server; a copy of the "
-            "file is a copy",
-            hint="VACUUM INTO, or the backup API, copies a live file",
+            "file is a backup",
+            hint="lockstep db backup copies it, also while it is written to",
         )
     if url.dialect_name == "sqlite":
         return open_sqlite_source(url, target, clean=clean)
     if target.dialect_name != "sqlite":
         raise UnsupportedCapability(
             "PostgreSQL moves to a SQLite file or a libSQL server here",
-            hint="pg_dump and pg_restore copy a database between two servers",
+            hint="pg_dump and pg_restore copy a database between two servers; so do "
+            "lockstep db backup and restore",
         )
     from lockstep.mover.postgresql.source import PostgresqlSource
 
@@ -58,9 +59,9 @@ def open_sqlite_source(
     from lockstep.mover.sqlite.opening import open_source
     from lockstep.mover.sqlite.source import SqliteSource
 
-    to = None if target is None or target.engine_name == "postgresql" else target
-    copies_to = None if to is None else to.engine_name
-    assert copies_to != "postgresql", "that is no copy"
+    copies_to = None
+    if target is not None and target.engine_name != "postgresql":
+        copies_to = target.engine_name
     if url.engine_name == "libsql":
         from lockstep.mover.sqlite.served import open_served
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lockstep.mover.encoding import LineBlock
 from lockstep.mover.plan.model import Plan
 
 Status = Literal["copying", "copied", "verified", "differs"]
@@ -43,9 +44,26 @@ class State:
 
 @dataclass(frozen=True)
 class TableProgress:
-    """How far a table is."""
+    """How far a table is.
+
+    Attributes:
+        position: Where to go on reading; None at the beginning.
+        rows: How many the target has.
+        read: How many were read for them; the others are in quarantine.
+        is_done: Whether there are no more.
+    """
 
     position: str | None = None
     rows: int = 0
     read: int = 0
     is_done: bool = False
+
+    def after(self, blocks: Sequence[LineBlock], *, is_done: bool) -> TableProgress:
+        """Return how far it is behind more blocks."""
+        last = blocks[-1].position if blocks else self.position
+        return TableProgress(
+            None if last is None else str(last),
+            self.rows + sum(block.count for block in blocks),
+            self.read + sum(block.read for block in blocks),
+            is_done,
+        )

@@ -49,6 +49,14 @@ if TYPE_CHECKING:
     from lockstep.mover.sides import MoveSource, MoveTarget
 
 
+FINISHED = "finished"
+"""The target was complete before this run did anything."""
+
+GO_ON = "make room, then give the same command again: it goes on where it stopped"
+
+QUARANTINE_FILE = "lockstep-quarantine.jsonl"
+
+
 def _agreed(_: Plan) -> None:
     """Accept every plan: its losses are in the result."""
 
@@ -65,14 +73,6 @@ class _Phases:
         now = time.perf_counter()
         self.seconds[name] = now - self._since
         self._since = now
-
-
-FINISHED = "finished"
-"""The target was complete before this run did anything."""
-
-GO_ON = "make room, then give the same command again: it goes on where it stopped"
-
-QUARANTINE_FILE = "lockstep-quarantine.jsonl"
 
 
 class Mover:

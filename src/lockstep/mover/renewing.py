@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from lockstep.mover.journal import State
+from lockstep.mover.journal import State, TableProgress
 from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.results import ProgressCallback
 from lockstep.mover.sides import MoveSource, MoveTarget
@@ -46,7 +46,7 @@ def renew(
     journal.renew(plan, UNKNOWN)
     for table in plan.carried():
         progress = journal.progress(table.source)
-        if progress == type(progress)():
+        if progress == TableProgress():
             continue
         if progress.is_done and _is_same(plan, table, source, target, on_progress):
             continue

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from lockstep.mover.plan.model import Loss, Plan
 
@@ -42,6 +42,7 @@ class Inspection:
         findings: Dirt, and what another engine lacks.
         objects: Views, triggers, indexes, virtual and shadow tables: kind, name, text.
         notices: How it was read.
+        facts: Of the file as a whole: encoding, pragmas, missing collations.
     """
 
     url: str
@@ -74,6 +75,9 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
+
+DIFFERENCES_KEPT_MAX: Final = 100
+"""More are counted and not kept: a report has to fit into memory, and be read."""
 
 
 def silent(_: Progress) -> None:
@@ -119,9 +123,9 @@ class VerifyReport:
 
     Attributes:
         rows, cells: How many were compared.
-        differences: The first ``differences_max`` of them.
-        difference_count: All of them.
-        is_same: Whether there is none.
+        differences: The first ``DIFFERENCES_KEPT_MAX`` of them.
+        difference_count: How many there are in all.
+        notices: What was left out of the comparison, or compared in another way.
     """
 
     tables: int = 0
@@ -136,10 +140,10 @@ class VerifyReport:
         """Whether no difference was found."""
         return self.difference_count == 0
 
-    def add(self, difference: Difference, *, keep_max: int) -> None:
+    def add(self, difference: Difference) -> None:
         """Count a difference; keep it while there is room."""
         self.difference_count += 1
-        if len(self.differences) < keep_max:
+        if len(self.differences) < DIFFERENCES_KEPT_MAX:
             self.differences.append(difference)
 
     def to_json(self) -> dict[str, Any]:

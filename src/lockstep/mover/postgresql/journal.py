@@ -124,14 +124,7 @@ class PostgresqlJournal:
         self, table: str, blocks: list[LineBlock], *, is_done: bool
     ) -> TableProgress:
         """Record blocks that were written, in the transaction of their rows."""
-        before = self.progress(table)
-        last = blocks[-1].position if blocks else before.position
-        after = TableProgress(
-            None if last is None else str(last),
-            before.rows + sum(block.count for block in blocks),
-            before.read + sum(block.read for block in blocks),
-            is_done,
-        )
+        after = self.progress(table).after(blocks, is_done=is_done)
         self._run(
             f"INSERT INTO {SCHEMA}.progress VALUES (%s, %s, %s, %s, %s) "
             "ON CONFLICT (table_name) DO UPDATE SET position = excluded.position, "

@@ -114,14 +114,7 @@ class SqliteJournal:
         self, table: str, blocks: list[LineBlock], *, is_done: bool
     ) -> TableProgress:
         """Record blocks that were written, in the transaction of their rows."""
-        before = self.progress(table)
-        last = blocks[-1].position if blocks else before.position
-        after = TableProgress(
-            None if last is None else str(last),
-            before.rows + sum(block.count for block in blocks),
-            before.read + sum(block.read for block in blocks),
-            is_done,
-        )
+        after = self.progress(table).after(blocks, is_done=is_done)
         self._connection.execute(
             f"INSERT OR REPLACE INTO {self._prefix}progress VALUES (?, ?, ?, ?, ?)",
             (table, after.position, after.rows, after.read, is_done),

@@ -25,7 +25,7 @@ from lockstep.mover.postgresql.source import PostgresqlSource
 from lockstep.mover.results import Difference, Progress, ProgressCallback, VerifyReport
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.schema import Column, Schema, Table
-from lockstep.mover.verify.compare import DIFFERENCES_KEPT_MAX, TableComparison
+from lockstep.mover.verify.compare import TableComparison
 from lockstep.mover.verify.foreign import Foreign
 
 T = TypeVar("T")
@@ -96,10 +96,7 @@ def _by_name(schema: Schema, report: VerifyReport) -> dict[str, Table]:
             report.notices.append(f"{table.name} cannot be read here: {table.problem}")
             continue
         if table.problem and not table.columns:
-            report.add(
-                Difference("unreadable table", table.name, source=table.problem),
-                keep_max=DIFFERENCES_KEPT_MAX,
-            )
+            report.add(Difference("unreadable table", table.name, source=table.problem))
             continue
         found[fold(table.name)] = table
     return found
@@ -217,7 +214,7 @@ def _pairs(
             lacking = Difference(f"{kind} {what}", table or name)
             if table:
                 lacking = Difference(f"{kind} {what}", table, column=name)
-            report.add(lacking, keep_max=DIFFERENCES_KEPT_MAX)
+            report.add(lacking)
     return [(found, theirs[name]) for name, found in ours.items() if name in theirs]
 
 

@@ -20,13 +20,13 @@ from lockstep.mover.codecs import Codec, codec_of
 from lockstep.mover.encoding import line_digest
 from lockstep.mover.lines import NULL, escape, unescape
 from lockstep.mover.plan.model import TablePlan
-from lockstep.mover.results import Difference, VerifyReport
+from lockstep.mover.results import DIFFERENCES_KEPT_MAX, Difference, VerifyReport
 from lockstep.mover.values import Value, is_same, shown
 from lockstep.mover.verify.streams import LineReader, in_pieces, pass_equal
 
 PIECE_LINES = 2_000
-DIFFERENCES_KEPT_MAX = 100
-_SPILL = 50_000
+_COUNTED_LINES = 50_000
+"""Lines whose digests go to the temporary file in one transaction."""
 
 Pieces = Callable[[], Iterable[bytes]]
 
@@ -37,6 +37,7 @@ class TableComparison:
     Args:
         plan: Names and codecs.
         report: Where differences are added.
+        codecs: Instead of the plan's; any cell may then be written in several ways.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class TableComparison:
             if is_same(source, target):
                 # What tells them apart is beyond what SQLite would hold.
                 source, target = unescape(one[place]), unescape(two[place])
-            self._add(
+            self._report.add(
                 Difference(
                     "cell",
                     self._plan.source,
@@ -166,7 +167,7 @@ class TableComparison:
     def _row(self, kind: str, line: str) -> None:
         is_missing = kind == "missing row"
         text = shown(line.replace("\t", " | "))
-        self._add(
+        self._report.add(
             Difference(
                 kind,
                 self._plan.source,
@@ -180,9 +181,6 @@ class TableComparison:
         if not self._key:
             return shown(line.replace("\t", " | "))
         return ", ".join(shown(value) for value in self._key_of(line))
-
-    def _add(self, difference: Difference) -> None:
-        self._report.add(difference, keep_max=DIFFERENCES_KEPT_MAX)
 
     def in_step(self, source: Iterable[bytes], target: Iterable[bytes]) -> int | None:
         """Return the rows of streams that are the same bytes throughout, else None.
@@ -215,7 +213,7 @@ class TableComparison:
         self, scratch: sqlite3.Connection, texts: Iterable[bytes], step: int
     ) -> int:
         rows = 0
-        for piece in in_pieces(LineReader(texts), _SPILL):
+        for piece in in_pieces(LineReader(texts), _COUNTED_LINES):
             rows += len(piece)
             scratch.execute("BEGIN")
             scratch.executemany(

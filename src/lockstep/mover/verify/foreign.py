@@ -23,7 +23,6 @@ from lockstep.mover.plan.times import unit_of_range
 from lockstep.mover.postgresql.schema import PgColumn, PgSchema, PgTable
 from lockstep.mover.results import Difference, VerifyReport
 from lockstep.mover.values import RawText, Value
-from lockstep.mover.verify.compare import DIFFERENCES_KEPT_MAX
 
 _NUMBERS = frozenset(
     {"smallint", "integer", "bigint", "numeric", "double precision", "real", "oid"}
@@ -231,7 +230,7 @@ class ForeignPair:
 
     def _lacks(self, kind: str, table: str, column: str = "") -> None:
         difference = Difference(kind, table, column=column)
-        self._report.add(difference, keep_max=DIFFERENCES_KEPT_MAX)
+        self._report.add(difference)
 
 
 def _sorts_alike(mine: ColumnPlan, theirs: PgColumn) -> bool:

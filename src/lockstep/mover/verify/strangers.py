@@ -9,14 +9,13 @@ from __future__ import annotations
 from typing import cast
 
 from lockstep.mover.codecs import Codec
-from lockstep.mover.plan.model import Plan
+from lockstep.mover.plan.model import ColumnPlan, Plan, TablePlan
 from lockstep.mover.postgresql.source import PostgresqlSource
 from lockstep.mover.postgresql.target import PostgresqlTarget
 from lockstep.mover.results import Difference, ProgressCallback, VerifyReport
 from lockstep.mover.sides import MoveSource, MoveTarget
 from lockstep.mover.sqlite.source import SqliteSource
 from lockstep.mover.sqlite.target import SqliteTarget
-from lockstep.mover.verify.compare import DIFFERENCES_KEPT_MAX
 from lockstep.mover.verify.foreign import Foreign, ForeignPair
 from lockstep.mover.verify.tables import verify_tables
 
@@ -51,8 +50,7 @@ def _find_copies(target: SqliteTarget, plan: Plan, report: VerifyReport) -> None
         theirs = schema.table(table.target)
         if theirs is None:
             table.carry = False
-            missing = Difference("missing table", table.source)
-            report.add(missing, keep_max=DIFFERENCES_KEPT_MAX)
+            report.add(Difference("missing table", table.source))
             continue
         kept = [
             column
@@ -60,13 +58,7 @@ def _find_copies(target: SqliteTarget, plan: Plan, report: VerifyReport) -> None
             if theirs.column(column.target) is not None
             or column.target == theirs.rowid_name
         ]
-        for column in table.columns:
-            if column not in kept:
-                missing = Difference(
-                    "missing column", table.source, column=column.source
-                )
-                report.add(missing, keep_max=DIFFERENCES_KEPT_MAX)
-        table.columns = kept
+        _keep_columns(table, kept, report)
         if not {column.source for column in kept}.issuperset(table.order_key):
             table.order_key = []
 
@@ -81,18 +73,11 @@ def _from_postgresql(
         theirs = schema.table(table.target) or schema.table(table.source)
         if theirs is None:
             table.carry = False
-            missing = Difference("missing table", table.source)
-            report.add(missing, keep_max=DIFFERENCES_KEPT_MAX)
+            report.add(Difference("missing table", table.source))
             continue
         table.target = theirs.name
         kept = [c for c in table.columns if theirs.column(c.target) is not None]
-        for column in table.columns:
-            if column not in kept:
-                missing = Difference(
-                    "missing column", table.source, column=column.source
-                )
-                report.add(missing, keep_max=DIFFERENCES_KEPT_MAX)
-        table.columns = kept
+        _keep_columns(table, kept, report)
         found[table.source] = [
             Foreign(source.type_of(table.source, column.source)) for column in kept
         ]
@@ -101,3 +86,12 @@ def _from_postgresql(
             table.order_key = []
     target.use_codecs(found)
     return found
+
+
+def _keep_columns(
+    table: TablePlan, kept: list[ColumnPlan], report: VerifyReport
+) -> None:
+    for column in table.columns:
+        if column not in kept:
+            report.add(Difference("missing column", table.source, column=column.source))
+    table.columns = kept

@@ -16,7 +16,7 @@ from lockstep.mover.encoding import LineBlock, OddRow
 from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.results import Difference, Progress, ProgressCallback, VerifyReport
 from lockstep.mover.sides import MoveSource, MoveTarget
-from lockstep.mover.verify.compare import DIFFERENCES_KEPT_MAX, TableComparison
+from lockstep.mover.verify.compare import TableComparison
 
 _MODULUS = 2**128
 
@@ -129,8 +129,7 @@ def _compare(
                 table.source,
                 source=f"{ours.count} rows with cells of another class",
                 target=f"{theirs.count} in the journal",
-            ),
-            keep_max=DIFFERENCES_KEPT_MAX,
+            )
         )
     return rows
 
