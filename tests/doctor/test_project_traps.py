@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,15 @@ from tests.acceptance.conftest import (
 from tests.acceptance.shell import Shell
 from tests.doctor.corpus import make
 
-from lockstep.doctor import Report, all_checks, examine
+from lockstep.doctor import Finding, Report, all_checks, examine
+from lockstep.doctor.examination import Runner
+from lockstep.errors import (
+    AccessDenied,
+    LockstepError,
+    MigrationError,
+    Timeout,
+    UnsupportedCapability,
+)
 
 __all__ = ["clean_environment", "fresh_project", "project", "project_on"]
 
@@ -459,7 +468,31 @@ def test_models_that_cannot_be_imported_stop_nothing_else(project: Shell) -> Non
     document = project("db", "doctor", "--json", code=1).document
     assert "secrets-in-files" in {f["check"] for f in document["findings"]}
     outcomes = {run["check"]: run["outcome"] for run in document["unfinished"]}
-    assert outcomes["drift"] in ("refused", "failed")
+    assert outcomes["drift"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "is_healthy"),
+    [
+        (MigrationError("the project's own code fails"), "failed", False),
+        (UnsupportedCapability("only a file tells"), "refused", True),
+        (AccessDenied("no right to read it"), "refused", True),
+        (Timeout("it took too long"), "incomplete", False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_check_that_says_nothing_does_not_say_that_all_is_well(
+    error: LockstepError, outcome: str, is_healthy: bool
+) -> None:
+    def examine_it(_: object) -> Iterator[Finding]:
+        raise error
+        yield  # as a check does
+
+    runner = Runner("shop", lambda check, target: None)
+    runner.run(all_checks()[0], examine_it, None)
+    report = runner.report()
+    assert [run.outcome for run in report.runs] == [outcome]
+    assert report.is_healthy is is_healthy
 
 
 def test_files_that_lie_in_another_tool_s_project_are_looked_at(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def examine(
 
     Example::
 
-        report = examine("shop.db", skip=["strict"])
+        report = examine("shop.db", skip=["not-strict"])
         for finding in report.findings:
             print(finding.severity, finding.subject, finding.what)
     """
@@ -291,20 +291,16 @@ class Runner:
             found.extend(examine(context))
         except OutOfTime:
             outcome, reason = "incomplete", "its time was up (--limit-s)"
-        except ConnectionLost:
-            raise
-        except LockstepError as error:
-            outcome, reason = "refused", error.message
         except sqlite3.Error as error:
             outcome, reason = _of_sqlite(error)
         except PermissionError as error:
             outcome, reason = "refused", f"{error.filename}: {error.strerror}"
         except Exception as error:
-            # Only what a server refuses is expected here; a bug of ours is raised.
+            # What has a name may happen; a bug of ours is raised.
             known = classify(error)
             if known is None or isinstance(known, ConnectionLost):
                 raise
-            outcome, reason = _of_server(known)
+            outcome, reason = _of_known(known), known.message
         self._findings += found
         elapsed_s = time.monotonic() - started_s
         self._runs.append(
@@ -323,12 +319,10 @@ class Runner:
         return Report((self._target,), tuple(ranked(self._findings)), tuple(self._runs))
 
 
-def _of_server(error: LockstepError) -> tuple[Outcome, str]:
-    if isinstance(error, AccessDenied):
-        return "refused", error.message
-    if isinstance(error, Timeout | Busy):
-        return "incomplete", error.message
-    return "failed", error.message
+def _of_known(error: LockstepError) -> Outcome:
+    if isinstance(error, AccessDenied | UnsupportedCapability):
+        return "refused"
+    return "incomplete" if isinstance(error, Timeout | Busy) else "failed"
 
 
 def _of_sqlite(error: sqlite3.Error) -> tuple[Outcome, str]:

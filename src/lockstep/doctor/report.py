@@ -23,7 +23,8 @@ class CheckRun:
         check: Its name.
         target: What it looked at.
         outcome: ``done``; ``incomplete`` when its time was up; ``refused`` when a
-            privilege was lacking; ``failed`` when the check itself broke.
+            privilege was lacking, or only a file would tell; ``failed`` when it
+            broke, or the project's own code did.
         reason: Why it is not ``done``.
         findings: How many it found.
         elapsed_s: Seconds it took.
@@ -57,7 +58,7 @@ class Report:
     def is_healthy(self) -> bool:
         """Whether every check came to an end and found nothing worse than a notice.
 
-        A check that lacks a privilege has said so, and does not count against it.
+        A check that was refused has said so, and does not count against it.
         """
         ended = all(run.outcome in ("done", "refused") for run in self.runs)
         return ended and self.worst in (None, "notice")

@@ -164,7 +164,7 @@ class _Watched:
         self._begun, self._savepoint, self._read, self._wrote = kind, "", None, False
 
     def _finish(self) -> None:
-        self._begun, self._savepoint, self._read, self._wrote = "", "", None, False
+        self._start("")
 
     def _pragma(self, text: str) -> None:
         found = _PRAGMA.match(text)
