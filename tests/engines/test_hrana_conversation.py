@@ -398,7 +398,7 @@ def test_infinity_is_refused_where_only_json_is_spoken(opened: Opened) -> None:
 def test_the_turn_is_had_from_begin_to_commit(server: HranaServer) -> None:
     given: list[str] = []
     conversation = Conversation(ServerFacts(), lambda: given.append("turn"))
-    from lockstep.engine.hrana.dbapi import bind
+    from lockstep.engine.hrana.binding import bind
 
     server.run(conversation.execute(bind("CREATE TABLE t (id)", ())))
     assert given == ["turn"]

@@ -5,6 +5,7 @@ of what Lockstep makes of it (``engine/libsql.py``). From the bottom up:
 
     messages ──► json_codec, protobuf_codec   what is said, and how it is spelled
     statements                                what an SQL text is (read, write, BEGIN)
+    binding, type_objects                     which Python values go there and come back
     wire, streamed                            one stream, one answer; no I/O, no clock
     transaction, conversation                 where a transaction is; the verbs
     transport                                 HTTP, sync and async

@@ -17,7 +17,8 @@ from sqlalchemy.engine import AdaptedConnection as SqlalchemyAdapted
 from sqlalchemy.util.concurrency import await_, in_greenlet
 
 from lockstep.engine.hrana import messages as m
-from lockstep.engine.hrana.dbapi import FETCHED_ROWS, Connection, Cursor, Parameters
+from lockstep.engine.hrana.binding import Parameters
+from lockstep.engine.hrana.dbapi import FETCHED_ROWS, Connection, Cursor
 from lockstep.engine.hrana.errors import ProgrammingError
 from lockstep.engine.hrana.transport import Server, Transport
 from lockstep.engine.hrana.wire import ServerFacts

@@ -1,8 +1,7 @@
 """PEP 249 for libSQL servers.
 
-Owns the connection and the cursor as Python programs know them, and which Python
-values may be bound: exactly those of the stdlib's sqlite3 (None, int, float, str,
-bytes; bool is an int), everything else is refused.
+Owns the connection and the cursor as Python programs know them. Which values may be
+bound is ``binding.py``'s, how a column's type is named ``type_objects.py``'s.
 
     connect("http://127.0.0.1:8080", auth_token=…) ──► Connection ──► Cursor
 
@@ -13,15 +12,14 @@ Threads may share the module, not a connection.
 
 from __future__ import annotations
 
-import datetime as dt
 import sqlite3
 import sys
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar, cast
 
 from lockstep.engine.hrana import messages as m
+from lockstep.engine.hrana.binding import Parameters, bind
 from lockstep.engine.hrana.conversation import Conversation
 from lockstep.engine.hrana.effects import Talk
 from lockstep.engine.hrana.errors import (
@@ -41,6 +39,20 @@ from lockstep.engine.hrana.statements import Kind, nature_of
 from lockstep.engine.hrana.streamed import RowStream
 from lockstep.engine.hrana.transaction import Phase
 from lockstep.engine.hrana.transport import Server, Transport
+from lockstep.engine.hrana.type_objects import (
+    BINARY,
+    DATETIME,
+    NUMBER,
+    ROWID,
+    STRING,
+    Binary,
+    Date,
+    DateFromTicks,
+    Time,
+    TimeFromTicks,
+    Timestamp,
+    TimestampFromTicks,
+)
 from lockstep.engine.hrana.wire import ServerFacts
 
 __all__ = [
@@ -88,50 +100,7 @@ BIND_PARAMETERS_MAX = 32_766
 """SQLite's default. A server tells its own limit only in ``compile_options``."""
 
 T = TypeVar("T")
-Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 Description: TypeAlias = tuple[tuple[str, Any, None, None, None, None, None], ...]
-
-Binary = bytes
-Date = dt.date
-Time = dt.time
-Timestamp = dt.datetime
-
-
-def DateFromTicks(ticks: float) -> dt.date:
-    """Return the local date of ``ticks`` seconds."""
-    return dt.date(*time.localtime(ticks)[:3])
-
-
-def TimeFromTicks(ticks: float) -> dt.time:
-    """Return the local time of ``ticks`` seconds."""
-    return dt.time(*time.localtime(ticks)[3:6])
-
-
-def TimestampFromTicks(ticks: float) -> dt.datetime:
-    """Return the local date and time of ``ticks`` seconds."""
-    return dt.datetime(*time.localtime(ticks)[:6])  # noqa: DTZ001 - naive by PEP 249
-
-
-class _DeclaredType:
-    """Equal to every declared type that has one of its words in it."""
-
-    def __init__(self, *words: str) -> None:
-        self._words = words
-
-    def __eq__(self, other: object) -> bool:
-        text = str(other).upper()
-        return any(word in text for word in self._words)
-
-    def __hash__(self) -> int:
-        return hash(self._words)
-
-
-# SQLite's own rules of affinity; see https://sqlite.org/datatype3.html
-STRING = _DeclaredType("CHAR", "CLOB", "TEXT")
-BINARY = _DeclaredType("BLOB")
-NUMBER = _DeclaredType("INT", "REAL", "FLOA", "DOUB", "NUM", "DEC", "BOOL")
-DATETIME = _DeclaredType("DATE", "TIME")
-ROWID = _DeclaredType("INTEGER")
 
 
 def connect(
@@ -574,38 +543,6 @@ class Cursor:
         if self._arriving is not None:
             self.connection.run(self.arriving(count))
         return self._rows
-
-
-def bind(sql: str | None, parameters: Parameters) -> m.Statement:
-    """Return the statement with its values, each of a type that SQLite has."""
-    if not (sql is None or isinstance(cast("object", sql), str)):
-        raise ProgrammingError(f"a statement is a str, not {type(sql).__name__}")
-    if isinstance(parameters, Mapping):
-        named = tuple((name, _value(v, name)) for name, v in parameters.items())
-        return m.Statement(sql, named_args=named)
-    if isinstance(parameters, str | bytes):
-        raise ProgrammingError("parameters are a sequence or a mapping")
-    args = [_value(value, number) for number, value in enumerate(parameters, start=1)]
-    return m.Statement(sql, tuple(args))
-
-
-def _value(value: Any, where: object) -> m.Value:
-    if value is None or type(value) in (str, float, bytes):
-        return cast("m.Value", value)
-    if isinstance(value, int):
-        number = int(value)
-        if not m.INTEGER_MIN <= number <= m.INTEGER_MAX:
-            raise OverflowError("Python int too large to convert to SQLite INTEGER")
-        return number
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, float):
-        return float(value)
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(cast("bytes", value))
-    raise ProgrammingError(
-        f"parameter {where}: SQLite has no type for a {type(value).__name__}"
-    )
 
 
 def _do_nothing() -> None:
