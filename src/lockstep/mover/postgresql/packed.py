@@ -1,8 +1,8 @@
 r"""Rows of PostgreSQL as columns that the server packs: one value for many rows.
 
-Owns the SELECT that packs some hundred rows in the order of their key, and what
-makes a column of values of each packed value. Taking rows apart cell by cell costs
-the interpreter more than everything else on the way to SQLite.
+Owns the SELECT that packs some hundred rows in the order of their key, and when it is
+better than lines: taking those apart cell by cell costs the interpreter more than
+everything else on the way to SQLite.
 
     bounds  the first key of each block, found along the key's index
     block   count · bigint and double precision: eight bytes each, joined
@@ -17,21 +17,22 @@ may be, is a ``Misfit``: no such block is yielded, and it is read as lines inste
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from itertools import accumulate, chain, pairwise
-from typing import Any, Final, Protocol
+from itertools import chain
+from typing import Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.codecs import Codec, codec_of
-from lockstep.mover.codecs.texts import Text
+from lockstep.mover.codecs import codec_of
 from lockstep.mover.encoding import ColumnBlock
-from lockstep.mover.lines import NULL, escape_all
 from lockstep.mover.plan.model import TablePlan
 from lockstep.mover.postgresql.lines import PostgresqlLines
-from lockstep.mover.postgresql.schema import PgColumn, PgTable
+from lockstep.mover.postgresql.packed_columns import (
+    WHOLE,
+    number_of,
+    packed_as,
+)
+from lockstep.mover.postgresql.schema import PgTable
 from lockstep.mover.values import Value
 from lockstep.schema.types.portable import quoted
 
@@ -53,14 +54,10 @@ BLOCK_BYTES_MAX: Final = 4 * 1024 * 1024
 RESULTS_MAX: Final = 1_600
 """A SELECT of PostgreSQL has at most 1,664."""
 
-_SEPARATOR: Final = "\x1f"
-_NULL: Final = "\x1e"
 _HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
-_WHOLE: Final = ("smallint", "integer", "bigint")
-_TEXTS: Final = ("text", "character varying")
 KEYS: Final = {
-    **dict.fromkeys(_WHOLE, (("integer",), "bigint")),
+    **dict.fromkeys(WHOLE, (("integer",), "bigint")),
     "uuid": (("text", "uuid_bytes"), "uuid"),
     "bytea": (("bytes",), "bytea"),
 }
@@ -69,173 +66,15 @@ a place among them is written."""
 
 _SHORT: Final = frozenset(
     {
-        *(*_WHOLE, "double precision", "real", "boolean", "uuid", "date"),
+        *(*WHOLE, "double precision", "real", "boolean", "uuid", "date"),
         *("timestamp without time zone", "timestamp with time zone"),
     }
 )
 """Types whose every value is short, so that the others may be longer."""
 
-_OF_LETTER: Final[dict[int, Value]] = {ord("t"): 1, ord("f"): 0, ord("n"): None}
 _NOT_ALONG_AN_INDEX: Final = frozenset(
     {"Seq Scan", "Bitmap Heap Scan", "Sort", "Incremental Sort"}
 )
-
-
-class Misfit(Exception):
-    """A block cannot be packed so that it is surely taken apart again."""
-
-
-class _Column(Protocol):
-    """How one column is packed and taken apart."""
-
-    def row_term(self, name: str) -> str:
-        """Return what is asked for in each row."""
-        ...
-
-    def terms(self, name: str) -> list[str]:
-        """Return the aggregates over what ``row_term`` gave."""
-        ...
-
-    def values(self, packed: Sequence[bytes], count: int) -> Sequence[Value]:
-        """Return the values of what ``terms`` gave."""
-        ...
-
-
-class _Plain:
-    """The column itself."""
-
-    def row_term(self, name: str) -> str:
-        return name
-
-
-@dataclass
-class _Numbers:
-    """Eight bytes each; where there is NULL, which rows have a number."""
-
-    send: str
-    kind: str
-    has_nulls: bool
-
-    def row_term(self, name: str) -> str:
-        return f"{name}::bigint" if self.kind == "q" else name
-
-    def terms(self, name: str) -> list[str]:
-        terms = [f"string_agg({self.send}({name}), '')"]
-        if self.has_nulls:
-            given = f"CASE WHEN {name} IS NULL THEN 'n' ELSE 'v' END"
-            terms.append(f"string_agg({given}, '')")
-        return terms
-
-    def values(self, packed: Sequence[bytes], count: int) -> Sequence[Value]:
-        there = len(packed[0]) // 8
-        numbers: Sequence[Value] = struct.unpack(f">{there}{self.kind}", packed[0])
-        if self.kind == "d":
-            numbers = _without_nan(numbers)
-        if there == count:
-            return numbers
-        if not self.has_nulls:
-            raise Misfit  # a constraint that was never validated
-        given = iter(numbers)
-        return [next(given) if letter == ord("v") else None for letter in packed[1]]
-
-
-def _without_nan(numbers: Sequence[Any]) -> Sequence[Value]:
-    """Return the numbers as the codec ``real`` does: NaN is a text."""
-    total = sum(numbers)
-    # A sum is no number where one of its parts is none, or both infinities are there.
-    if total == total:
-        return numbers
-    return ["NaN" if number != number else number for number in numbers]
-
-
-class _Truths(_Plain):
-    """A letter each."""
-
-    def terms(self, name: str) -> list[str]:
-        word = f"CASE WHEN {name} THEN 't' WHEN {name} IS NULL THEN 'n' ELSE 'f' END"
-        return [f"string_agg({word}, '')"]
-
-    def values(self, packed: Sequence[bytes], count: int) -> Sequence[Value]:
-        return list(map(_OF_LETTER.__getitem__, packed[0]))
-
-
-@dataclass
-class _Bytes(_Plain):
-    """The bytes, and a length for each row: -1 for NULL."""
-
-    cell_max: int
-
-    def terms(self, name: str) -> list[str]:
-        length = f"octet_length({name})"
-        return [
-            f"string_agg(CASE WHEN {length} <= {self.cell_max} THEN {name} END, '')",
-            f"string_agg(int4send(coalesce({length}, -1)), '')",
-        ]
-
-    def values(self, packed: Sequence[bytes], count: int) -> Sequence[Value]:
-        data, lengths = packed[0], struct.unpack(f">{count}i", packed[1])
-        shortest, longest = min(lengths), max(lengths)
-        if longest > self.cell_max:
-            raise Misfit
-        if shortest == longest > 0:
-            return [data[at : at + longest] for at in range(0, len(data), longest)]
-        ends = accumulate((max(length, 0) for length in lengths), initial=0)
-        cells: list[Value] = [data[start:end] for start, end in pairwise(ends)]
-        if shortest < 0:
-            for row, length in enumerate(lengths):
-                if length < 0:
-                    cells[row] = None
-        return cells
-
-
-@dataclass
-class _Texts:
-    """What COPY would write of each, unescaped."""
-
-    codec: Codec
-    is_text: bool
-    has_nulls: bool
-    cell_max: int
-
-    def row_term(self, name: str) -> str:
-        if self.is_text:
-            return name
-        # ``concat`` asks the type's own output function, as COPY does.
-        return f"CASE WHEN {name} IS NOT NULL THEN concat({name}) END"
-
-    def terms(self, name: str) -> list[str]:
-        fits = f"octet_length({name}) <= {self.cell_max}"
-        cell = f"CASE WHEN {fits} THEN {name} ELSE E'\\x1e' END"
-        counted = [f"int8send(count({name}))"] if self.has_nulls else []
-        return [f"string_agg({cell}, E'\\x1f')", *counted]
-
-    def values(self, packed: Sequence[bytes], count: int) -> Sequence[Value]:
-        texts = packed[0].decode("utf-8").split(_SEPARATOR)
-        nulls = count - _number(packed[1]) if self.has_nulls else 0
-        # A text with a mark in it, or one that is too long, makes a number wrong.
-        if len(texts) != count or texts.count(_NULL) != nulls:
-            raise Misfit
-        if type(self.codec) is Text:
-            if not nulls:
-                return texts
-            return [None if text == _NULL else text for text in texts]
-        fields = escape_all(texts)
-        if nulls:
-            fields = [NULL if field == _NULL else field for field in fields]
-        return self.codec.values(fields)
-
-
-def _packed_as(codec: str, column: PgColumn, cell_max: int) -> _Column:
-    if codec == "integer" and column.type in _WHOLE:
-        return _Numbers("int8send", "q", not column.not_null)
-    if codec == "real" and column.type == "double precision":
-        return _Numbers("float8send", "d", not column.not_null)
-    if codec == "boolean" and column.type == "boolean":
-        return _Truths()
-    if codec == "bytes" and column.type == "bytea":
-        return _Bytes(cell_max)
-    is_text = column.type in _TEXTS
-    return _Texts(codec_of(codec), is_text, not column.not_null, cell_max)
 
 
 class PackedTable:
@@ -255,7 +94,7 @@ class PackedTable:
         names = [column.source for column in kept]
         long = sum(there[column.source].type not in _SHORT for column in kept)
         cell_max = BLOCK_BYTES_MAX // rows // max(1, long)
-        self._columns = [_packed_as(c.codec, there[c.source], cell_max) for c in kept]
+        self._columns = [packed_as(c.codec, there[c.source], cell_max) for c in kept]
         self._key = [names.index(name) for name in plan.order_key]
         self._key_codecs = [codec_of(plan.column(n).codec) for n in plan.order_key]
         self._key_casts = [KEYS[there[name].type][1] for name in plan.order_key]
@@ -331,7 +170,7 @@ class PackedTable:
 
     def _block(self, row: bytes) -> ColumnBlock:
         fields = _fields(row)
-        count = _number(next(fields))
+        count = number_of(next(fields))
         columns: list[Sequence[Value]] = [
             column.values([next(fields) for _ in terms], count)
             for column, terms in zip(self._columns, self._terms, strict=True)
@@ -403,7 +242,3 @@ def _fields(row: bytes) -> Iterator[bytes]:
         end = at + max(0, length)
         yield row[at:end]
         at = end
-
-
-def _number(packed: bytes) -> int:
-    return int.from_bytes(packed, "big")

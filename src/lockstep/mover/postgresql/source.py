@@ -30,7 +30,8 @@ from lockstep.mover.plan.way_back import plan_way_back
 from lockstep.mover.postgresql.fitting import Fitting
 from lockstep.mover.postgresql.journal import PostgresqlJournal
 from lockstep.mover.postgresql.lines import PostgresqlLines
-from lockstep.mover.postgresql.packed import Misfit, PackedTable, packing_of
+from lockstep.mover.postgresql.packed import PackedTable, packing_of
+from lockstep.mover.postgresql.packed_columns import Misfit
 from lockstep.mover.postgresql.schema import PgSchema, PgTable, read_postgresql
 from lockstep.mover.postgresql.session import connect
 from lockstep.mover.results import Progress, ProgressCallback

@@ -25,6 +25,9 @@ from lockstep.mover.values import shown
 VALUES_AT_ONCE = 1_600
 """Of one statement: more make it longer to prepare, and no row cheaper."""
 
+GROUPS_SMALLER = 4
+"""By how much for what is left; each size is a statement that stays prepared."""
+
 
 class RowWriter:
     """Inserts one table's blocks.
@@ -72,17 +75,20 @@ class RowWriter:
         if isinstance(connection, sqlite3.Connection) and width:
             limit = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
             together = max(1, min(limit, VALUES_AT_ONCE) // width)
-            many = self._head + ", ".join([self._row] * together)
             for place in self._decoder.blobs:
                 # The driver looks for an adapter of bytes, which takes it longer.
                 values[place::width] = [
                     bytearray(value) if type(value) is bytes else value
                     for value in values[place::width]
                 ]
-            while done + together <= count:
-                start = done * width
-                connection.execute(many, values[start : start + together * width])
-                done += together
+            # The rest goes in smaller groups: row by row it would cost twice as much.
+            while together > 1:
+                many = self._head + ", ".join([self._row] * together)
+                while done + together <= count:
+                    start = done * width
+                    connection.execute(many, values[start : start + together * width])
+                    done += together
+                together //= GROUPS_SMALLER
         connection.executemany(self._one, self._rows(values, done, count))
 
     def _rows(self, values: list[Any], first: int, end: int) -> Iterator[list[Any]]:
