@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from lockstep.config import load_settings
 from lockstep.contrib.pytest.databases import MakeDatabase
@@ -154,6 +155,20 @@ def test_what_a_reader_sets_ends_with_it(db: Database, commits: bool) -> None:
     with db.read_session() as session:
         assert tuple(session.execute(asked).one()) == before
     asyncio.run(set_it())
+
+
+def test_a_dead_machine_is_noticed_unless_the_url_says_otherwise() -> None:
+    def asked_for(query: str) -> dict[str, Any]:
+        with Database(f"postgresql://db.example/shop?{query}") as other:
+            ours = other._backend.engine_arguments()["connect_args"]
+            given = other._backend.engine_url(async_=False).query
+        assert not ours.keys() & given.keys()
+        return conninfo_to_dict(make_conninfo(**ours, **given))  # libpq knows each
+
+    assert asked_for("")["tcp_user_timeout"] == "40000"
+    mine = asked_for("tcp_user_timeout=5&keepalives_idle=7")
+    assert (mine["tcp_user_timeout"], mine["keepalives_idle"]) == ("5", "7")
+    assert mine["keepalives_count"] == "4"
 
 
 def test_options_of_the_url_are_kept(db: Database) -> None:

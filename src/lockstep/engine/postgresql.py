@@ -45,6 +45,18 @@ if TYPE_CHECKING:
 
 VERSION_MIN = 13
 
+NOTICE_A_DEAD_SERVER = {
+    "keepalives_idle": 20,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 40_000,
+}
+"""After 40 seconds without a sign of its machine a connection is lost.
+
+Linux itself gives up after a quarter of an hour, or two hours where it waits for an
+answer. A server that is alive and busy is waited for: ``statement_timeout`` is its own.
+"""
+
 _UNDER_WAY = 1
 """libpq's PQTRANS_ACTIVE."""
 _IN_ERROR = 3
@@ -84,10 +96,12 @@ class PostgresqlBackend:
         query = self._url.sqlalchemy_url().query
         _refuse_unknown_parameters(query)
         arguments: dict[str, Any] = {k: v for k, v in query.items() if _is_secret(k)}
-        if "connect_timeout" not in query:
-            arguments["connect_timeout"] = self._settings.connect_timeout_s
-        if "application_name" not in query:
-            arguments["application_name"] = self._settings.application_name
+        ours = {
+            "connect_timeout": self._settings.connect_timeout_s,
+            "application_name": self._settings.application_name,
+            **NOTICE_A_DEAD_SERVER,
+        }
+        arguments.update({k: v for k, v in ours.items() if k not in query})
         if self.behind_pooler:
             arguments["prepare_threshold"] = None
         # A server that restarted, or a pooler that closed idle connections, is
