@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+
 import pytest
 from tests.migrations.histories import History, ask, run_sql
+from tests.preloaded import run
 
-from lockstep.contrib.pytest.faults import KillAfter
+from lockstep.contrib.pytest.faults import KILL_POINT_VARIABLE
 from lockstep.engine import Database
 from lockstep.errors import MigrationError, PartialMigration
 
@@ -138,18 +143,18 @@ reach('end')
 
 @pytest.mark.parametrize("point", POINTS)
 def test_kill_9_in_the_middle_leaves_the_state_before(
-    db: Database, db_url: str, history: History, kill_after: KillAfter, point: str
+    db: Database, db_url: str, history: History, point: str
 ) -> None:
     crate = "op.create_table('crate', sa.Column('id', sa.Integer()))"
     history.add("one", f"{FIRST}\n{crate}")
     history.on(db).upgrade()
     before = tables(db)
     history.add("two", KILLED)
-    script = history.directory.parent / "script.py"
-    script.write_text(SCRIPT)
     db.close()
 
-    kill_after(script, db_url, str(history.directory), point=point)
+    words = [sys.executable, "-c", SCRIPT, db_url, str(history.directory)]
+    done = run(words, env={**os.environ, KILL_POINT_VARIABLE: point})
+    assert done.returncode == -signal.SIGKILL, done.stderr
 
     assert tables(db) == before
     assert ask(db, "SELECT id, name FROM part ORDER BY id") == [(1, "bolt"), (2, "nut")]
