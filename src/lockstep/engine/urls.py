@@ -99,7 +99,10 @@ class DatabaseUrl:
             url = url.render_as_string(hide_password=False)
         text = os.fspath(url).strip()
         if not text or "\0" in text:
-            raise ConfigError("the database URL is empty or holds a NUL character")
+            raise ConfigError(
+                "the database URL is empty or holds a NUL character",
+                hint="sqlite:///local.db, or postgresql://user@host/name",
+            )
         scheme = _SCHEME.match(text)
         if scheme is None or len(scheme[1]) == 1 or text == ":memory:":
             return _bare_path(text, base)

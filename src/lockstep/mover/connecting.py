@@ -26,7 +26,9 @@ def open_move_source(
         UnsupportedCapability: Something else copies between these two engines.
     """
     if url.engine_name == target.engine_name == "libsql" and str(url) == str(target):
-        raise ConfigError("source and target are the same database")
+        raise ConfigError(
+            "source and target are the same database", hint="name another target"
+        )
     if url.engine_name == target.engine_name == "sqlite":
         raise UnsupportedCapability(
             "a SQLite file moves to PostgreSQL or to a libSQL server; a copy of the "

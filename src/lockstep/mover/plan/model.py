@@ -13,12 +13,13 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Dialect = Literal["sqlite", "postgresql"]
 OnDirt = Literal["fail", "quarantine", "coerce"]
 Purpose = Literal["primary key", "unique", "index", "check", "foreign key", "view"]
 ON_DIRT: tuple[OnDirt, ...] = ("fail", "quarantine", "coerce")
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 
 @dataclass

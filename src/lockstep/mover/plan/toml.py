@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from lockstep.errors import InvalidPlan
 from lockstep.mover.codecs import codec_of
 from lockstep.mover.plan.model import (
     ON_DIRT,
+    PURPOSES,
     ColumnPlan,
     Plan,
     Statement,
@@ -36,10 +36,18 @@ CODEC_HELP = (
     "integer, boolean, real, number, numeric, text, mixed_text, bytes,\n"
     "#           text_bytes, mixed_bytes:CLASS, epoch:s|ms|us, julian, utc, uuid_bytes"
 )
-_COLUMN_KEYS = (
-    *("target", "type", "codec", "not_null", "default", "identity", "computed"),
-    "on_dirt",
-)
+_COLUMN_KEYS: dict[str, type] = {
+    **{"target": str, "type": str, "codec": str, "not_null": bool, "default": str},
+    **{"identity": bool, "computed": str, "on_dirt": str},
+}
+_TABLE_KEYS: dict[str, type] = {
+    **{"target": str, "carry": bool, "columns": dict, "build": list},
+}
+_BUILD_KEYS: dict[str, type] = {
+    **{"purpose": str, "name": str, "sql": str, "fallback": str},
+}
+_IN_WORDS = {str: "a text", bool: "true or false", dict: "a table", list: "a list"}
+_HINT = "lockstep move … --write-plan FILE writes a file that fits"
 _DEFAULTS: dict[str, Any] = {
     "not_null": False,
     "default": None,
@@ -106,70 +114,92 @@ def apply_toml(text: str, plan: Plan, rebuild: Callable[[Plan], None]) -> Plan:
             the file says about it comes afterwards.
 
     Raises:
-        InvalidPlan: The file is no TOML, or names what is not there.
+        InvalidPlan: The file is no TOML, names what is not there, or says of
+            something what cannot be said of it.
     """
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidPlan(f"the mapping file cannot be read: {error}") from error
+        raise InvalidPlan(
+            f"the mapping file cannot be read: {error}", hint=_HINT
+        ) from error
     for key in ("source", "target"):
         if document.get(key, getattr(plan, key)) != getattr(plan, key):
             raise InvalidPlan(
                 f"the mapping file is for {key} = {document[key]!r}, "
-                f"this is {getattr(plan, key)}"
+                f"this is {getattr(plan, key)}",
+                hint=_HINT,
             )
-    for name, wanted in _mapping(document.get("tables", {}), "tables").items():
+    statements: dict[str, list[Statement]] = {}
+    for name, wanted in _of_kind(document.get("tables", {}), dict, "tables").items():
         try:
             table = plan.table(name)
         except KeyError as error:
-            raise InvalidPlan(f"the source has no table {name!r}") from error
-        _apply_table(table, _mapping(wanted, name))
+            raise InvalidPlan(
+                f"the source has no table {name!r}", hint=_HINT
+            ) from error
+        where = f"tables.{name}"
+        checked = _checked(wanted, _TABLE_KEYS, where)
+        _apply_table(table, checked)
+        if "build" in checked:
+            statements[name] = _statements(checked["build"], f"{where}.build")
     rebuild(plan)
-    for name, wanted in _mapping(document.get("tables", {}), "tables").items():
-        if "build" in wanted:
-            plan.table(name).statements = _statements(wanted["build"])
+    for name, built in statements.items():
+        plan.table(name).statements = built
     return plan
 
 
-def _statements(build: list[Any]) -> list[Statement]:
-    known = {item.name for item in fields(Statement)}
-    return [
-        Statement(**{k: v for k, v in _mapping(item, "build").items() if k in known})
-        for item in build
-    ]
+def _of_kind(value: Any, kind: type, where: str) -> Any:
+    if not isinstance(value, kind):
+        raise InvalidPlan(f"{where} is {_IN_WORDS[kind]}, not {value!r}", hint=_HINT)
+    return value
 
 
-def _mapping(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise InvalidPlan(f"{where} is no table of the mapping file")
-    return cast("dict[str, Any]", value)
+def _checked(value: Any, keys: Mapping[str, type], where: str) -> dict[str, Any]:
+    """Return a table of the file whose keys are known and hold what they should."""
+    found = cast("dict[str, Any]", _of_kind(value, dict, where))
+    unknown = set(found) - set(keys)
+    if unknown:
+        raise InvalidPlan(
+            f"{where} has unknown keys {sorted(unknown)}",
+            hint=f"known: {', '.join(keys)}",
+        )
+    for key, held in found.items():
+        _of_kind(held, keys[key], f"{where}.{key}")
+    return found
+
+
+def _statements(build: list[Any], where: str) -> list[Statement]:
+    statements: list[Statement] = []
+    for item in build:
+        found = _checked(item, _BUILD_KEYS, where)
+        missing = {"purpose", "name", "sql"} - set(found)
+        if missing:
+            raise InvalidPlan(f"{where} lacks {sorted(missing)}", hint=_HINT)
+        if found["purpose"] not in PURPOSES:
+            raise InvalidPlan(f"{where}: purpose is one of {', '.join(PURPOSES)}")
+        statements.append(Statement(**found))
+    return statements
 
 
 def _apply_table(table: TablePlan, wanted: dict[str, Any]) -> None:
-    unknown = set(wanted) - {"target", "carry", "columns", "build"}
-    if unknown:
-        raise InvalidPlan(f"tables.{table.source} has unknown keys {sorted(unknown)}")
-    table.target = str(wanted.get("target", table.target))
-    table.carry = bool(wanted.get("carry", table.carry))
+    table.target = wanted.get("target", table.target)
+    table.carry = wanted.get("carry", table.carry)
     before = {column.source: column.codec for column in table.columns}
-    for name, change in _mapping(wanted.get("columns", {}), "columns").items():
+    for name, change in wanted.get("columns", {}).items():
         try:
             column = table.column(name)
         except KeyError as error:
-            raise InvalidPlan(f"{table.source} has no column {name!r}") from error
-        _apply_column(table, column, _mapping(change, name))
+            raise InvalidPlan(
+                f"{table.source} has no column {name!r}", hint=_HINT
+            ) from error
+        where = f"{table.source}.{name}"
+        _apply_column(column, _checked(change, _COLUMN_KEYS, where), where)
     if any(table.column(name).codec != before[name] for name in table.order_key):
         table.order_key = []
 
 
-def _apply_column(table: TablePlan, column: ColumnPlan, change: dict[str, Any]) -> None:
-    where = f"{table.source}.{column.source}"
-    unknown = set(change) - set(_COLUMN_KEYS)
-    if unknown:
-        raise InvalidPlan(
-            f"{where} has unknown keys {sorted(unknown)}",
-            hint=f"known: {', '.join(_COLUMN_KEYS)}",
-        )
+def _apply_column(column: ColumnPlan, change: dict[str, Any], where: str) -> None:
     for key, value in change.items():
         setattr(column, key, value)
     for key, value in _DEFAULTS.items():
