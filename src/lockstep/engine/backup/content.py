@@ -37,7 +37,7 @@ class Step:
         task: What is being done.
         done: Of what ``unit`` says.
         total: None when nobody knows yet.
-        unit: ``pages``, ``tables`` or ``bytes``.
+        unit: ``pages``, ``tables``, ``rows`` or ``bytes``.
     """
 
     task: str

@@ -110,8 +110,7 @@ def back_up(
         )
     if keep is not None and keep < 1:
         raise ConfigError("the newest backup is always kept; --keep is 1 or more")
-    # Always in UTC, whatever clock the sessions ask.
-    moment = database.clock.now()
+    moment = database.clock.now()  # in UTC, as every clock of ours
     path = Path(os.path.abspath(target))
     if into_folder:
         path.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,7 @@ class Manifest:
         engine_version: Of the SQLite library or the server.
         program_version: Of pg_dump; empty on SQLite.
         lockstep_version: What wrote it.
-        created_at: ISO 8601, UTC; the instant of the snapshot.
+        created_at: ISO 8601, UTC; right before the snapshot was taken.
         source: The database's URL, masked.
         revisions: Where the migration history stood.
         size_bytes: Of the backup file.
