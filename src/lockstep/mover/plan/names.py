@@ -56,10 +56,10 @@ class Names:
             digest = hashlib.sha256(wanted.encode("utf-8", "replace")).hexdigest()[:8]
             stem = name.encode()[: IDENTIFIER_BYTES_MAX - 12].decode("utf-8", "ignore")
             name = f"{stem}_{digest}"
-        count = 2
-        while name in self._taken:
-            name = f"{clean(wanted)[:50]}_{count}"
-            count += 1
+            count = 2
+            while name in self._taken:
+                name = f"{stem}_{count}"
+                count += 1
         self._taken.add(name)
         return name
 
