@@ -200,3 +200,32 @@ def test_only_a_copy_of_many_rows_along_an_index_is_packed(
         assert not is_packed("many")
     finally:
         source.close()
+
+
+def test_rows_without_a_key_are_packed_as_they_lie(database: Database) -> None:
+    with psycopg.connect(database.url.unmasked(), autocommit=True) as connection:
+        connection.execute(
+            b"CREATE TABLE heap (first text, b int, pages date);"
+            b"INSERT INTO heap SELECT repeat(CASE g WHEN 4500 "
+            b"THEN E'\\x1f' ELSE g::text END, 30), g, date '2000-01-01' + g "
+            b"FROM generate_series(1, 5000) g;"
+            b"DELETE FROM heap WHERE b BETWEEN 1000 AND 2900"
+        )
+    source = PostgresqlSource(database.url)
+    try:
+        table = source.make_plan(silent).table("heap")
+        expected = values_of(table, list(source.own_order(table, None)))
+        blocks = list(source.own_order(table, None, for_copy=True))
+        are_packed = [isinstance(block, ColumnBlock) for block in blocks]
+        assert set(are_packed) == {True, False}, "what is behind a misfit is not packed"
+        assert are_packed == sorted(are_packed, reverse=True)
+        assert sum(block.count for block in blocks) == table.rows == 3099
+        assert values_of(table, blocks) == expected
+        for place in (0, 2, len(blocks) - 1):
+            rest = values_of(table, blocks[place + 1 :])
+            for for_copy in (True, False):
+                position = str(blocks[place].position)
+                found = source.own_order(table, position, for_copy=for_copy)
+                assert values_of(table, list(found)) == rest
+    finally:
+        source.close()

@@ -37,7 +37,7 @@ rows.BLOCK_ROWS_MAX = 60
 lines.BLOCK_BYTES = packed.BLOCK_BYTES = 3_000
 of_pg.PAGES_AT_ONCE = 2
 packed_back.ROWS_MAX, packed_back.ROWS_WORTH_IT = 40, 0
-packed_back.PackedTable.is_along_an_index = lambda *_: True
+packed_back.KeyedTable.is_read_in_order = lambda *_: True
 source, target, point, number = sys.argv[1:]
 left = int(number)
 

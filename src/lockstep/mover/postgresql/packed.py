@@ -1,10 +1,10 @@
 r"""Rows of PostgreSQL as columns that the server packs: one value for many rows.
 
-Owns the SELECT that packs some hundred rows in the order of their key, and when it is
-better than lines: taking those apart cell by cell costs the interpreter more than
-everything else on the way to SQLite.
+Owns the SELECT that packs some hundred rows, in the order of their key or as they lie,
+and when it is better than lines: taking those apart cell by cell costs the interpreter
+more than everything else on the way to SQLite.
 
-    bounds  the first key of each block, found along the key's index
+    bounds  the first key of each block, found along the key's index; or its pages
     block   count · bigint and double precision: eight bytes each, joined
             boolean: a letter each · bytea: joined, and its lengths
             all others: what COPY would write, joined with U+001F, U+001E for NULL
@@ -17,6 +17,7 @@ may be, is a ``Misfit``: no such block is yielded, and it is read as lines inste
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from itertools import chain
@@ -77,34 +78,32 @@ _NOT_ALONG_AN_INDEX: Final = frozenset(
 )
 
 
-class PackedTable:
+class PackedTable(ABC):
     """One table, packed.
 
     Args:
-        plan: What each cell becomes; it has an ``order_key``.
+        plan: What each cell becomes.
         found: The table.
         rows: Of a block.
     """
 
     def __init__(self, plan: TablePlan, found: PgTable, rows: int) -> None:
         self.rows = rows
-        self._place = found.place
+        self._of_table = f"FROM {found.place} t"
         there = {column.name: column for column in found.columns}
         kept = [column for column in plan.columns if not column.generated]
-        names = [column.source for column in kept]
+        self._names = [column.source for column in kept]
         long = sum(there[column.source].type not in _SHORT for column in kept)
         cell_max = BLOCK_BYTES_MAX // rows // max(1, long)
         self._columns = [packed_as(c.codec, there[c.source], cell_max) for c in kept]
-        self._key = [names.index(name) for name in plan.order_key]
-        self._key_codecs = [codec_of(plan.column(n).codec) for n in plan.order_key]
-        self._key_casts = [KEYS[there[name].type][1] for name in plan.order_key]
-        self._key_names = ", ".join(f"t.{quote(name)}" for name in plan.order_key)
         self._codecs = [codec_of(c.codec) for c in plan.columns]
         self._is_kept = [not c.generated for c in plan.columns]
-        aliases = [f"c{place}" for place in range(len(names))]
+        aliases = [f"c{place}" for place in range(len(kept))]
         self._row = ", ".join(
             f"{column.row_term(f't.{quote(name)}')} AS {alias}"
-            for column, name, alias in zip(self._columns, names, aliases, strict=True)
+            for column, name, alias in zip(
+                self._columns, self._names, aliases, strict=True
+            )
         )
         self._terms = [
             column.terms(alias)
@@ -114,49 +113,32 @@ class PackedTable:
     @property
     def is_narrow(self) -> bool:
         """Whether the server can answer with so many values in a row."""
-        return 1 + sum(map(len, self._terms)) <= RESULTS_MAX
+        return 2 + sum(map(len, self._terms)) <= RESULTS_MAX
 
-    def _select(self, after: Sequence[str]) -> str:
-        """Return the SELECT of all blocks behind a key."""
-        # Whatever the table's columns are called, they are not mistaken for ours.
-        of_row, order = f"FROM {self._place} t", f"ORDER BY {self._key_names}"
-        keys = [f"k{place}" for place in range(len(self._key))]
-        bound = ", ".join(f"bounds.{key}" for key in keys)
-        where = ""
-        if after:
-            values = ", ".join(
-                f"{quoted(value)}::{cast}"
-                for value, cast in zip(after, self._key_casts, strict=True)
-            )
-            where = f"WHERE ROW({self._key_names}) > ROW({values})"
-        behind = f"{of_row} WHERE ROW({self._key_names}) >= ROW({bound}) {order}"
-        terms = ", ".join(["int8send(count(*))", *chain.from_iterable(self._terms)])
-        return (
-            f"WITH RECURSIVE bounds({', '.join(keys)}) AS ("
-            f"(SELECT {self._key_names} {of_row} {where} {order} LIMIT 1) "
-            "UNION ALL SELECT following.* FROM bounds CROSS JOIN LATERAL "
-            f"(SELECT {self._key_names} {behind} OFFSET {self.rows} LIMIT 1) following"
-            ") SELECT packed.* FROM bounds CROSS JOIN LATERAL "
-            f"(SELECT {terms} FROM (SELECT {self._row} {behind} LIMIT {self.rows}) "
-            "block) packed"
-        )
+    @abstractmethod
+    def is_read_in_order(self, connection: Any) -> bool:
+        """Whether the server finds each block without reading or sorting all."""
 
-    def is_along_an_index(self, connection: Any) -> bool:
-        """Whether the server reads the rows in this order without sorting.
+    @abstractmethod
+    def _select(self, after: int | str | None) -> str:
+        """Return the SELECT of all blocks behind a position.
 
-        It knows how they lie: where to follow the index is to jump from page to
-        page, it would rather read all and sort, and so it shall.
+        A row of it is where the block's reading ended, the count, and the columns.
         """
-        in_order = f"SELECT * FROM {self._place} t ORDER BY {self._key_names}"
-        return not any(
-            _nodes(connection, query) & _NOT_ALONG_AN_INDEX
-            for query in (in_order, self._select(()))
-        )
+
+    @abstractmethod
+    def _position(self, end: int, columns: Sequence[Sequence[Value]]) -> int | str:
+        """Return behind what the next block begins."""
+
+    def _packed(self, rest: str) -> str:
+        """Return what packs the rows of a block, which stands behind their columns."""
+        terms = ", ".join(["int8send(count(*))", *chain.from_iterable(self._terms)])
+        return f"(SELECT {terms} FROM (SELECT {self._row} {rest}) block) packed"
 
     def blocks(
-        self, lines: PostgresqlLines, after: Sequence[str]
+        self, lines: PostgresqlLines, after: int | str | None
     ) -> Generator[ColumnBlock]:
-        """Yield the blocks behind a key, each with the position behind it.
+        """Yield the blocks behind a position, each with the position behind it.
 
         Raises:
             Misfit: The next block cannot be packed; those before it are right.
@@ -170,16 +152,16 @@ class PackedTable:
 
     def _block(self, row: bytes) -> ColumnBlock:
         fields = _fields(row)
-        count = number_of(next(fields))
-        columns: list[Sequence[Value]] = [
-            column.values([next(fields) for _ in terms], count)
-            for column, terms in zip(self._columns, self._terms, strict=True)
-        ]
+        end, count = number_of(next(fields)), number_of(next(fields))
+        columns: list[Sequence[Value]] = [() for _ in self._columns]
+        if count:
+            columns = [
+                column.values([next(fields) for _ in terms], count)
+                for column, terms in zip(self._columns, self._terms, strict=True)
+            ]
         assert all(len(column) == count for column in columns), "a cell for each row"
-        last: Any = max(zip(*(columns[place] for place in self._key), strict=True))
-        place = [c.encode(v) for c, v in zip(self._key_codecs, last, strict=True)]
         return ColumnBlock(
-            json.dumps(place),
+            self._position(end, columns),
             row,
             count,
             count,
@@ -189,6 +171,98 @@ class PackedTable:
         )
 
 
+class KeyedTable(PackedTable):
+    """A table that is read in the order of its key."""
+
+    def __init__(self, plan: TablePlan, found: PgTable, rows: int) -> None:
+        super().__init__(plan, found, rows)
+        types = {column.name: column.type for column in found.columns}
+        self._key = [self._names.index(name) for name in plan.order_key]
+        self._key_codecs = [codec_of(plan.column(n).codec) for n in plan.order_key]
+        self._key_casts = [KEYS[types[name]][1] for name in plan.order_key]
+        self._key_names = ", ".join(f"t.{quote(name)}" for name in plan.order_key)
+
+    def is_read_in_order(self, connection: Any) -> bool:
+        """Whether the server follows the key's index.
+
+        It knows how the rows lie: where that is to jump from page to page, it would
+        rather read all and sort, and so it shall.
+        """
+        in_order = f"SELECT * {self._of_table} ORDER BY {self._key_names}"
+        return not any(
+            _nodes(connection, query) & _NOT_ALONG_AN_INDEX
+            for query in (in_order, self._select(None))
+        )
+
+    def _select(self, after: int | str | None) -> str:
+        # Whatever the table's columns are called, they are not mistaken for ours.
+        of_table, order = self._of_table, f"ORDER BY {self._key_names}"
+        keys = [f"k{place}" for place in range(len(self._key))]
+        bound = ", ".join(f"bounds.{key}" for key in keys)
+        where = ""
+        if after is not None:
+            values = ", ".join(
+                f"{quoted(value)}::{cast}"
+                for value, cast in zip(
+                    json.loads(str(after)), self._key_casts, strict=True
+                )
+            )
+            where = f"WHERE ROW({self._key_names}) > ROW({values})"
+        behind = f"{of_table} WHERE ROW({self._key_names}) >= ROW({bound}) {order}"
+        return (
+            f"WITH RECURSIVE bounds({', '.join(keys)}) AS ("
+            f"(SELECT {self._key_names} {of_table} {where} {order} LIMIT 1) "
+            "UNION ALL SELECT following.* FROM bounds CROSS JOIN LATERAL "
+            f"(SELECT {self._key_names} {behind} OFFSET {self.rows} LIMIT 1) following"
+            ") SELECT int8send(0), packed.* FROM bounds CROSS JOIN LATERAL "
+            + self._packed(f"{behind} LIMIT {self.rows}")
+        )
+
+    def _position(self, end: int, columns: Sequence[Sequence[Value]]) -> int | str:
+        last: Any = max(zip(*(columns[place] for place in self._key), strict=True))
+        texts = [c.encode(v) for c, v in zip(self._key_codecs, last, strict=True)]
+        return json.dumps(texts)
+
+
+class PagedTable(PackedTable):
+    """A table without such a key, which is read as its pages lie.
+
+    Args:
+        plan: What each cell becomes.
+        found: The table.
+        rows: Of a block, about.
+        pages: How many the table has.
+        count: How many rows are in them.
+    """
+
+    def __init__(
+        self, plan: TablePlan, found: PgTable, rows: int, *, pages: int, count: int
+    ) -> None:
+        super().__init__(plan, found, rows)
+        self._pages = pages
+        self._step = max(1, pages * rows // count)
+
+    def is_read_in_order(self, connection: Any) -> bool:
+        """Whether the server finds the rows of a page by its number."""
+        return "Tid Range Scan" in _nodes(connection, self._select(None))
+
+    def _select(self, after: int | str | None) -> str:
+        end = f"pages.first + {self._step}"
+        # OFFSET keeps the server from computing a cell for each of its uses.
+        rest = (
+            f"{self._of_table} WHERE t.ctid >= format('(%s,0)', pages.first)::tid "
+            f"AND t.ctid < format('(%s,0)', {end})::tid OFFSET 0"
+        )
+        return (
+            f"SELECT int8send({end}), packed.* FROM generate_series("
+            f"{int(after or 0)}::bigint, {self._pages - 1}, {self._step}) pages(first) "
+            f"CROSS JOIN LATERAL {self._packed(rest)}"
+        )
+
+    def _position(self, end: int, columns: Sequence[Sequence[Value]]) -> int | str:
+        return end
+
+
 def packing_of(connection: Any, plan: TablePlan, found: PgTable) -> PackedTable | None:
     """Return how a table's rows can be packed; None where lines serve better.
 
@@ -196,28 +270,33 @@ def packing_of(connection: Any, plan: TablePlan, found: PgTable) -> PackedTable 
     order they are read.
     """
     types = {column.name: column.type for column in found.columns}
-    is_sorted = bool(plan.order_key) and all(
-        plan.column(name).codec in KEYS.get(types.get(name, ""), ((), ""))[0]
-        for name in plan.order_key
-    )
+    kept = [column for column in plan.columns if not column.generated]
     count = plan.rows or found.rows_estimated
     if (
-        not is_sorted
-        or not found.is_heap
-        or plan.order_key != found.primary_key
+        not found.is_heap
+        or not kept
         or count < ROWS_WORTH_IT
         or any(c.read_as or c.source not in types for c in plan.columns)
-        or any(plan.column(name).generated for name in plan.order_key)
     ):
         return None
-    (size,) = connection.execute(
-        "SELECT pg_table_size(to_regclass(%s))", (found.place.removeprefix("ONLY "),)
+    size, pages = connection.execute(
+        "SELECT pg_table_size(oid), pg_relation_size(oid) / "
+        "current_setting('block_size')::bigint FROM to_regclass(%s) oid",
+        (found.place.removeprefix("ONLY "),),
     ).fetchone()
     rows = min(ROWS_MAX, BLOCK_BYTES * count // max(1, size))
     if rows < ROWS_MIN:
         return None
-    packed = PackedTable(plan, found, rows)
-    is_better = packed.is_narrow and packed.is_along_an_index(connection)
+    if not plan.order_key:
+        packed = PagedTable(plan, found, rows, pages=pages, count=count)
+    elif plan.order_key == found.primary_key and all(
+        column in kept and column.codec in KEYS.get(types[column.source], ((), ""))[0]
+        for column in map(plan.column, plan.order_key)
+    ):
+        packed = KeyedTable(plan, found, rows)
+    else:
+        return None
+    is_better = packed.is_narrow and packed.is_read_in_order(connection)
     return packed if is_better else None
 
 

@@ -166,9 +166,7 @@ class PostgresqlSource:
         the fingerprint would be another one.
         """
         fitting = self._fitting(table)
-        packing = None
-        if for_copy and fitting.passes_all and not self._odd_rows(table.source):
-            packing = packing_of(self._connection, table, self._found(table))
+        packing = self._packing(table) if for_copy and fitting.passes_all else None
         if packing is not None:
             return self._packed(table, packing, after)
         if table.order_key:
@@ -179,25 +177,33 @@ class PostgresqlSource:
             blocks = self._read(table, [], "")
         return fitting.blocks(blocks)
 
+    def _packing(self, table: TablePlan) -> PackedTable | None:
+        can_pack = bool(table.order_key) or self._has_pages(table)
+        if not can_pack or self._odd_rows(table.source):
+            return None
+        return packing_of(self._connection, table, self._found(table))
+
     def _packed(
         self, table: TablePlan, packing: PackedTable, after: int | str | None
     ) -> Iterator[LineBlock]:
         """Yield packed blocks; one that cannot be packed, and many such, as lines."""
         lines = PostgresqlLines(self._connection)
         for _ in range(MISFITS_MAX):
-            last = () if after is None else json.loads(str(after))
             try:
-                with closing(packing.blocks(lines, last)) as blocks:
+                with closing(packing.blocks(lines, after)) as blocks:
                     for block in blocks:
                         after = block.position
                         yield block
             except Misfit:
+                if not table.order_key:
+                    break
                 for block in self._behind_key(table, after, packing.rows):
                     after = block.position
                     yield block
             else:
                 return
-        yield from self._behind_key(table, after)
+        behind = self._behind_key if table.order_key else self._behind_page
+        yield from behind(table, after)
 
     def _behind_key(
         self, table: TablePlan, after: int | str | None, limit: int | None = None
