@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -54,16 +55,23 @@ def _digits(text: bytes) -> bytes:
     return canonical(number) or b""
 
 
-def sqlite_rows(path: Path, table: str) -> Counter[tuple[bytes | None, ...]]:
-    connection = sqlite3.connect(path)
-    connection.create_collation("odd", lambda a, b: (a > b) - (a < b))
-    connection.text_factory = Bytes
-    try:
+def made(path: Path, script: str) -> Path:
+    """Return a new file, made by a script."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+    return path
+
+
+def _stored(path: Path, table: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.create_collation("odd", lambda a, b: (a > b) - (a < b))
+        connection.text_factory = Bytes
         quoted = table.replace('"', '""')
-        rows = connection.execute(f'SELECT * FROM "{quoted}"').fetchall()
-    finally:
-        connection.close()
-    return Counter(tuple(canonical(v) for v in row) for row in rows)
+        return connection.execute(f'SELECT * FROM "{quoted}"').fetchall()
+
+
+def sqlite_rows(path: Path, table: str) -> Counter[tuple[bytes | None, ...]]:
+    return Counter(tuple(canonical(v) for v in row) for row in _stored(path, table))
 
 
 def postgresql_rows(url: str, table: str) -> Counter[tuple[bytes | None, ...]]:
@@ -92,12 +100,5 @@ def _readable(name: str, kind: str) -> str:
 
 def typed_rows(path: Path, table: str) -> Counter[tuple[Any, ...]]:
     """Every cell with the class SQLite gives it."""
-    connection = sqlite3.connect(path)
-    connection.create_collation("odd", lambda a, b: (a > b) - (a < b))
-    connection.text_factory = Bytes
-    try:
-        quoted = table.replace('"', '""')
-        rows = connection.execute(f'SELECT * FROM "{quoted}"').fetchall()
-    finally:
-        connection.close()
+    rows = _stored(path, table)
     return Counter(tuple((type(v).__name__, repr(v)) for v in row) for row in rows)

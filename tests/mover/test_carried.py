@@ -10,20 +10,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.mover import checker
+from tests.mover.checker import made
 
 from lockstep.engine import Database
 from lockstep.mover import Mover
 
 MakeDatabase = Callable[..., Database]
-
-
-def made(path: Path, script: str) -> Path:
-    connection = sqlite3.connect(path)
-    try:
-        connection.executescript(script)
-    finally:
-        connection.close()
-    return path
 
 
 COMPUTED = """

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.mover import checker
+from tests.mover.checker import made
 
 from lockstep.engine import Database
 from lockstep.errors import Unmappable
@@ -29,12 +30,6 @@ INSERT INTO 😀 VALUES (1, 'ß'); INSERT INTO tickets VALUES (7);
 INSERT INTO tickets_id_seq VALUES ('x'); INSERT INTO seats VALUES (3);
 INSERT INTO pg_class VALUES ('mine'); INSERT INTO lockstep_move_state VALUES (5);
 """
-
-
-def made(path: Path, script: str) -> Path:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(script)
-    return path
 
 
 def test_names_that_the_target_has_itself_and_letters_beyond_ascii(
