@@ -210,3 +210,32 @@ def test_only_a_to_z_are_one_name_in_both_cases(
         connection.execute('UPDATE "É" SET b = ?', ("other",))
     report = Mover(path, url).verify()
     assert {found.table for found in report.differences} == {"É"}
+
+
+TWINS = """
+CREATE TABLE seats (id INTEGER PRIMARY KEY AUTOINCREMENT, x INTEGER);
+CREATE INDEX sequences ON seats (x);
+CREATE VIEW twin AS SELECT x FROM seats;
+CREATE TRIGGER twin INSTEAD OF INSERT ON twin BEGIN INSERT INTO seats (x) VALUES (1); END;
+CREATE TRIGGER sequences AFTER INSERT ON seats BEGIN SELECT 1; END;
+INSERT INTO seats VALUES (7, 1);
+"""
+
+
+def test_names_that_a_journal_could_confuse(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path, back = made(tmp_path / "a.db", TWINS), tmp_path / "back.db"
+    url = make_database("postgresql").url.unmasked()
+    assert Mover(path, url).move().is_exact
+    with psycopg.connect(url) as connection:
+        insert = "INSERT INTO seats DEFAULT VALUES RETURNING id"
+        assert connection.execute(insert).fetchone() == (8,)
+        connection.rollback()
+    assert Mover(url, back).move().is_exact
+    found: list[list[tuple[str, str]]] = []
+    for file in (path, back):
+        with closing(sqlite3.connect(file)) as connection:
+            sql = "SELECT type, name FROM sqlite_master ORDER BY type, name"
+            found.append(connection.execute(sql).fetchall())
+    assert found[0] == found[1]

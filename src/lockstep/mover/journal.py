@@ -7,14 +7,17 @@ the target itself, in the transactions of the rows they speak of.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from lockstep.mover.encoding import LineBlock
-from lockstep.mover.plan.model import Plan
+from lockstep.mover.plan.model import Plan, Statement
 
 Status = Literal["copying", "copied", "verified", "differs"]
+SEQUENCES = "sequences"
+"""The one step that is no statement of the plan."""
+
 STATE_COLUMNS = "status, source, fingerprint, digest, plan"
 
 
@@ -67,3 +70,28 @@ class TableProgress:
             self.read + sum(block.read for block in blocks),
             is_done,
         )
+
+
+def build_all(
+    statements: Iterable[Statement],
+    done: dict[str, str],
+    build: Callable[[Statement], str],
+    on_progress: Callable[[str], None],
+) -> list[tuple[Statement, str]]:
+    """Build what the journal does not have yet; return what was refused, ever.
+
+    Args:
+        statements: In the order in which they can be built.
+        done: The journal's steps; completed here.
+        build: Builds one, records its step and returns the problem, or nothing.
+        on_progress: Told the name of each.
+    """
+    refused: list[tuple[Statement, str]] = []
+    for statement in statements:
+        step = statement.step
+        if step not in done:
+            on_progress(statement.name)
+            done[step] = build(statement)
+        if done[step]:
+            refused.append((statement, done[step]))
+    return refused

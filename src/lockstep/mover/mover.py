@@ -371,7 +371,7 @@ def leave_out(plan: Plan, refusals: dict[str, str]) -> None:
                 column.computed = ""
                 plan.losses.append(Loss("generated column", where, refusals[where]))
         for statement in list(table.statements):
-            reason = refusals.get(statement.name)
+            reason = refusals.get(statement.step)
             if reason is None:
                 continue
             table.statements.remove(statement)

@@ -88,7 +88,7 @@ class Journal(Protocol):
         ...
 
     def steps(self) -> dict[str, str]:
-        """Return what was built: ``{name: problem, or empty}``."""
+        """Return what was built: ``{step: problem, or empty}``."""
         ...
 
     def renew(self, plan: Plan, fingerprint: str) -> None:

@@ -75,6 +75,12 @@ class Statement:
     sql: str
     fallback: str = ""
 
+    @property
+    def step(self) -> str:
+        """What a journal calls it: a trigger may have the name of an index."""
+        digest = hashlib.sha256(self.sql.encode("utf-8", "surrogatepass")).hexdigest()
+        return f"{self.purpose} {self.name} {digest[:12]}"
+
 
 @dataclass
 class TablePlan:

@@ -191,7 +191,7 @@ class PostgresqlJournal:
         ]
 
     def steps(self) -> dict[str, str]:
-        """Return what was built: ``{name: problem, or empty}``."""
+        """Return what was built: ``{step: problem, or empty}``."""
         return dict(self._rows(f"SELECT name, problem FROM {SCHEMA}.step"))
 
     def add_step(self, name: str, purpose: str, problem: str) -> None:
@@ -213,6 +213,6 @@ class PostgresqlJournal:
                 self._run(f"{word} {quote(table.target)} CASCADE")
             for table in plan.carried():
                 for statement in table.statements:
-                    if not plan.creates_tables and statement.name not in done:
+                    if not plan.creates_tables and statement.step not in done:
                         self._run(statement.sql)
             self._run(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")

@@ -25,7 +25,7 @@ from lockstep.errors import TargetInUse, Unmappable
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.ahead import Reading
 from lockstep.mover.encoding import Blocks, LineBlock, Rejected
-from lockstep.mover.journal import TableProgress
+from lockstep.mover.journal import SEQUENCES, TableProgress, build_all
 from lockstep.mover.plan.model import ColumnPlan, Plan, Statement, TablePlan
 from lockstep.mover.postgresql.journal import PostgresqlJournal
 from lockstep.mover.postgresql.lines import PostgresqlLines, order_of
@@ -176,7 +176,7 @@ class PostgresqlTarget:
                     with self._connection.transaction():
                         self._run(statement.sql)
                 except psycopg.Error as error:
-                    found[statement.name] = _reason(error)
+                    found[statement.step] = _reason(error)
         return found
 
     def _refused_columns(self, table: TablePlan) -> dict[str, str]:
@@ -297,14 +297,8 @@ class PostgresqlTarget:
     ) -> list[tuple[Statement, str]]:
         """Build keys, indexes and constraints; return those that were refused."""
         done = self.journal.steps()
-        refused: list[tuple[Statement, str]] = []
-        for statement in statements_of(plan):
-            if statement.name not in done:
-                on_progress(statement.name)
-                done[statement.name] = self._build(statement)
-            if done[statement.name]:
-                refused.append((statement, done[statement.name]))
-        if "sequences" not in done:
+        refused = build_all(statements_of(plan), done, self._build, on_progress)
+        if SEQUENCES not in done:
             self._advance_sequences(plan)
         return refused
 
@@ -316,7 +310,7 @@ class PostgresqlTarget:
             try:
                 with self._connection.transaction():
                     self._run(sql)
-                    self.journal.add_step(statement.name, statement.purpose, problem)
+                    self.journal.add_step(statement.step, statement.purpose, problem)
                     return problem
             except (
                 psycopg.errors.IntegrityError,
@@ -328,7 +322,7 @@ class PostgresqlTarget:
                 if sql != statement.fallback and statement.fallback:
                     problem = f"{problem}; it holds for new rows only"
         with self._connection.transaction():
-            self.journal.add_step(statement.name, statement.purpose, problem)
+            self.journal.add_step(statement.step, statement.purpose, problem)
         return problem
 
     def _advance_sequences(self, plan: Plan) -> None:
@@ -337,7 +331,7 @@ class PostgresqlTarget:
                 for column in table.columns:
                     if column.identity:
                         self._advance(table, column)
-            self.journal.add_step("sequences", "sequence", "")
+            self.journal.add_step(SEQUENCES, "sequence", "")
         for table in plan.carried():
             self._run(f"ANALYZE {quote(table.target)}")
 

@@ -148,7 +148,7 @@ class SqliteJournal:
         return [Rejected(*row) for row in rows]
 
     def steps(self) -> dict[str, str]:
-        """Return what was built: ``{name: problem, or empty}``."""
+        """Return what was built: ``{step: problem, or empty}``."""
         return dict(self._rows(f"SELECT name, problem FROM {self._prefix}step"))
 
     def add_step(self, name: str, purpose: str, problem: str) -> None:
@@ -168,7 +168,7 @@ class SqliteJournal:
             for table in plan.carried():
                 self._connection.execute(f"DELETE FROM {quote(table.target)}")
                 for statement in table.statements:
-                    if statement.name not in done:
+                    if statement.step not in done:
                         self._connection.execute(statement.sql)
             self._drop_tables()
             self._connection.execute("COMMIT")

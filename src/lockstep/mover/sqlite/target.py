@@ -22,7 +22,7 @@ from lockstep.mover.ahead import Reading
 from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import Blocks, LineBlock
 from lockstep.mover.failures import is_of_the_system
-from lockstep.mover.journal import TableProgress
+from lockstep.mover.journal import SEQUENCES, TableProgress, build_all
 from lockstep.mover.plan.model import Plan, Statement, TablePlan
 from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
@@ -175,7 +175,7 @@ class SqliteTarget:
                         scratch.execute(statement.sql)
                     except sqlite3.Error as error:
                         if not is_only_entered(statement.sql, error):
-                            found[statement.name] = str(error)
+                            found[statement.step] = str(error)
         finally:
             scratch.close()
         return found
@@ -230,15 +230,9 @@ class SqliteTarget:
         """Build indexes, triggers and views; return those that were refused."""
         self.stand_in_for_collations(texts_of(plan))
         done = self.journal.steps()
-        refused: list[tuple[Statement, str]] = []
-        statements = [s for table in plan.carried() for s in table.statements]
-        for statement in statements:
-            if statement.name not in done:
-                on_progress(statement.name)
-                done[statement.name] = self._build(statement)
-            if done[statement.name]:
-                refused.append((statement, done[statement.name]))
-        if "sequences" not in done:
+        statements = (s for table in plan.carried() for s in table.statements)
+        refused = build_all(statements, done, self._build, on_progress)
+        if SEQUENCES not in done:
             self._advance_sequences(plan)
         return refused
 
@@ -256,7 +250,7 @@ class SqliteTarget:
                     self._enter(statement)
                 else:
                     problem = str(error)
-            self.journal.add_step(statement.name, statement.purpose, problem)
+            self.journal.add_step(statement.step, statement.purpose, problem)
         return problem
 
     def _enter(self, statement: Statement) -> None:
@@ -281,7 +275,7 @@ class SqliteTarget:
             for table in plan.carried():
                 if has_counter and table.sequence is not None:
                     self._set_sequence(table.target, table.sequence)
-            self.journal.add_step("sequences", "sequence", "")
+            self.journal.add_step(SEQUENCES, "sequence", "")
 
     def _set_sequence(self, table: str, last: int) -> None:
         row = self._connection.execute(
