@@ -6,15 +6,20 @@ where all cells have a plain class, and which cell it was that did not fit.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, ClassVar
 
 from lockstep.mover.lines import NULL, escape, escape_all, unescape_all
 from lockstep.mover.values import Value, is_same, storage_of
 
 _NOTHING = type(None)
+_DIGITS_OF_DOUBLE = 17
+"""Which tell each double from all others."""
+
 _DECIMAL = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]?\d+)?", re.ASCII)
 
 
@@ -108,8 +113,33 @@ class Codec:
 
 
 def _is_same_number(one: str, two: str) -> bool:
-    is_number = _DECIMAL.fullmatch(one) and _DECIMAL.fullmatch(two)
-    return bool(is_number) and Decimal(one) == Decimal(two)
+    if not (_DECIMAL.fullmatch(one) and _DECIMAL.fullmatch(two)):
+        return False
+    mine, other = Decimal(one), Decimal(two)
+    return mine == other or (
+        len(other.as_tuple().digits) <= _DIGITS_OF_DOUBLE
+        and float(one) == float(two)
+        and _is_halfway(mine)
+    )
+
+
+def _is_halfway(number: Decimal) -> bool:
+    """Whether a number lies in the middle between two doubles, as 1e23 does.
+
+    Python reads and writes it as the even one; PostgreSQL, which would not rely on
+    who reads it, spells that double with more digits: 9.999999999999999e+22.
+    """
+    nearest = float(number)
+    if math.isinf(nearest):
+        return False
+    exact, middle = Fraction(number), Fraction(nearest)
+    return any(
+        not math.isinf(other) and 2 * exact == middle + Fraction(other)
+        for other in (
+            math.nextafter(nearest, math.inf),
+            math.nextafter(nearest, -math.inf),
+        )
+    )
 
 
 def refusal(value: Any, what: str) -> ValueError:
