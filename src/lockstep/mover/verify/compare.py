@@ -38,6 +38,9 @@ class TableComparison:
         plan: Names and codecs.
         report: Where differences are added.
         codecs: Instead of the plan's; any cell may then be written in several ways.
+
+    Attributes:
+        is_foreign: Whether they were given.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class TableComparison:
         self._plan = plan
         self._report = report
         self._codecs = list(codecs or [codec_of(c.codec) for c in plan.columns])
-        self._is_foreign = codecs is not None
+        self.is_foreign = codecs is not None
         self._names = [column.source for column in plan.columns]
         self._key = [self._names.index(name) for name in plan.order_key]
 
@@ -225,7 +228,7 @@ class TableComparison:
         return rows
 
     def _digest(self, line: str) -> bytes:
-        everywhere = range(len(self._codecs)) if self._is_foreign else None
+        everywhere = range(len(self._codecs)) if self.is_foreign else None
         return line_digest(normalized(line, self._codecs, everywhere))
 
     def _name_rows(
