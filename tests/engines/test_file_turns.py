@@ -7,9 +7,11 @@ import itertools
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -161,9 +163,19 @@ while time.monotonic() < until:
 """
 
 
+@pytest.fixture
+def on_disk() -> Iterator[Path]:
+    """A folder whose commits wait for a disk, as the turns are made for.
+
+    In memory one process commits a hundred times before the others are scheduled.
+    """
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("way", ["write", "session"])
-def test_four_processes_come_in_turn(tmp_path: Path, way: str) -> None:
-    url = f"sqlite:///{tmp_path / 'a.db'}"
+def test_four_processes_come_in_turn(on_disk: Path, way: str) -> None:
+    url = f"sqlite:///{on_disk / 'a.db'}"
     with Database(url) as db:
         with db.write_session() as session:
             session.execute(
