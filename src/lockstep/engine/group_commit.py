@@ -28,6 +28,7 @@ import sqlalchemy.exc as sa_exc
 from lockstep.engine.classify import classified
 from lockstep.engine.fence import Fence
 from lockstep.engine.idempotency import WriteKeys
+from lockstep.engine.job import State
 from lockstep.engine.sessions import FAILED_EARLIER, FAILED_EARLIER_HINT
 from lockstep.engine.unit import Owner, Unit, refuse_unfinished
 from lockstep.errors import (
@@ -269,7 +270,8 @@ class GroupCommit:
         elif isinstance(meaning, DataError) and len(batch.done) > 1:
             # A constraint that is checked at the commit: alone, each shows
             # whether it is the one.
-            self._alone.update(batch.done)
+            left = {job for job in self._alone if job.state is State.WITHDRAWN}
+            self._alone = (self._alone - left).union(batch.done)
             lane.put_back(batch.done)
             batch.done = []
         else:

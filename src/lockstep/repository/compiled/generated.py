@@ -18,17 +18,25 @@ has named ever stands in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from lockstep.schema.types.columns import same_kind
 
-if TYPE_CHECKING:
-    from lockstep.repository.compiled.statement import Parameter, Processor
-
+#: Turns one value on its way to or from the driver; None where nothing is to do.
+Processor: TypeAlias = "Callable[[Any], Any] | None"
+#: Which value a parameter takes and what turns it; a constant stands for itself.
+Parameter: TypeAlias = "tuple[int, Processor] | Same"
 RunFunction: TypeAlias = "Callable[[Any, Sequence[Any]], Any]"
 BoundFunction: TypeAlias = "Callable[[Sequence[Any]], Any]"
 ShownFunction: TypeAlias = "Callable[[Sequence[Any]], tuple[Any, ...]]"
 RowFunction: TypeAlias = "Callable[[Any, Sequence[Any]], tuple[Any, ...] | None]"
+
+
+class Same:
+    """One value for every row of a statement that runs for many."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
 def row_function(

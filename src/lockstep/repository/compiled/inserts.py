@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 
-from lockstep.repository.compiled.statement import Same, Statement, slot
+from lockstep.repository.compiled.generated import Same
+from lockstep.repository.compiled.statement import Statement, slot
 from lockstep.schema import Audited, Timestamped
 
 if TYPE_CHECKING:

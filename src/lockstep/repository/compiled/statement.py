@@ -15,14 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
 from lockstep.repository.compiled.generated import (
     BoundFunction,
+    Parameter,
+    Processor,
     RowFunction,
     RunFunction,
+    Same,
     ShownFunction,
     bound_function,
     row_function,
@@ -33,11 +36,6 @@ from lockstep.schema.types.columns import converted
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
-
-#: Turns one value on its way to or from the driver; None where nothing is to do.
-Processor: TypeAlias = "Callable[[Any], Any] | None"
-#: Which value a parameter takes and what turns it; a constant stands for itself.
-Parameter: TypeAlias = "tuple[int, Processor] | Same"
 
 
 class Slot:
@@ -62,13 +60,6 @@ class FloatSlot(float):
 def slot(number: int, kind: sa.types.TypeEngine[Any]) -> sa.ColumnElement[Any]:
     """Return a parameter of this type for the value of this number."""
     return sa.literal(cast("Any", Slot(number)), kind)
-
-
-class Same:
-    """One value for every row of a statement that runs for many."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
 
 
 class Statement:
