@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -48,6 +49,9 @@ def test_reading_gives_its_connection_back(numbers: Database) -> None:
         with pytest.raises(LockstepError):
             numbers.read(fail)
         assert numbers.read(lambda unit: unit.execute(COUNT).fetchone()[0]) == 0
+    until = time.monotonic() + 10
+    while numbers.pool_statistics().checked_out and time.monotonic() < until:
+        time.sleep(0.001)
     assert numbers.pool_statistics().checked_out == 0
 
 
