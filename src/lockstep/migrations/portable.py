@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 from alembic.operations import BatchOperations, Operations, ops
+from alembic.operations.base import AbstractOperations
 from alembic.operations.batch import BatchOperationsImpl
 
 from lockstep.errors import MigrationError
@@ -67,15 +68,14 @@ class PortableBatchImpl(BatchOperationsImpl):
             other.add_constraint(argument)
 
 
-class PortableOperations(Operations):
-    """Alembic's ``op``, carried out portably.
+class _Told(AbstractOperations):
+    """Operations that listeners are told of.
 
     Args:
         migration_context: Its ``impl`` is one of ours.
-        listeners: Told of each operation before it is carried out.
+        impl: Of a batch.
+        listeners: Told of each operation before it is carried out, or collected.
     """
-
-    _to_impl = Operations._to_impl.branch()  # pyright: ignore[reportPrivateUsage]
 
     def __init__(
         self,
@@ -88,10 +88,16 @@ class PortableOperations(Operations):
         self.listeners = tuple(listeners)
 
     def invoke(self, operation: ops.MigrateOperation) -> Any:
-        """Tell the listeners, then carry the operation out."""
+        """Tell the listeners, then carry the operation out or collect it."""
         for listener in self.listeners:
             listener(operation)
         return super().invoke(operation)
+
+
+class PortableOperations(_Told, Operations):
+    """Alembic's ``op``, carried out portably."""
+
+    _to_impl = Operations._to_impl.branch()  # pyright: ignore[reportPrivateUsage]
 
     @contextmanager
     def batch_alter_table(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -138,26 +144,10 @@ class PortableOperations(Operations):
                 module_globals.update({"_proxy": None} | before)
 
 
-class PortableBatchOperations(BatchOperations):
+class PortableBatchOperations(_Told, BatchOperations):
     """The ``batch_op`` of a block; tells the same listeners."""
 
     _to_impl = PortableOperations._to_impl  # pyright: ignore[reportPrivateUsage]
-
-    def __init__(
-        self,
-        migration_context: MigrationContext,
-        impl: BatchOperationsImpl | None = None,
-        *,
-        listeners: Sequence[Listener] = (),
-    ) -> None:
-        super().__init__(migration_context, impl)
-        self.listeners = tuple(listeners)
-
-    def invoke(self, operation: ops.MigrateOperation) -> Any:
-        """Tell the listeners, then collect the operation."""
-        for listener in self.listeners:
-            listener(operation)
-        return super().invoke(operation)
 
 
 Implementation = PortableOperations._to_impl.dispatch_for  # pyright: ignore[reportPrivateUsage]
