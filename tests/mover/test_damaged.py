@@ -83,6 +83,31 @@ def test_an_index_that_lacks_a_row_is_found_by_the_whole_check(tmp_path: Path) -
     assert not [f for f in quick.findings if f.kind == "damage"]
 
 
+def test_values_that_break_a_rule_are_no_damage_and_hide_none(tmp_path: Path) -> None:
+    path = tmp_path / "values.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE a (n, s)")
+        connection.executemany("INSERT INTO a VALUES (NULL, ?)", ["x"] * 30)
+        connection.execute("CREATE TABLE z (n, s)")
+        connection.executemany(
+            "INSERT INTO z VALUES (?, 'x')", [(n,) for n in range(9)]
+        )
+        connection.execute("CREATE INDEX z_n ON z (n) WHERE n < 7")
+        connection.execute("PRAGMA writable_schema = ON")
+        for name, sql in (
+            ("a", "CREATE TABLE a (n INTEGER NOT NULL, s INTEGER) STRICT"),
+            ("z_n", "CREATE INDEX z_n ON z (n)"),
+        ):
+            connection.execute(
+                "UPDATE sqlite_master SET sql = ? WHERE name = ?", [sql, name]
+            )
+    quick = inspect_database(path, check=False)
+    assert not [f for f in quick.findings if f.kind == "damage"]
+    found = [f.message for f in inspect_database(path).findings if f.kind == "damage"]
+    assert found
+    assert all("index z_n" in message for message in found)
+
+
 @pytest.mark.parametrize(
     ("content", "hint"),
     [(bytes(range(256)) * 16, "encrypted"), (b"a letter", "something else")],

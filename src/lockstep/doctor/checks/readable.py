@@ -10,6 +10,7 @@ from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import EXAMPLES_MAX, Finding, counted
 from lockstep.doctor.sqlite.context import SqliteContext
 from lockstep.doctor.sqlite.leftover import LeftWal
+from lockstep.mover.sqlite.checking import is_about_values
 
 
 def examine(context: SqliteContext) -> Findings:
@@ -89,7 +90,7 @@ def _quick_check(context: SqliteContext) -> Findings:
         lines = [str(error)]
     # quick_check also counts NOT NULL, CHECK and type violations: real, and no
     # damage of the file.
-    broken = [line for line in lines if not _is_about_values(line)]
+    broken = [line for line in lines if not is_about_values(line)]
     values = len(lines) - len(broken)
     left = context.opened.left
     if broken and left is not None and _is_sound_alone(context):
@@ -134,12 +135,7 @@ def _is_sound_alone(context: SqliteContext) -> bool:
         return False
     finally:
         connection.close()
-    return all(line == "ok" or _is_about_values(line) for (line,) in rows)
-
-
-def _is_about_values(line: str) -> bool:
-    starts = ("NULL value in", "CHECK constraint failed", "non-", "TEXT value in")
-    return line.startswith((*starts, "NUMERIC value in"))
+    return all(line == "ok" or is_about_values(line) for (line,) in rows)
 
 
 CHECK = Check(

@@ -12,13 +12,29 @@ See https://sqlite.org/pragma.html#pragma_integrity_check
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from itertools import islice
+from typing import Any, Final
 
 LINES_MAX: Final = 10
-"""SQLite stops behind so many, of a file that is damaged all over."""
+"""Of damage; a file that is damaged all over is not read to its end."""
 
-_OF_VALUES: Final = ("NULL value in ",)
-"""What a row has against its table's words; the profile counts those."""
+_ASKED_MAX: Final = 1_000_000
+"""Where SQLite stops: what it says of values must not hide damage behind them."""
+
+_OF_VALUES: Final = (
+    *("NULL value in", "CHECK constraint failed", "non-"),
+    *("TEXT value in", "NUMERIC value in"),
+)
+
+
+def is_about_values(line: str) -> bool:
+    """Whether a line of a check is about a row's values, and no damage of the file.
+
+    They break a NOT NULL, a CHECK or a type that the table declares.
+    """
+    return line.startswith(_OF_VALUES)
 
 
 def damage_of(
@@ -39,18 +55,20 @@ def damage_of(
     # What a check says of the rows is no damage, and may need a function.
     connection.execute("PRAGMA ignore_check_constraints = ON")
     try:
-        rows = connection.execute(f"PRAGMA main.{what}({LINES_MAX})").fetchall()
+        with closing(connection.execute(f"PRAGMA main.{what}({_ASKED_MAX})")) as rows:
+            return list(islice(_damage(rows, knows_all), LINES_MAX))
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_ERROR:
             raise
         return [f"the file could not be checked: {error}"]
     finally:
         connection.execute("PRAGMA ignore_check_constraints = OFF")
-    lines = [line for (text,) in rows for line in str(text).splitlines()]
-    return [
-        line
-        for line in lines
-        if line != "ok"
-        and not line.startswith(("*** in database", *_OF_VALUES))
-        and (knows_all or "never used" not in line)
-    ]
+
+
+def _damage(rows: Iterable[tuple[Any]], knows_all: bool) -> Iterator[str]:
+    for (text,) in rows:
+        for line in str(text).splitlines():
+            is_said_of_all = line == "ok" or line.startswith("*** in database")
+            is_expected = not knows_all and "never used" in line
+            if not (is_said_of_all or is_expected or is_about_values(line)):
+                yield line
