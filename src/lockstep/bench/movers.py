@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -17,13 +18,23 @@ import time
 from contextlib import closing
 from typing import Any, Final
 
-from lockstep.bench.moving import CREATE_BARE, TABLE, IntoPostgresql
-from lockstep.bench.scenario import Missing, Place
+from lockstep.bench.moving import (
+    CREATE_BARE,
+    KEYS,
+    TABLE,
+    IntoPostgresql,
+    Runs,
+    WideTable,
+)
+from lockstep.bench.scenario import Missing, Place, Round
 from lockstep.engine import DatabaseUrl
 from lockstep.mover.connecting import open_sqlite_source
 from lockstep.mover.results import silent
 
 PGLOADER_TIMEOUT_S: Final = 3_600
+_COPY_THREADS: Final = re.compile(
+    r'"NAME":"COPY Threads Completion"[^{}]*"SECS":([0-9.]+)'
+)
 _READ_ROWS: Final = 1_000
 _READ_BYTES: Final = 1024 * 1024
 _SELECT: Final = f"SELECT * FROM {TABLE}"  # noqa: S608 - a constant
@@ -63,6 +74,19 @@ class ReadyCopy(IntoPostgresql):
             return time.perf_counter() - started
 
 
+class ReadyCopyAndKeys(ReadyCopy):
+    """The same, and the keys built behind it: no mover can be done before."""
+
+    name = "COPY of a ready file, and keys"
+
+    def carry(self) -> float:
+        """Send the file, build the keys."""
+        copied_s = super().carry()
+        started = time.perf_counter()
+        self.execute(KEYS)
+        return copied_s + time.perf_counter() - started
+
+
 class RowByRow(ReadyCopy):
     """What one writes first: rows of sqlite3 into psycopg's ``write_row``."""
 
@@ -85,10 +109,24 @@ class RowByRow(ReadyCopy):
         return elapsed_s
 
 
+PgloaderRuns = Runs[tuple[float, float]]
+"""Seconds of the whole run, and of its copy."""
+
+
 class Pgloader(IntoPostgresql):
-    """pgloader, with its own defaults; it builds the index, too."""
+    """pgloader, with its own defaults; it builds the keys, too.
+
+    Args:
+        table: What is moved.
+        runs: Shared with the line that tells the copy alone.
+    """
 
     name = "pgloader"
+
+    def __init__(self, table: WideTable, runs: PgloaderRuns | None = None) -> None:
+        super().__init__(table)
+        self._runs = runs or PgloaderRuns()
+        self._round = 0
 
     def open(self, place: Place) -> None:
         """Find it.
@@ -99,12 +137,29 @@ class Pgloader(IntoPostgresql):
         if shutil.which("pgloader") is None:
             raise Missing("needs pgloader", hint="apt-get install pgloader")
         super().open(place)
+        self._summary = place.folder() / "summary.json"
+
+    def round(self) -> Round:
+        """Run it, or tell of this round's run."""
+        seconds = self._runs.take(self._round, self._run)
+        self._round += 1
+        return Round(self.table.rows, self.seconds_of(*seconds))
 
     def carry(self) -> float:
-        """Run the program."""
+        """Run it; return the seconds that count."""
+        return self.seconds_of(*self._run())
+
+    def seconds_of(self, whole_s: float, copy_s: float) -> float:
+        """Return those of a run that this line tells."""
+        return whole_s
+
+    def _run(self) -> tuple[float, float]:
+        self.empty()
+        self._summary.unlink(missing_ok=True)
+        options = ["--quiet", "--summary", str(self._summary)]
         started = time.perf_counter()
         done = subprocess.run(  # noqa: S603 - the program that is compared
-            ["pgloader", "--quiet", str(self.source), _pgloader_url(self.url)],  # noqa: S607
+            ["pgloader", *options, str(self.source), _pgloader_url(self.url)],  # noqa: S607
             capture_output=True,
             text=True,
             timeout=PGLOADER_TIMEOUT_S,
@@ -112,9 +167,26 @@ class Pgloader(IntoPostgresql):
             check=False,
         )
         elapsed_s = time.perf_counter() - started
-        if done.returncode:
+        # Its JSON has members without a value, so no parser reads it.
+        summary = self._summary.read_text() if self._summary.exists() else ""
+        told = _COPY_THREADS.search(summary)
+        if done.returncode or told is None:
             raise RuntimeError(f"pgloader failed: {done.stdout[-200:]}{done.stderr}")
-        return elapsed_s
+        return elapsed_s, float(told[1])
+
+
+class PgloaderRows(Pgloader):
+    """The part of pgloader's run in which it copies, as its own summary has it."""
+
+    name = "pgloader, the rows alone"
+
+    def seconds_of(self, whole_s: float, copy_s: float) -> float:
+        """Return those of the copy."""
+        return copy_s
+
+    def check(self) -> list[str]:
+        """Leave what arrived to the line of the whole run."""
+        return []
 
 
 def _pgloader_url(url: str) -> str:

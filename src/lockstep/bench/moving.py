@@ -14,7 +14,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from lockstep.bench.scenario import Contestant, Missing, Place, Round, Scale
 from lockstep.mover import Mover, MoveResult
@@ -31,6 +31,7 @@ CREATE TABLE {TABLE} (
   opened_at DATETIME NOT NULL, seen_ms INTEGER NOT NULL, counter INTEGER,
   checksum BLOB NOT NULL, place TEXT, comment TEXT)
 """
+_BY_MACHINE: Final = f"CREATE INDEX by_machine ON {TABLE} (machine_id)"
 CREATE_BARE: Final = f"""
 CREATE TABLE {TABLE} (
   id bigint NOT NULL, machine_id bigint NOT NULL, code text NOT NULL,
@@ -39,6 +40,7 @@ CREATE TABLE {TABLE} (
   opened_at timestamp NOT NULL, seen_ms bigint NOT NULL, counter bigint,
   checksum bytea NOT NULL, place text, comment text)
 """
+KEYS: Final = f"ALTER TABLE {TABLE} ADD PRIMARY KEY (id); {_BY_MACHINE}"
 _INSERT: Final = f"INSERT INTO {TABLE} VALUES ({', '.join('?' * 16)})"  # noqa: S608
 _COUNT: Final = f"SELECT count(*), sum(id)::bigint FROM {TABLE}"  # noqa: S608
 _TITLES: Final = ("Pumpe verliert Öl", "bearing is noisy", "belt torn", "Ventil klemmt")
@@ -51,6 +53,8 @@ _NOTES: Final = (
 _PLACES: Final = ("Halle 1", "Halle 2\tNord", "yard", "Lager Süd")
 
 Phase = Callable[[MoveResult], float]
+
+T = TypeVar("T")
 
 
 def rows(count: int) -> Iterator[tuple[Any, ...]]:
@@ -95,7 +99,7 @@ class WideTable:
             connection = sqlite3.connect(path)
             connection.execute(_CREATE)
             connection.executemany(_INSERT, rows(self.rows))
-            connection.execute(f"CREATE INDEX by_machine ON {TABLE} (machine_id)")
+            connection.execute(_BY_MACHINE)
             connection.commit()
             connection.close()
             self._path = path
@@ -158,21 +162,24 @@ class IntoPostgresql(Contestant):
             self.empty()
 
 
-class Moves:
-    """Moves whose phases are told by more than one line of a table of results.
+class Runs(Generic[T]):
+    """Runs whose parts are told by more than one line of a table of results.
 
-    Invariant: the first contestant that comes in a round runs the move, the others
-    of that round tell their part of it.
+    Invariant: the first contestant that comes in a round runs it, the others of that
+    round tell their part of it.
     """
 
     def __init__(self) -> None:
-        self._results: list[MoveResult] = []
+        self._results: list[T] = []
 
-    def take(self, number: int, run: Callable[[], MoveResult]) -> MoveResult:
-        """Return the move of a round, run if nobody did."""
+    def take(self, number: int, run: Callable[[], T]) -> T:
+        """Return what the run of a round gave, run if nobody did."""
         if number == len(self._results):
             self._results.append(run())
         return self._results[number]
+
+
+Moves = Runs[MoveResult]
 
 
 class Lockstep(IntoPostgresql):
