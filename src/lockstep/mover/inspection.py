@@ -15,7 +15,7 @@ from lockstep.mover.connecting import open_sqlite_source
 from lockstep.mover.failures import told
 from lockstep.mover.plan.from_postgresql import source_name
 from lockstep.mover.plan.model import Plan, TablePlan
-from lockstep.mover.plan.times import unit_of
+from lockstep.mover.plan.times import JULIAN_DAYS, UNITS, may_be_moment, unit_of
 from lockstep.mover.results import (
     Finding,
     Inspection,
@@ -232,22 +232,56 @@ class _Report:
     def _look_at_times(
         self, table: Table, column: Column, stored: ColumnProfile, where: str
     ) -> None:
-        if is_time_type(column.declared):
-            if len(stored.classes) > 1:
-                message = "moments written in different ways: numbers and texts"
-                self._add("mixed epochs", where, message)
-            elif stored.classes == {"text"} and not stored.forms:
-                message = "texts that are not all one form PostgreSQL writes back"
-                examples = self._examples(
-                    table,
-                    column,
-                    "date({}) IS NULL OR {} < '0001-01-01' OR {} > '9999-12-31'",
-                )
-                self._add("dates", where, message, 0, examples)
         unit = unit_of(column, stored)
         if unit:
             message = f"integers that count {unit} since 1970"
             self._add("epoch", where, message, stored.counts["integer"])
+            return
+        is_time = is_time_type(column.declared)
+        if stored.classes == {"text"}:
+            if is_time and not stored.forms:
+                message = "texts that are not all one form PostgreSQL writes back"
+                examples = self._examples(
+                    table,
+                    column,
+                    "{} IS NOT NULL AND (date({}) IS NULL "
+                    "OR {} < '0001-01-01' OR {} > '9999-12-31')",
+                )
+                self._add("dates", where, message, 0, examples)
+            return
+        if may_be_moment(column):
+            units = self._units(table, column)
+            if len(units) > 1:
+                found = ", ".join(f"{count} {unit}" for unit, count in units.items())
+                message = f"moments written in different ways: {found}"
+                self._add("mixed epochs", where, message)
+                return
+        if is_time and len(stored.classes) > 1:
+            message = "moments written in different ways: numbers and texts"
+            self._add("mixed epochs", where, message)
+
+    def _units(self, table: Table, column: Column) -> dict[str, int]:
+        """Return how many values are moments in which unit; only what occurs."""
+        name = quote(column.name)
+        wanted = {
+            f"in {unit}": f"typeof({name}) = 'integer' "
+            f"AND {name} BETWEEN {first} AND {last}"
+            for unit, (first, last) in UNITS.items()
+        }
+        first, last = JULIAN_DAYS
+        wanted["in Julian days"] = (
+            f"typeof({name}) IN ('integer', 'real') "
+            f"AND {name} BETWEEN {first} AND {last}"
+        )
+        wanted["as text"] = (
+            f"typeof({name}) = 'text' AND {name} GLOB '[0-9][0-9][0-9][0-9]-[0-9]*'"
+        )
+        terms = ", ".join(f"total({condition})" for condition in wanted.values())
+        ((*counts,),) = rows_of(
+            self._source.connection, f"SELECT {terms} FROM {quote(table.name)}"
+        )
+        found = zip(wanted, map(int, counts), strict=True)
+        return {unit: count for unit, count in found if count}
 
     def _examples(self, table: Table, column: Column, condition: str) -> list[str]:
         name = quote(column.name)

@@ -12,11 +12,12 @@ from lockstep.mover.sqlite.profile import ColumnProfile, is_time_type
 from lockstep.mover.sqlite.schema import Column
 
 # 1973 to 2286 in each unit: the ranges do not touch.
-_RANGES = {
+UNITS = {
     "s": (100_000_000, 9_999_999_999),
     "ms": (100_000_000_000, 9_999_999_999_999),
     "us": (100_000_000_000_000, 9_999_999_999_999_999),
 }
+JULIAN_DAYS = (2_300_000, 2_500_000)
 _NAME = re.compile(
     r"(?:^|_)(?:at|on|date|time|timestamp|ts|created|updated|modified|expires"
     r"|deleted|seen|since|until)$|(?:At|Time|Date|Timestamp)$"
@@ -45,7 +46,7 @@ def unit_of(column: Column, profile: ColumnProfile) -> str:
 
 def unit_of_range(low: int, high: int) -> str:
     """Return the unit in which both numbers are moments after 1973, else ``""``."""
-    for unit, (first, last) in _RANGES.items():
+    for unit, (first, last) in UNITS.items():
         if first <= low and high <= last:
             return unit
     return ""

@@ -30,7 +30,8 @@ HEAD = """\
 # carry     false leaves a table behind
 # type      the target's type; codec converts to it and back
 # codec     {codecs}
-# on_dirt   fail | quarantine | coerce: a row whose value does not fit
+# on_dirt   fail | quarantine | coerce: a row whose value does not fit; to keep
+#           every value as text: type = "text", codec = "mixed_text"
 """
 CODEC_HELP = (
     "integer, boolean, real, number, numeric, text, mixed_text, bytes,\n"
