@@ -26,6 +26,7 @@ from lockstep.schema.types.portable import quoted
 
 _UTC = "(now() AT TIME ZONE 'utc')"
 _EPOCH = "extract(epoch FROM now())"
+_NOW: Final = re.compile("'now'", re.IGNORECASE)
 _MOMENTS: Final = {
     "current_timestamp": "YYYY-MM-DD HH24:MI:SS",
     "datetime ( 'now' )": "YYYY-MM-DD HH24:MI:SS",
@@ -82,6 +83,10 @@ _FORMAT: Final = {
     "%S": "SS",
     "%f": "SS.MS",
 }
+_SMALLEST_PARTS: Final = (
+    *(("SS.MS", "milliseconds"), ("SS", "second"), ("MI", "minute")),
+    *(("HH24", "hour"), ("DD", "day")),
+)
 _CONSTANT_WORDS = frozenset({"TRUE", "FALSE", "NULL"})
 
 
@@ -96,7 +101,7 @@ def translate_default(expression: str, declared: str, column: ColumnPlan) -> str
     Raises:
         Untranslatable: The target's column cannot have this default.
     """
-    spelled = canonical(_without_outer_brackets(expression))
+    spelled = _NOW.sub("'now'", canonical(_without_outer_brackets(expression)))
     if spelled == "datetime ( 'now' , 'localtime' )":
         return _moment("YYYY-MM-DD HH24:MI:SS", column, "LOCALTIMESTAMP")
     moment = _moment_format(spelled)
@@ -144,7 +149,6 @@ def _epoch(spelled: str) -> str | None:
     base, factor = (found[1], found[2]) if found else (spelled, None)
     while base.startswith("( ") and base.endswith(" )"):
         base = base[2:-2]
-    base = base.replace("%S", "%s") if "'%S'" in base else base
     if base not in _SECONDS:
         return None
     seconds = f"floor({_EPOCH})::bigint"
@@ -153,13 +157,23 @@ def _epoch(spelled: str) -> str | None:
 
 def _moment(format_: str, column: ColumnPlan, clock: str = _UTC) -> str:
     if column.codec == "text" and column.type in ("timestamp", "date", "time"):
-        cast = "timestamp(0)" if column.type == "timestamp" else column.type
-        return f"{clock}::{cast}"
+        return _truncated(format_, column.type, clock)
     if column.type in ("text", "varchar"):
         return f"to_char({clock}, '{format_}')"
     if column.type == "timestamptz":
         return "now()"
     raise Untranslatable(f"it gives a text, the column is {column.type}")
+
+
+def _truncated(format_: str, kind: str, clock: str) -> str:
+    """Return a moment with the parts that SQLite's text has; a cast would round."""
+    if ("HH24:MI" if kind == "time" else "YYYY-MM-DD") not in format_:
+        raise Untranslatable(f"it gives no {kind}, which the column holds")
+    if kind == "date":
+        return f"{clock}::date"
+    unit = next(unit for part, unit in _SMALLEST_PARTS if part in format_)
+    made = f"date_trunc('{unit}', {clock})"
+    return f"{made}::time" if kind == "time" else made
 
 
 def _number(sql: str, column: ColumnPlan) -> str:
