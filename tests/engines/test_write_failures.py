@@ -248,7 +248,7 @@ def test_another_process_s_long_transaction_is_waited_for(parts: Database) -> No
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_writes_with_a_writer_of_its_own(parts: Database) -> None:
     # Threads that hold these in this moment do not exist in the child.
-    with write_turns._files_lock, sqlite_files._open_lock:
+    with write_turns._places_lock, sqlite_files._open_lock:
         pid = os.fork()
     if pid == 0:
         status = 1

@@ -37,7 +37,7 @@ from lockstep.engine.sqlite import (
     capabilities_of_sqlite,
 )
 from lockstep.engine.sqlite_errors import primary_code
-from lockstep.engine.write_turns import turns_of_server
+from lockstep.engine.write_turns import turns_of
 from lockstep.errors import MissingExtraError, UnsupportedCapability
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class LibsqlBackend:
     def __init__(self, url: DatabaseUrl, settings: Settings) -> None:
         self._url = url
         server = server_of(url, settings)
-        self._transport = Transport(server, turns_of_server(url.http_url))
+        self._transport = Transport(server, turns_of(url.http_url, is_file=False))
         self._facts = ServerFacts()
 
     def engine_url(self, *, async_: bool) -> sa.URL:

@@ -87,7 +87,11 @@ class SqliteBackend:
         self._settings = settings.sqlite
         # A memory database lives as long as one connection to it is open.
         self._anchor: sqlite3.Connection | None = None
-        self._turns = turns_of(os.path.realpath(url.path)) if url.path else WriteTurns()
+        self._turns = (
+            WriteTurns()
+            if url.path is None
+            else turns_of(os.path.realpath(url.path), is_file=True)
+        )
 
     def engine_url(self, *, async_: bool) -> sa.URL:
         """Return the URL that ``create_engine`` gets."""

@@ -139,31 +139,24 @@ class WriteTurns:
         return False
 
 
-_files_lock = threading.Lock()
-_files: WeakValueDictionary[str, WriteTurns] = WeakValueDictionary()
+_places_lock = threading.Lock()
+_places: WeakValueDictionary[str, WriteTurns] = WeakValueDictionary()
 
 
-def turns_of(path: str) -> WriteTurns:
-    """Return the queue of the file ``path``: one per process, whoever asks.
+def turns_of(place: str, *, is_file: bool) -> WriteTurns:
+    """Return the queue of a file or a server: one per process, whoever asks.
 
     It lives as long as somebody keeps it.
+
+    Args:
+        place: The file's path, or the server's URL.
+        is_file: Whether other processes come to it themselves; a server queues them.
     """
-    with _files_lock:
-        found = _files.get(path)
+    with _places_lock:
+        found = _places.get(place)
         if found is None:
-            found = _files[path] = WriteTurns(FileTurn(path))
-        return found
-
-
-def turns_of_server(url: str) -> WriteTurns:
-    """Return the queue of the server at ``url``: one per process, whoever asks.
-
-    Other processes are queued by the server itself.
-    """
-    with _files_lock:
-        found = _files.get(url)
-        if found is None:
-            found = _files[url] = WriteTurns()
+            found = WriteTurns(FileTurn(place) if is_file else None)
+            _places[place] = found
         return found
 
 
@@ -172,7 +165,7 @@ def forget_turns() -> None:
 
     One of them may have held the lock, and will never give it back.
     """
-    global _files_lock
-    _files_lock = threading.Lock()
-    _files.clear()
+    global _places_lock
+    _places_lock = threading.Lock()
+    _places.clear()
     forget_file_turns()

@@ -126,6 +126,6 @@ async def test_a_task_times_out_without_holding_anybody_up() -> None:
 
 
 def test_one_queue_per_file_for_the_whole_process() -> None:
-    one = turns_of("/a.db")
-    assert turns_of("/a.db") is one
-    assert turns_of("/b.db") is not one
+    one = turns_of("/a.db", is_file=True)
+    assert turns_of("/a.db", is_file=True) is one
+    assert turns_of("/b.db", is_file=True) is not one
