@@ -195,10 +195,12 @@ def test_a_server_that_ends_the_connection_has_written_nothing(parts: Database) 
             killing = pool.submit(parts.write, killed)
             queued(parts, 2)
             held.let_go()
-            for future in (held.result, before, killing):
-                error = future.exception(30)
-                assert isinstance(error, ConnectionLost), way
-                assert error.retryable
+            told = [f.exception(30) for f in (held.result, before, killing)]
+        for error in told:
+            assert isinstance(error, ConnectionLost), way
+            assert error.retryable
+            assert error.hint == "try again"
+        assert len({id(error) for error in told}) == 3, "one object told to several"
     assert parts.write(adding(4)) == 4
     assert set(rows(parts)) == {1, 4}
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+from copy import copy, deepcopy
 from typing import Any
 
 import sqlalchemy.exc as sa_exc
@@ -34,6 +35,8 @@ from lockstep.errors import (
 )
 
 _WRAPPED_DEPTH_MAX = 8
+_FACTS = ("detail", "__notes__")
+"""What of an error can be changed in place."""
 
 
 def classify(exc: BaseException) -> LockstepError | None:
@@ -67,6 +70,29 @@ def classified(error: BaseException) -> BaseException:
     if meaning.__cause__ is None:
         meaning.__cause__ = error
     return meaning
+
+
+def for_one_more(error: BaseException) -> BaseException:
+    """Return a copy of an error that several callers are to be told.
+
+    Each raises it: one object would gather everybody's frames, and one's ``from`` or
+    note would be the others' too. What caused it stays one object. An error that
+    cannot be copied, which can be none of ours, is returned itself.
+    """
+    try:
+        twin = copy(error)
+    except Exception:
+        return error
+    if type(twin) is not type(error):
+        return error
+    twin.__dict__.update(deepcopy(_own_facts(error)))
+    twin.__cause__, twin.__context__ = error.__cause__, error.__context__
+    twin.__suppress_context__ = error.__suppress_context__
+    return twin.with_traceback(error.__traceback__)
+
+
+def _own_facts(error: BaseException) -> dict[str, Any]:
+    return {name: vars(error)[name] for name in _FACTS if name in vars(error)}
 
 
 def _ended_without_code(exc: sa_exc.DBAPIError) -> bool:

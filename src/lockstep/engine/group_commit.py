@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import sqlalchemy as sa
 import sqlalchemy.exc as sa_exc
 
-from lockstep.engine.classify import classified
+from lockstep.engine.classify import classified, for_one_more
 from lockstep.engine.fence import Fence
 from lockstep.engine.idempotency import WriteKeys
 from lockstep.engine.job import State
@@ -90,7 +90,7 @@ class Batch:
     def fail_done(self, error: BaseException) -> None:
         """Let those that ran fail with ``error``: the transaction is lost."""
         for job in self.done:
-            job.value, job.error = None, error
+            job.value, job.error = None, for_one_more(error)
         self.failed += self.done
         self.done = []
 

@@ -26,6 +26,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from lockstep.engine.classify import for_one_more
 from lockstep.engine.job import Job, State, Tasks
 from lockstep.errors import Busy, EngineError
 
@@ -159,7 +160,7 @@ class Lane:
         """Answer everybody who waits with ``error``."""
         failed: list[Job] = []
         while (job := self.claim()) is not None:
-            job.error = error
+            job.error = for_one_more(error)
             failed.append(job)
         self.answer(failed)
 

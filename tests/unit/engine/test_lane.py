@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from lockstep.engine.classify import for_one_more
 from lockstep.engine.job import Job
 from lockstep.engine.lane import Lane
 from lockstep.errors import Busy
@@ -40,6 +41,41 @@ def test_those_who_are_answered_together_wake_one_another() -> None:
     assert not is_told(third)
     assert is_told(second)
     assert is_told(third)
+
+
+def test_each_has_a_copy_of_an_error_that_all_are_told() -> None:
+    """Else one's frames, notes and ``from`` would be the others' too."""
+    lane = Lane("test", lambda lane: None, threads_max=1, queue_max=10)
+    waiting = [job(), job()]
+    for each in waiting:
+        lane._submit(each)
+    cause = OSError("the driver's")
+    shared = Busy("no", hint="wait", detail={"rows": [1]})
+    shared.__cause__ = cause
+    lane.fail_all(shared)
+    told: list[Busy] = []
+    for each in waiting:
+        with pytest.raises(Busy) as raised:
+            each.result()
+        told.append(raised.value)
+    first, second = told
+    assert str(first) == str(second) == "[LS-2002] no (wait)"
+    assert first.__cause__ is second.__cause__ is cause
+    first.add_note("one's")
+    first.detail["rows"].append(2)
+    assert second.detail == {"rows": [1]}
+    assert not hasattr(second, "__notes__")
+    assert first.__traceback__ is not second.__traceback__
+    assert shared.__traceback__ is None
+
+
+def test_what_cannot_be_copied_is_told_as_it_is() -> None:
+    class Odd(Exception):
+        def __init__(self, one: int, two: int) -> None:
+            super().__init__(one + two)
+
+    odd = Odd(1, 2)
+    assert for_one_more(odd) is odd
 
 
 def test_one_who_left_before_the_answer_breaks_no_turn() -> None:
