@@ -192,6 +192,16 @@ class OutcomeUnknown(EngineError):
     default_hint = "look whether it was written, or use an idempotency key"
 
 
+class OpenAtFork(EngineError):
+    """A SQLite file was in use when this process was forked from its parent."""
+
+    code = "LS-2013"
+    default_hint = (
+        "fork while no other thread uses the file and no session of this one writes, "
+        "or start processes with multiprocessing's 'spawn'"
+    )
+
+
 class BackupFailed(EngineError):
     """A backup could not be made or restored; what was there before is untouched."""
 

@@ -33,6 +33,7 @@ from sqlalchemy.orm import Session
 from lockstep.clock import SYSTEM_CLOCK, Clock
 from lockstep.engine.async_engines import AsyncEngines, BoundEngine, dispose_apart
 from lockstep.engine.capabilities import Capabilities
+from lockstep.engine.forks import gate
 from lockstep.engine.pool import AsyncCountedPool, CountedPool, PoolStatistics
 from lockstep.engine.postgresql import PostgresqlBackend
 from lockstep.engine.sessions import (
@@ -451,7 +452,8 @@ class Database:
         """Use nothing of the parent's after a fork, and close nothing of it.
 
         A connection must not be shared by two processes, and closing the child's
-        copy would end the parent's; so the engines are kept, never used again.
+        copy would end the parent's; so the engines are kept, never used again
+        (``forks.py`` closes what may and has to be closed).
         """
         self._lock = threading.RLock()
         _of_parent.append(
@@ -494,11 +496,15 @@ _of_parent: list[Any] = []
 
 
 def _after_fork_in_child() -> None:
-    forget_connections()
+    forget_connections(gate.close_copies())
     forget_turns()
     for database in list(_databases):
         database._start_anew_in_child()  # pyright: ignore[reportPrivateUsage]
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(
+        before=gate.close,
+        after_in_parent=gate.open,
+        after_in_child=_after_fork_in_child,
+    )

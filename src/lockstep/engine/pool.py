@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy.exc as sa_exc
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
+from lockstep.engine.forks import gate
+
 if TYPE_CHECKING:
     from sqlalchemy.pool.base import ConnectionPoolEntry
 
@@ -72,13 +74,24 @@ class PoolExhausted(sa_exc.TimeoutError):
 
 
 class _Counted(_Mixed):
-    """Counts who waits, puts the numbers into the timeout, ends for good."""
+    """Counts who waits, puts the numbers into the timeout, ends for good.
+
+    Attributes:
+        file: Of SQLite, which forks and uses must not have at the same time.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._waiting = 0
         self._waiting_lock = threading.Lock()
         self._disposed = False
+        self.file: str | None = None
+
+    def recreate(self) -> Any:
+        """Return a new pool for the same database."""
+        pool: Any = super().recreate()
+        pool.file = self.file
+        return pool
 
     def dispose(self) -> None:
         """Close what is idle; what is in use closes when it comes back."""
@@ -86,12 +99,21 @@ class _Counted(_Mixed):
         super().dispose()
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        if self._disposed:
-            record.close()
-        else:
-            super()._do_return_conn(record)
+        try:
+            if self._disposed:
+                record.close()
+            else:
+                super()._do_return_conn(record)
+        finally:
+            if self.file is not None:
+                gate.give(record)
 
     def _do_get(self) -> ConnectionPoolEntry:
+        if self.file is None:
+            return self._take()
+        return gate.take(self.file, self._take)
+
+    def _take(self) -> ConnectionPoolEntry:
         with self._waiting_lock:
             self._waiting += 1
         try:

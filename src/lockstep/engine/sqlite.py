@@ -110,6 +110,9 @@ class SqliteBackend:
 
     def install(self, engine: sa.Engine) -> None:
         """Attach the hooks that every connection goes through."""
+        if self._url.path is not None:
+            pool: Any = engine.pool
+            pool.file = os.path.realpath(self._url.path)
         event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "connect", self._after_connect)
         event.listen(engine, "begin", self._begin)

@@ -22,7 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lockstep.errors import NetworkFilesystem, SecondSqliteLibrary, StorageFailed
+from lockstep.errors import (
+    NetworkFilesystem,
+    OpenAtFork,
+    SecondSqliteLibrary,
+    StorageFailed,
+)
 
 if TYPE_CHECKING:
     from lockstep.config import SqliteSettings
@@ -165,12 +170,21 @@ class _Count:
 
 _open_lock = threading.Lock()
 _open: dict[str, _Count] = {}
+_left_open: set[str] = set()
+"""The files of which SQLite remembers what this process's parent did with them."""
 
 
 def note_opening(path: Path) -> None:
-    """Count a connection to ``path``, before its descriptor exists."""
+    """Count a connection to ``path``, before its descriptor exists.
+
+    Raises:
+        OpenAtFork: This process must not open the file.
+    """
+    name = os.path.realpath(path)
+    if name in _left_open:
+        raise OpenAtFork(f"{path} was in use when this process was forked")
     with _open_lock:
-        count = _open.setdefault(os.path.realpath(path), _Count())
+        count = _open.setdefault(name, _Count())
         count.now += 1
         count.highest = max(count.highest, count.now)
 
@@ -191,14 +205,18 @@ def is_open_here(path: Path) -> bool:
     return _ours(path) > 0
 
 
-def forget_connections() -> None:
+def forget_connections(left_open: set[str]) -> None:
     """Start counting anew: a forked child opened none of its parent's.
 
     A thread of the parent may have held the lock, and does not exist here.
+
+    Args:
+        left_open: The files that must not be opened here.
     """
     global _open_lock
     _open_lock = threading.Lock()
     _open.clear()
+    _left_open.update(left_open)
 
 
 def foreign_libraries() -> list[str]:

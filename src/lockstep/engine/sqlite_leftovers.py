@@ -30,8 +30,19 @@ def close_with_leftovers(raw: Any, record: Any) -> None:
     if not isinstance(raw, sqlite3.Connection):
         return  # aiosqlite reads its results whole
     with suppress(sqlite3.ProgrammingError):  # somebody has closed it
-        raw.interrupt()
-        try:
-            raw.execute(_NOTHING)
-        except sqlite3.OperationalError:
+        if runs_statement(raw):
             record.invalidate()
+
+
+def runs_statement(raw: sqlite3.Connection) -> bool:
+    """Say whether a statement of this connection has not ended.
+
+    Raises:
+        sqlite3.ProgrammingError: It is closed.
+    """
+    raw.interrupt()
+    try:
+        raw.execute(_NOTHING)
+    except sqlite3.OperationalError:
+        return True
+    return False
