@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import pytest
 from tests.doctor.corpus import make
+from tests.mover.test_unparsable import from_later
 
 from lockstep.doctor import Limits, Report, examine
 from lockstep.engine import Database
@@ -333,3 +334,17 @@ def test_a_copy_without_its_log_and_without_a_table_is_named(tmp_path: Path) -> 
     (found,) = examine(copy, checks=["backup-by-copy"]).findings
     assert found.severity == "warning"
     assert "no table" in found.what
+
+
+def test_statements_of_a_newer_sqlite_are_named_and_all_else_is_looked_at(
+    tmp_path: Path,
+) -> None:
+    path = from_later(tmp_path / "later.db", "newer", "of_later")
+    before = path.read_bytes()
+    report = examine(path)
+    (unreadable,) = (f for f in report.findings if f.check == "readable")
+    assert unreadable.severity == "problem"
+    assert "3 objects: table of_later, view newer, index of" in unreadable.what
+    not_strict = next(f for f in report.findings if f.check == "not-strict")
+    assert not_strict.what.startswith("1 table is not STRICT: t")
+    assert path.read_bytes() == before

@@ -59,7 +59,7 @@ def _of_file(path: Path, watch_s: float) -> Facts:
     mount = network_mount_of(path.resolve())
     with opened(path) as database:
         size = path.stat().st_size + (database.beside.wal_bytes or 0)
-        tables = len(read_catalog(database.connection).tables)
+        tables = len(read_catalog(database).tables)
         mode = database.connection.execute("PRAGMA journal_mode").fetchone()[0]
         commits, watched_s = _watch_file(database, watch_s)
     rate = commits / watched_s * 3600 if watched_s else None
@@ -96,7 +96,7 @@ def _of_libsql(url: DatabaseUrl, settings: Settings | None) -> Facts:
     with served(url, settings) as database:
         (pages,) = database.connection.execute("PRAGMA page_count").fetchone()
         (page_bytes,) = database.connection.execute("PRAGMA page_size").fetchone()
-        tables = len(read_catalog(database.connection).tables)
+        tables = len(read_catalog(database).tables)
     return Facts(
         target=str(url),
         now="libsql-server",

@@ -54,7 +54,28 @@ def examine(context: SqliteContext) -> Findings:
             "file; never delete the -wal",
             evidence={"wal_bytes": opened.beside.wal_bytes},
         )
+    if opened.unparsable:
+        yield _unparsable(context)
     yield from _quick_check(context)
+
+
+def _unparsable(context: SqliteContext) -> Finding:
+    names = [f"{kind} {name}" for kind, name in context.opened.unparsable]
+    return CHECK.finding(
+        "problem",
+        context.name,
+        f"SQLite {sqlite3.sqlite_version} cannot parse the statement of "
+        f"{counted(len(names), 'object')}: {', '.join(names[:EXAMPLES_MAX])}",
+        why="A newer SQLite, or a program with a syntax of its own, wrote them. Every "
+        "other program with this SQLite is told that the whole file is malformed; "
+        "here all else was looked at.",
+        mend="use a SQLite that knows the syntax, or drop them with the program that "
+        "made them; lockstep move and inspect read the rest",
+        evidence={
+            "objects": names[:EXAMPLES_MAX],
+            "said": next(iter(context.opened.unparsable.values())),
+        },
+    )
 
 
 def _foreign(context: SqliteContext, left: LeftWal, fault: str) -> Finding:
@@ -82,6 +103,8 @@ def _quick_check(context: SqliteContext) -> Findings:
         with context.timed():
             rows = context.connection.execute("PRAGMA quick_check(100)").fetchall()
         lines = [row[0] for row in rows if row[0] != "ok"]
+        if context.opened.unparsable:
+            lines = [line for line in lines if "never used" not in line]
         if context.opened.lent:
             lines = [line for line in lines if "order" not in line]
     except sqlite3.DatabaseError as error:
@@ -141,8 +164,8 @@ def _is_sound_alone(context: SqliteContext) -> bool:
 CHECK = Check(
     name="readable",
     looks_for="A file that is no database, is damaged, encrypted, empty, held by "
-    "another process, cannot be read with its WAL, or has the WAL of another file "
-    "beside it.",
+    "another process, cannot be read with its WAL, has the WAL of another file beside "
+    "it, or statements that this SQLite cannot parse.",
     why="What cannot be read cannot be trusted, and no other check can look at it.",
     sqlite=examine,
 )

@@ -14,12 +14,14 @@ from typing import Any
 
 from lockstep.doctor.catalog import Catalog, Column, ForeignKey, Index, Table
 from lockstep.doctor.sqlite.declared import family_of, length_of
+from lockstep.doctor.sqlite.opening import Opened
 from lockstep.mover.sqlite.schema import OUR_PREFIX
 from lockstep.schema.names import quote_identifier as quoted
 
 
-def read_catalog(connection: sqlite3.Connection) -> Catalog:
-    """Return the ordinary tables, in the order they were made."""
+def read_catalog(opened: Opened) -> Catalog:
+    """Return the ordinary tables that can be read, in the order they were made."""
+    connection = opened.connection
     shadows = _shadow_tables(connection)
     statements = connection.execute(
         "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
@@ -35,6 +37,7 @@ def read_catalog(connection: sqlite3.Connection) -> Catalog:
             if name not in shadows
             and kinds.get(name, "table") != "shadow"
             and not name.startswith(("gpkg_", OUR_PREFIX))
+            and ("table", name) not in opened.unparsable
         )
     )
 

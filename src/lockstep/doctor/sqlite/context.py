@@ -67,7 +67,7 @@ class SqliteContext(SqliteQuestions):
     @cached_property
     def catalog(self) -> Catalog:
         """The ordinary tables."""
-        return read_catalog(self.connection)
+        return read_catalog(self.opened)
 
     @property
     def tables(self) -> tuple[Table, ...]:

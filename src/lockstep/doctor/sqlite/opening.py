@@ -22,9 +22,9 @@ import shlex
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -32,6 +32,7 @@ from urllib.parse import quote
 from lockstep.doctor.sqlite.leftover import LeftWal, read_left_wal
 from lockstep.doctor.sqlite.surroundings import Beside, likely_content
 from lockstep.errors import Unexaminable
+from lockstep.mover.sqlite.unparsable import Name, find_unparsable, read_first
 
 BUSY_TIMEOUT_S = 5.0
 COPY_BYTES_MAX = 512 * 1024 * 1024
@@ -53,6 +54,7 @@ class Opened:
         beside: What lay beside it before it was opened.
         lent: Collations of the program that made the file; here they compare bytes.
         left: What the -wal says that a program left behind; None without one.
+        unparsable: Objects whose statements this SQLite cannot parse, and why.
     """
 
     connection: Any
@@ -61,6 +63,7 @@ class Opened:
     beside: Beside
     lent: frozenset[str] = frozenset()
     left: LeftWal | None = None
+    unparsable: Mapping[Name, str] = field(default_factory=dict[Name, str])
 
     def is_sorted_elsewhere(self, sql: str) -> bool:
         """Return whether a definition uses a collation that is only lent here."""
@@ -86,11 +89,14 @@ def opened(path: Path, *, timeout_s: float = BUSY_TIMEOUT_S) -> Generator[Opened
             left = read_left_wal(copy, Path(f"{copy}-wal"))
             with _closing(copy, "mode=rw", timeout_s) as own:
                 lent = _prove_with_wal(own, path)
-                yield Opened(own, "copy", _uses_wal(own), beside, lent, left)
+                unparsable = find_unparsable(own)
+                uses_wal = _uses_wal(own)
+                yield Opened(own, "copy", uses_wal, beside, lent, left, unparsable)
         return
     with leaving_no_litter(path), _in_place(path, timeout_s) as (connection, how, lent):
         uses_wal = how == "immutable" or _uses_wal(connection)
-        yield Opened(connection, how, uses_wal, beside, lent)
+        unparsable = find_unparsable(connection)
+        yield Opened(connection, how, uses_wal, beside, lent, None, unparsable)
 
 
 @contextmanager
@@ -181,6 +187,7 @@ def _prove(connection: sqlite3.Connection, path: Path) -> frozenset[str]:
         them SQLite refuses even to look at an index.
     """
     try:
+        read_first(connection)
         rows = connection.execute("SELECT sql FROM sqlite_master").fetchall()
     except sqlite3.Error as error:
         raise _refused(path, error) from error

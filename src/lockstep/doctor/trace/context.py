@@ -32,7 +32,7 @@ class TraceContext:
         if database not in self._declares:
             try:
                 with opened(Path(database)) as database_:
-                    tables = read_catalog(database_.connection).tables
+                    tables = read_catalog(database_).tables
                     self._declares[database] = any(t.foreign_keys for t in tables)
             except Unexaminable:
                 self._declares[database] = False  # it was temporary
