@@ -28,7 +28,8 @@ _FILE = plain_click.Path(path_type=Path, dir_okay=False)
 @command(
     "move",
     document={
-        "is_exact": "Whether every cell arrived and was compared.",
+        "is_exact": "Whether every cell arrived and was compared: nothing differs, was "
+        "quarantined, or is among the losses as data.",
         "tables": "List of `{table, target, rows, quarantined, odd_rows}`; odd rows "
         "have cells whose SQLite class only the journal knows.",
         "losses": "What is not carried over, named before the first row moved: list of "
@@ -245,6 +246,8 @@ def _draw(page: Page, result: MoveResult) -> None:
             f"{result.quarantined} rows were not carried: {result.quarantine_file}",
             style="yellow",
         )
+    for loss in result.left_behind:
+        page.line(f"left behind: {loss.kind} {loss.name}: {loss.why}", style="yellow")
     draw_differences(page, report.differences, report.difference_count)
     word = "every cell is the same" if report.is_same else "source and target DIFFER"
     page.line()

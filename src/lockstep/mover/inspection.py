@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from lockstep.mover.sqlite.source import SqliteSource
 
 EXAMPLES_MAX = 3
-_CHECKED = "SQLite's check: "
 
 
 def inspect_database(
@@ -57,12 +56,10 @@ def inspect_database(
         source = open_sqlite_source(parsed)
         try:
             source.profiles(on_progress)  # more than a plan must know
-            plan = source.make_plan(silent)
-            report = _Report(source, plan)
             if check:
                 on_progress(Progress("inspect", "pages and indexes", 0))
-                report.add_damage(source.damage(is_full=True))
-            return report.inspection(str(parsed))
+                source.check(is_full=True)
+            return _Report(source, source.make_plan(silent)).inspection(str(parsed))
         finally:
             source.close()
 
@@ -131,15 +128,6 @@ class _Report:
         self._findings: list[Finding] = []
         lines = [loss.why for loss in plan.losses if loss.kind == "damage"]
         self._damage = [Finding("damage", "the file", line) for line in lines]
-
-    def add_damage(self, lines: list[str]) -> None:
-        """Add what the whole check found and the quick one did not."""
-        known = {finding.message.removeprefix(_CHECKED) for finding in self._damage}
-        self._damage += [
-            Finding("damage", "the file", _CHECKED + line)
-            for line in lines
-            if line not in known
-        ]
 
     def inspection(self, url: str) -> Inspection:
         tables = [self._table(table) for table in self._source.schema.tables]

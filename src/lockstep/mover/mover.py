@@ -95,7 +95,7 @@ class Mover:
     Example::
 
         result = Mover("old.db", "postgresql://localhost/new").move()
-        assert result.is_exact, result.verification.differences
+        assert result.is_exact, (result.left_behind, result.verification.differences)
     """
 
     def __init__(

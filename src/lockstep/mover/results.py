@@ -178,10 +178,19 @@ class MoveResult:
     phases_s: dict[str, float] = field(default_factory=dict[str, float])
 
     @property
+    def left_behind(self) -> list[Loss]:
+        """The plan's losses of rows and values, which whoever moved has accepted."""
+        return [loss for loss in self.plan.losses if loss.is_data]
+
+    @property
     def is_exact(self) -> bool:
-        """Whether every cell arrived and was compared."""
+        """Whether every cell arrived and was compared.
+
+        What was quarantined or left behind has not arrived, though the plan named it
+        and all else is the same (``verification.is_same``).
+        """
         checked = self.verification is not None and self.verification.is_same
-        return checked and not self.quarantined
+        return checked and not self.quarantined and not self.left_behind
 
     def to_json(self) -> dict[str, Any]:
         """Return it as the object that ``--json`` output carries."""

@@ -68,11 +68,10 @@ def _unmasked(database: Database) -> str:
 
 def _copied(mover: Mover) -> None:
     result = mover.move()
-    lost = [loss for loss in result.plan.losses if loss.is_data]
-    if result.is_exact and not result.not_built and not lost:
+    if result.is_exact and not result.not_built:
         return
+    lost = [*result.left_behind, *result.not_built]
     named = [f"{loss.kind} {loss.name}: {loss.why}" for loss in lost]
-    named += [f"{loss.kind} {loss.name}: {loss.why}" for loss in result.not_built]
     raise BackupFailed(
         "the copy is not what the database is: "
         + ("; ".join(named[:3]) or "cells differ"),

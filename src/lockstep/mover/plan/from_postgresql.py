@@ -27,6 +27,9 @@ from lockstep.mover.translate.to_sqlite import default_to_sqlite
 from lockstep.schema.names import constraint_name
 from lockstep.schema.types.portable import quoted
 
+_OF_ROWS = ("default", "not null")
+"""Losses that no change of a mapping file makes or mends."""
+
 _INTEGERS = frozenset({"smallint", "integer", "bigint", "oid"})
 _TYPES = {
     "boolean": ("BOOLEAN", "boolean"),
@@ -69,8 +72,7 @@ def rebuild(plan: Plan, schema: PgSchema) -> None:
         schema: What it was made from.
     """
     names = Names()
-    defaults = [loss for loss in plan.losses if loss.kind == "default"]
-    plan.losses[:] = defaults
+    plan.losses[:] = [loss for loss in plan.losses if loss.kind in _OF_ROWS]
     for table, made in zip(schema.tables, plan.tables, strict=True):
         made.statements.clear()
         made.primary_key = [made.column(n).target for n in table.primary_key]

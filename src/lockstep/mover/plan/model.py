@@ -40,6 +40,7 @@ class ColumnPlan:
         computed: The target computes it so; no value is sent.
         comment: What people wrote beside it.
         read_as: What PostgreSQL is asked for instead of ``source``.
+        refuses_null: Rows hold NULL, and the target's statement takes none.
     """
 
     source: str
@@ -56,6 +57,7 @@ class ColumnPlan:
     computed: str = ""
     comment: str = ""
     read_as: str = ""
+    refuses_null: bool = False
 
 
 @dataclass

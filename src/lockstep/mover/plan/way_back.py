@@ -15,6 +15,10 @@ from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePl
 from lockstep.mover.plan.rekey_back import columns_back
 from lockstep.mover.sqlite.opening import stand_in_for_collations
 from lockstep.mover.sqlite.schema import is_contentless
+from lockstep.mover.sqlite.utf16 import BROKEN_TEXT
+
+_VIRTUAL = 2
+"""What ``table_xinfo`` says of a column that is computed when it is read."""
 
 
 def plan_way_back(forward: Plan, general: Plan) -> Plan:
@@ -25,15 +29,16 @@ def plan_way_back(forward: Plan, general: Plan) -> Plan:
         general: The plan that any database would get.
     """
     plan = Plan("postgresql", "sqlite", [], is_way_back=True)
-    plan.pragmas = dict(forward.pragmas)
+    plan.pragmas = _pragmas(plan, forward)
     plan.notices.append("this database came from SQLite; the file becomes as it was")
     made_from = {table.target: table for table in forward.carried()}
     created = {name: sql for kind, name, sql in forward.way_back if kind == "table"}
     for table in general.tables:
         origin = made_from.pop(table.source, None)
         reason = _differs(origin, table)
+        not_null = frozenset[str]()
         if origin is not None and not reason:
-            reason = _why_unmakeable(origin, created.get(origin.source, ""))
+            reason, not_null = _tried(origin, created.get(origin.source, ""))
             if reason:
                 why = f"it cannot be as it was: {reason}"
                 plan.losses.append(Loss("statement", origin.source, why))
@@ -42,7 +47,10 @@ def plan_way_back(forward: Plan, general: Plan) -> Plan:
             if reason:
                 plan.notices.append(f"{table.source} is planned anew: {reason}")
             continue
-        plan.tables.append(_undone(forward, origin, table, created[origin.source]))
+        made = _undone(forward, origin, table, created[origin.source])
+        for column in made.columns:
+            column.not_null = column.target in not_null
+        plan.tables.append(made)
     for gone in made_from.values():
         plan.notices.append(f"{gone.source} is not there any more")
     _objects(plan, forward)
@@ -56,24 +64,41 @@ def plan_way_back(forward: Plan, general: Plan) -> Plan:
     return plan
 
 
-def _why_unmakeable(origin: TablePlan, create: str) -> str:
-    """Return why a table cannot be made and filled again by its own statement."""
+def _pragmas(plan: Plan, forward: Plan) -> dict[str, str]:
+    """Return the file's pragmas; UTF-16 cannot hold what was no UTF-16."""
+    pragmas = dict(forward.pragmas)
+    if any(loss.kind == BROKEN_TEXT for loss in forward.losses):
+        name = f"encoding {pragmas['encoding']}"
+        why = "half a character of a text can be written in UTF-8 only"
+        plan.losses.append(Loss("pragma", name, why))
+        pragmas["encoding"] = "UTF-8"
+    return pragmas
+
+
+def _tried(origin: TablePlan, create: str) -> tuple[str, frozenset[str]]:
+    """Make a table by its own statement, in a database in memory.
+
+    Returns:
+        Why it cannot be made and filled again, else empty; its columns that take no
+        NULL.
+    """
     scratch = sqlite3.connect(":memory:", isolation_level=None)
     try:
         stand_in_for_collations(scratch, [create])
         scratch.execute(create)
-        computed = scratch.execute(
-            "SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 2", (origin.source,)
+        columns = scratch.execute(
+            'SELECT name, hidden, "notnull" FROM pragma_table_xinfo(?)',
+            (origin.source,),
         ).fetchall()
-        known = {column.source for column in origin.columns}
-        for (name,) in computed:
-            if name not in known:
-                return f"SQLite could not compute {name}"
     except sqlite3.DatabaseError as error:
-        return str(error)
+        return str(error), frozenset()
     finally:
         scratch.close()
-    return ""
+    known = {column.source for column in origin.columns}
+    for name, hidden, _ in columns:
+        if hidden == _VIRTUAL and name not in known:
+            return f"SQLite could not compute {name}", frozenset()
+    return "", frozenset(name for name, _, takes_none in columns if takes_none)
 
 
 def _differs(origin: TablePlan | None, table: TablePlan) -> str:

@@ -101,7 +101,10 @@ class Fitting:
     def _misfit(self, place: int, field: str) -> str:
         surely = self._surely[place]
         text = unescape(field)
-        if text is None or (surely is not None and surely.fullmatch(text)):
+        if text is None:
+            is_refused = self._plan.columns[place].refuses_null
+            return "its statement says NOT NULL" if is_refused else ""
+        if surely is not None and surely.fullmatch(text):
             return ""
         try:
             self._codecs[place].respelled(text)
@@ -150,6 +153,8 @@ class Fitting:
 
 def _keeps_all(column: ColumnPlan, kind: str) -> bool:
     word = column.codec.partition(":")[0]
+    if column.refuses_null:
+        return False
     return word in _ANY_TEXT or kind in _KEEPS_ALL.get(word, ())
 
 

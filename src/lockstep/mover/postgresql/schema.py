@@ -33,6 +33,8 @@ class PgColumn:
     Attributes:
         labels: The values of its type, if that is an enumeration.
         domain_checks: What its domain asks of every value.
+        may_be_null: Whether a row can hold NULL; even a domain that is NOT NULL lets
+            it in with the result of an outer join or an empty subquery.
     """
 
     name: str
@@ -46,6 +48,7 @@ class PgColumn:
     comment: str | None
     labels: list[str] = field(default_factory=list[str])
     domain_checks: list[str] = field(default_factory=list[str])
+    may_be_null: bool = True
 
 
 @dataclass
@@ -180,7 +183,8 @@ def _read_columns(
         "THEN a.atttypmod - 4 END, col_description(a.attrelid, a.attnum), "
         "ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid "
         "ORDER BY e.enumsortorder), ARRAY(SELECT pg_get_constraintdef(k.oid) "
-        "FROM pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c') "
+        "FROM pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c'), "
+        "NOT a.attnotnull "
         "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
         "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
         "WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped "

@@ -24,7 +24,7 @@ from lockstep.mover.plan.from_postgresql import (
     rebuild,
     source_name,
 )
-from lockstep.mover.plan.model import ColumnPlan, Plan, TablePlan
+from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, TablePlan
 from lockstep.mover.plan.rekey_back import keeps_numbers
 from lockstep.mover.plan.way_back import plan_way_back
 from lockstep.mover.postgresql.fitting import Fitting
@@ -91,8 +91,10 @@ class PostgresqlSource:
         """Return the plan for SQLite: the way back, where there is one."""
         plan = plan_from_postgresql(self.schema)
         signed = [self._survey(table, on_progress) for table in plan.tables]
-        if any(signed):
+        losses = self._allow_nulls(plan)
+        if any(signed) or losses:
             rebuild(plan, self.schema)
+        plan.losses += losses
         state = self._state
         if state is not None and state.plan.source == "sqlite":
             if state.plan.is_rekeyed and not keeps_numbers(state.plan):
@@ -102,6 +104,7 @@ class PostgresqlSource:
                 )
             else:
                 plan = plan_way_back(state.plan, plan)
+                plan.losses += self._refuse_nulls(plan)
         return plan
 
     def _survey(self, table: TablePlan, on_progress: ProgressCallback) -> bool:
@@ -125,6 +128,43 @@ class PostgresqlSource:
             column.type = ""
             column.note = "it holds -0.0, which a REAL column would store as 0.0"
         return bool(signed)
+
+    def _allow_nulls(self, plan: Plan) -> list[Loss]:
+        """Leave NOT NULL out where rows hold NULL; return what that loses."""
+        losses: list[Loss] = []
+        for table in plan.tables:
+            for column, count in self._nulls(table):
+                column.not_null = False
+                where = f"{table.source}.{column.source}"
+                losses.append(Loss("not null", where, f"{count} rows hold NULL"))
+        return losses
+
+    def _refuse_nulls(self, plan: Plan) -> list[Loss]:
+        """Quarantine rows with NULL that a file's own statement does not take."""
+        losses: list[Loss] = []
+        for table in plan.carried():
+            for column, count in self._nulls(table):
+                column.refuses_null, column.on_dirt = True, "quarantine"
+                where = f"{table.source}.{column.source}"
+                why = (
+                    f"{count} rows hold NULL, which the file's own statement refuses; "
+                )
+                why += "they go to the quarantine file"
+                losses.append(Loss("null", where, why, is_data=True))
+        return losses
+
+    def _nulls(self, table: TablePlan) -> Iterator[tuple[ColumnPlan, int]]:
+        """Yield the columns that are to be NOT NULL and are not, with their NULLs."""
+        may_be_null = {c.name for c in self._found(table).columns if c.may_be_null}
+        asked = [c for c in table.columns if c.not_null and c.source in may_be_null]
+        if not asked:
+            return
+        counts = ", ".join(f"count(*) - count({quote(c.source)})" for c in asked)
+        row = self._connection.execute(
+            f"SELECT {counts} FROM {self._place(table)}".encode()
+        ).fetchone()
+        assert row is not None, "an aggregate has a row"
+        yield from ((c, n) for c, n in zip(asked, row, strict=True) if n)
 
     def rebuild(self, plan: Plan) -> None:
         """Make tables and indexes as a mapping file wants their columns.

@@ -32,6 +32,7 @@ from lockstep.mover.sqlite.schema import (
     read_schema,
 )
 from lockstep.mover.sqlite.survey import can_survey, survey_table
+from lockstep.mover.sqlite.utf16 import BROKEN_TEXT, broken_texts
 
 if TYPE_CHECKING:
     from lockstep.mover.sqlite.served import ServedSource
@@ -65,6 +66,7 @@ class SqliteSource:
         self._profiles: dict[str, TableProfile] = {}
         self._surveys: dict[str, TableProfile] = {}
         self._codecs: Mapping[str, Sequence[Codec]] = {}
+        self._damage: list[str] | None = None
 
     @property
     def path(self) -> Path | None:
@@ -94,24 +96,29 @@ class SqliteSource:
         unparsable = source.unparsable if isinstance(source, Source) else {}
         return read_schema(self.connection, unparsable)
 
-    def damage(self, *, is_full: bool = False) -> list[str]:
+    def check(self, *, is_full: bool = False) -> list[str]:
         """Return what SQLite's own check finds; nothing of a server's database.
+
+        It is asked once: a plan made later takes what an inspection has found.
 
         Args:
             is_full: Compare indexes with their tables, too, unless a stand-in for a
                 collation would find them in another order.
         """
-        if not isinstance(self._source, Source):
-            return []
-        try:
-            return damage_of(
-                self._source.connection,
-                is_full=is_full and not self.missing_collations,
-                knows_all=not self._source.unparsable,
-            )
-        except sqlite3.OperationalError as error:
-            self.notices.append(f"SQLite cannot check the file here: {error}")
-            return []
+        source = self._source
+        if self._damage is None and isinstance(source, Source):
+            is_full = is_full and not self.missing_collations
+            try:
+                self._damage = damage_of(
+                    source.connection,
+                    is_full=is_full,
+                    knows_all=not source.unparsable,
+                )
+            except sqlite3.OperationalError as error:
+                if is_full:  # an index needs a function that pages do not
+                    return self.check()
+                self.notices.append(f"SQLite cannot check the file here: {error}")
+        return self._damage or []
 
     def fingerprint(self) -> str:
         """Return what changes when anybody writes to the file."""
@@ -194,24 +201,39 @@ class SqliteSource:
         on_progress(Progress("inspect", "pages of the file", 0))
         damage = [
             Loss("damage", "of the file", f"SQLite's check: {line}", is_data=True)
-            for line in self.damage()
+            for line in self.check()
         ]
         if self._copies_to is not None:
             profiles = self.profiles(on_progress)
             plan = plan_copy(self.connection, self.schema, profiles, to=self._copies_to)
             plan.notices[:0] = self.notices
-            plan.losses[:0] = damage
+            plan.losses[:0] = [*damage, *self._broken_texts(profiles)]
             return plan
         profiles = self.surveys(on_progress)
         plan = plan_from_sqlite(
             self.connection, self.schema, profiles, clean=self._clean
         )
         plan.notices[:0] = self.notices
-        plan.losses[:0] = damage
+        plan.losses[:0] = [*damage, *self._broken_texts(profiles)]
         state = SqliteJournal(self.connection).state()
         if state is not None and state.plan.source == "postgresql":
             restore_types(plan, state.plan, self._is_numbers_only)
         return plan
+
+    def _broken_texts(self, profiles: Mapping[str, TableProfile]) -> list[Loss]:
+        """Name the texts that SQLite itself changes whenever it gives them away."""
+        why = "texts are no {}; what SQLite makes of them is carried"
+        return [
+            Loss(
+                BROKEN_TEXT,
+                f"{table}.{column}",
+                f"{count} {why.format(self.schema.encoding)}",
+                is_data=True,
+            )
+            for table, column, count in broken_texts(
+                self.connection, self.schema, profiles
+            )
+        ]
 
     def _is_numbers_only(self, table: str, column: str) -> bool:
         name = quote(column)
