@@ -113,9 +113,9 @@ def test_as_sets(
 
 
 def test_an_empty_line_counts_too() -> None:
-    ours, theirs = (LineReader([b"\na\n" + end]) for end in (b"b\n", b"longer\n"))
+    ours, theirs = (LineReader([b"\na\n" + end]) for end in (b"longer\n", b"b\n"))
     assert pass_equal(ours, theirs) == 2
-    assert (ours.piece(), theirs.piece()) == (b"b\n", b"longer\n")
+    assert (ours.piece(), theirs.piece()) == (b"longer\n", b"b\n")
 
 
 def test_many_differences_are_counted_and_few_are_kept() -> None:
