@@ -71,7 +71,7 @@ def opened(table: tuple[str, list[str], list[list[Any]]]) -> sqlite3.Connection:
     return connection
 
 
-def unpacked(plan: TablePlan, table: Table, *, for_copy: bool = False) -> None:
+def unpacked(plan: TablePlan, table: Table, **reading: object) -> None:
     """Say that no row can be packed."""
 
 

@@ -120,6 +120,8 @@ class Ahead(Iterator[LineBlock]):
 def in_turn(streams: Sequence[Iterable[LineBlock]]) -> Generator[LineBlock]:
     """Yield a block of each stream in turn until all have ended; each has a thread.
 
+    The pieces of a line stay together.
+
     The streams end together: none has more than one block more than the next.
     """
     readers = [Ahead(stream) for stream in streams]
@@ -131,6 +133,9 @@ def in_turn(streams: Sequence[Iterable[LineBlock]]) -> Generator[LineBlock]:
             if block is None:
                 return
             yield block
+            while block.is_open:
+                block = next(reader)
+                yield block
     finally:
         for reader in readers:
             reader.close()

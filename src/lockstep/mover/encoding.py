@@ -74,6 +74,8 @@ class LineBlock:
         data: The lines in UTF-8, each with its newline.
         count: How many lines.
         read: How many rows were read for them.
+        is_open: Whether the block is a piece of a long row's line, of which more
+            comes in the next one; it has no newline then, and counts no line.
     """
 
     position: int | str | None
@@ -82,6 +84,7 @@ class LineBlock:
     read: int
     odd: list[OddRow] = field(default_factory=list[OddRow])
     rejected: list[Rejected] = field(default_factory=list[Rejected])
+    is_open: bool = False
 
     def taken(self) -> bytes:
         """Return the lines, and forget them: they may be all that memory holds."""

@@ -38,17 +38,31 @@ class MoveSource(Protocol):
         ...
 
     def own_order(
-        self, table: TablePlan, after: int | str | None, *, for_copy: bool = False
+        self,
+        table: TablePlan,
+        after: int | str | None,
+        *,
+        for_copy: bool = False,
+        stand_ins: frozenset[str] = frozenset(),
     ) -> Iterator[LineBlock]:
         """Yield the blocks after a position.
 
         Lines for a copy may spell a number in another way than PostgreSQL does;
-        whoever reads them finds the same number.
+        whoever reads them finds the same number. A long one comes in several blocks.
         """
         ...
 
-    def key_order(self, table: TablePlan) -> Iterable[LineBlock]:
+    def key_order(
+        self, table: TablePlan, stand_ins: frozenset[str] = frozenset()
+    ) -> Iterable[LineBlock]:
         """Yield all blocks sorted by the plan's ``order_key``."""
+        ...
+
+    def long_columns(self, table: TablePlan) -> frozenset[str]:
+        """Return the columns whose long cells can have stand-ins (``long_values``).
+
+        A side that knows the lengths of its cells names only those that have some.
+        """
         ...
 
     def check_unchanged(self) -> None:
@@ -154,12 +168,20 @@ class MoveTarget(Protocol):
         """Build keys, indexes and constraints; return those refused."""
         ...
 
-    def key_order(self, table: TablePlan) -> Generator[LineBlock]:
+    def key_order(
+        self, table: TablePlan, stand_ins: frozenset[str] = frozenset()
+    ) -> Generator[LineBlock]:
         """Yield the target's own rows, sorted by the plan's ``order_key``."""
         ...
 
-    def any_order(self, table: TablePlan) -> Generator[LineBlock]:
+    def any_order(
+        self, table: TablePlan, stand_ins: frozenset[str] = frozenset()
+    ) -> Generator[LineBlock]:
         """Yield the target's own rows."""
+        ...
+
+    def long_columns(self, table: TablePlan) -> frozenset[str]:
+        """Return the columns whose long cells can have stand-ins, by source names."""
         ...
 
     def close(self) -> None:

@@ -7,19 +7,22 @@ calls has begun a REPEATABLE READ transaction.
 
 from __future__ import annotations
 
+import re
 import selectors
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.encoding import LineBlock
-from lockstep.mover.plan.model import ColumnPlan
+from lockstep.mover.long_values import CODECS, LONG_BYTES
+from lockstep.mover.plan.model import ColumnPlan, TablePlan
 
 if TYPE_CHECKING:
     import psycopg
 
 BLOCK_BYTES = 256 * 1024
+_LONG_TYPE = re.compile(r"(?:text|bytea|varchar|character varying)\b", re.IGNORECASE)
 
 
 class PostgresqlLines:
@@ -138,6 +141,34 @@ def _finish(pgconn: Any) -> None:
     """Take the results behind the last row, one of which may be an error."""
     while (result := pgconn.get_result()) is not None:
         _check(result, "COMMAND_OK")
+
+
+def long_columns(plan: TablePlan, types: Sequence[str]) -> frozenset[str]:
+    """Return the source's names of columns whose long cells can have stand-ins.
+
+    Args:
+        plan: Whose columns.
+        types: PostgreSQL's type of each.
+    """
+    return frozenset(
+        column.source
+        for column, kind in zip(plan.columns, types, strict=True)
+        if column.codec in CODECS
+        and _LONG_TYPE.match(kind)
+        and not column.read_as
+        and column.source not in plan.order_key
+    )
+
+
+def with_stand_in(name: str, codec: str) -> str:
+    """Return a column's cells, its long ones by their stand-ins."""
+    raw = name if codec == "bytes" else f"convert_to({name}, 'UTF8')"
+    length = f"octet_length({name})"
+    digest = f"encode(sha256({raw}), 'hex')"
+    return (
+        f"CASE WHEN {length} > {LONG_BYTES} THEN {length} || ' bytes, sha256 ' || "
+        f"{digest} ELSE {name}::text END"
+    )
 
 
 def order_of(columns: list[ColumnPlan], side: str) -> str:

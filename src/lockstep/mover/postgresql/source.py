@@ -29,7 +29,7 @@ from lockstep.mover.plan.rekey_back import keeps_numbers
 from lockstep.mover.plan.way_back import plan_way_back
 from lockstep.mover.postgresql.fitting import Fitting
 from lockstep.mover.postgresql.journal import PostgresqlJournal
-from lockstep.mover.postgresql.lines import PostgresqlLines
+from lockstep.mover.postgresql.lines import PostgresqlLines, long_columns, with_stand_in
 from lockstep.mover.postgresql.packed import PackedTable, packing_of
 from lockstep.mover.postgresql.packed_columns import Misfit
 from lockstep.mover.postgresql.schema import PgSchema, PgTable, read_postgresql
@@ -197,7 +197,12 @@ class PostgresqlSource:
         return [t.name for t in self.schema.tables if t.schema == "public"]
 
     def own_order(
-        self, table: TablePlan, after: int | str | None, *, for_copy: bool = False
+        self,
+        table: TablePlan,
+        after: int | str | None,
+        *,
+        for_copy: bool = False,
+        stand_ins: frozenset[str] = frozenset(),
     ) -> Iterator[LineBlock]:
         """Yield the blocks after a position: the key of the last row, as text.
 
@@ -210,11 +215,11 @@ class PostgresqlSource:
         if packing is not None:
             return self._packed(table, packing, after)
         if table.order_key:
-            blocks = self._behind_key(table, after)
+            blocks = self._behind_key(table, after, stand_ins=stand_ins)
         elif self._has_pages(table):
-            blocks = self._behind_page(table, after)
+            blocks = self._behind_page(table, after, stand_ins)
         else:
-            blocks = self._read(table, [], "")
+            blocks = self._read(table, [], "", stand_ins=stand_ins)
         return fitting.blocks(blocks)
 
     def _packing(self, table: TablePlan) -> PackedTable | None:
@@ -246,7 +251,11 @@ class PostgresqlSource:
         yield from behind(table, after)
 
     def _behind_key(
-        self, table: TablePlan, after: int | str | None, limit: int | None = None
+        self,
+        table: TablePlan,
+        after: int | str | None,
+        limit: int | None = None,
+        stand_ins: frozenset[str] = frozenset(),
     ) -> Iterator[LineBlock]:
         key = [table.column(name) for name in table.order_key]
         where = ""
@@ -258,7 +267,7 @@ class PostgresqlSource:
                 for value, column in zip(last, key, strict=True)
             )
             where = f"ROW({names}) > ROW({values})"
-        for block in self._read(table, key, where, limit):
+        for block in self._read(table, key, where, limit, stand_ins):
             block.position = _position(table, block)
             yield block
 
@@ -268,7 +277,10 @@ class PostgresqlSource:
         return is_found and self._found(table).is_heap
 
     def _behind_page(
-        self, table: TablePlan, after: int | str | None
+        self,
+        table: TablePlan,
+        after: int | str | None,
+        stand_ins: frozenset[str] = frozenset(),
     ) -> Iterator[LineBlock]:
         row = self._connection.execute(
             "SELECT pg_relation_size(to_regclass(%s)) "
@@ -281,7 +293,7 @@ class PostgresqlSource:
             following = page + PAGES_AT_ONCE
             where = f"ctid >= '({page},0)' AND ctid < '({following},0)'"
             last = None
-            for block in self._read(table, [], where):
+            for block in self._read(table, [], where, stand_ins=stand_ins):
                 if last is not None:
                     yield last
                 last = block
@@ -291,13 +303,27 @@ class PostgresqlSource:
             page = following
 
     def _fitting(self, table: TablePlan) -> Fitting:
-        types = [self.type_of(table.source, c.source) for c in table.columns]
-        return Fitting(table, types)
+        return Fitting(table, self._types(table))
 
-    def key_order(self, table: TablePlan) -> Iterable[LineBlock]:
+    def _types(self, table: TablePlan) -> list[str]:
+        return [self.type_of(table.source, c.source) for c in table.columns]
+
+    def key_order(
+        self, table: TablePlan, stand_ins: frozenset[str] = frozenset()
+    ) -> Iterable[LineBlock]:
         """Yield all blocks sorted by the key."""
         key = [table.column(name) for name in table.order_key]
-        return self._fitting(table).blocks(self._read(table, key, ""))
+        blocks = self._read(table, key, "", stand_ins=stand_ins)
+        return self._fitting(table).blocks(blocks)
+
+    def long_columns(self, table: TablePlan) -> frozenset[str]:
+        """Return the columns whose long cells the server can give stand-ins for.
+
+        Rows with cells of another class are known by the digest of their whole line.
+        """
+        if self._odd_rows(table.source):
+            return frozenset()
+        return long_columns(table, self._types(table))
 
     def _read(
         self,
@@ -305,13 +331,20 @@ class PostgresqlSource:
         key: list[ColumnPlan],
         where: str,
         limit: int | None = None,
+        stand_ins: frozenset[str] = frozenset(),
     ) -> Iterator[LineBlock]:
+        columns = [
+            with_stand_in(quote(column.source), column.codec)
+            if column.source in stand_ins
+            else column.read_as or quote(column.source)
+            for column in table.columns
+        ]
         lines = PostgresqlLines(self._connection)
         odd = self._odd_rows(table.source)
         codecs = [codec_of(column.codec) for column in table.columns]
         for block in lines.read(
             self._place(table),
-            [column.read_as or quote(column.source) for column in table.columns],
+            columns,
             order=", ".join(map(_sorted_by, key)),
             where=where,
             limit=limit,

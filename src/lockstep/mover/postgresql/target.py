@@ -28,7 +28,12 @@ from lockstep.mover.encoding import Blocks, LineBlock, Rejected
 from lockstep.mover.journal import SEQUENCES, TableProgress, build_all
 from lockstep.mover.plan.model import ColumnPlan, Plan, Statement, TablePlan
 from lockstep.mover.postgresql.journal import PostgresqlJournal
-from lockstep.mover.postgresql.lines import PostgresqlLines, order_of
+from lockstep.mover.postgresql.lines import (
+    PostgresqlLines,
+    long_columns,
+    order_of,
+    with_stand_in,
+)
 from lockstep.mover.postgresql.schema import PgSchema, read_postgresql
 from lockstep.mover.postgresql.session import translated
 from lockstep.mover.values import shown
@@ -271,7 +276,7 @@ class PostgresqlTarget:
                 first += block.read
                 block.data = b""
                 written.append(block)
-                if size >= CHUNK_BYTES:
+                if size >= CHUNK_BYTES and not block.is_open:
                     return written, False
         return written, True
 
@@ -351,23 +356,33 @@ class PostgresqlTarget:
         """Describe the tables that are there."""
         return read_postgresql(self._connection)
 
-    def key_order(self, table: TablePlan) -> Generator[LineBlock]:
+    def key_order(
+        self, table: TablePlan, stand_ins: frozenset[str] = frozenset()
+    ) -> Generator[LineBlock]:
         """Yield the target's own rows, sorted by the plan's ``order_key``."""
         key = [table.column(name) for name in table.order_key]
-        return self._read(table, order_of(key, "target"))
+        return self._read(table, order_of(key, "target"), stand_ins)
 
-    def any_order(self, table: TablePlan) -> Generator[LineBlock]:
+    def any_order(
+        self, table: TablePlan, stand_ins: frozenset[str] = frozenset()
+    ) -> Generator[LineBlock]:
         """Yield the target's own rows."""
-        return self._read(table, "")
+        return self._read(table, "", stand_ins)
 
-    def _read(self, table: TablePlan, order: str) -> Generator[LineBlock]:
-        # Four bytes show fewer digits than they stand for; eight show them all.
-        columns = [
-            f"{quote(column.target)}::float8"
-            if column.type == "real" and column.codec != "real"
-            else quote(column.target)
-            for column in table.columns
-        ]
+    def long_columns(self, table: TablePlan) -> frozenset[str]:
+        """Return the columns whose long cells the server can give stand-ins for."""
+        return long_columns(table, [column.type for column in table.columns])
+
+    def _read(
+        self, table: TablePlan, order: str, stand_ins: frozenset[str]
+    ) -> Generator[LineBlock]:
+        columns = [quote(column.target) for column in table.columns]
+        for place, column in enumerate(table.columns):
+            if column.type == "real" and column.codec != "real":
+                # Four bytes show fewer digits than they stand for; eight show them all.
+                columns[place] += "::float8"
+            elif column.source in stand_ins:
+                columns[place] = with_stand_in(columns[place], column.codec)
         lines = PostgresqlLines(self._connection)
         return lines.read(quote(table.target), columns, order=order)
 
@@ -424,9 +439,13 @@ def _only(text: str, places: list[int]) -> str:
 def _leave_out(block: LineBlock, first: int, refused: dict[int, Rejected]) -> None:
     """Take the refused lines, numbered from the chunk's first, out of a block."""
     mine = {number - first for number in refused}
-    lines = block.text.split("\n")[:-1]
+    if block.is_open:
+        if 0 in mine:
+            block.data = b""
+        return
+    lines = block.data.split(b"\n")[:-1]
     kept = [line for place, line in enumerate(lines) if place not in mine]
-    block.text = "".join(f"{line}\n" for line in kept)
+    block.data = b"".join(line + b"\n" for line in kept)
     block.count = len(kept)
 
 

@@ -14,11 +14,14 @@ from typing import Any
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock, TableEncoder
+from lockstep.mover.long_values import with_stand_ins
 from lockstep.mover.plan.model import ColumnPlan, TablePlan
+from lockstep.mover.sqlite.long_rows import LongCell
 from lockstep.mover.sqlite.opening import processors
 from lockstep.mover.sqlite.packed import (
     Packing,
     packed_blocks,
+    packed_in_order,
     packed_ranges,
     packing_of,
 )
@@ -70,27 +73,39 @@ class SqliteLines:
         return plan.target if self._is_target else plan.source
 
     def in_own_order(
-        self, plan: TablePlan, after: int | str | None, *, for_copy: bool = False
+        self,
+        plan: TablePlan,
+        after: int | str | None,
+        *,
+        for_copy: bool = False,
+        stand_ins: frozenset[str] = frozenset(),
     ) -> Generator[LineBlock]:
         """Yield the blocks after a position.
 
         Args:
             plan: Which table.
             after: The position of the last block; None begins at the first row.
-            for_copy: The lines are read by a database, and compared with nothing.
+            for_copy: The lines are read by a database, and compared with nothing;
+                a long row's line then comes in several blocks.
+            stand_ins: Of ``long_columns``, those whose long cells have stand-ins.
         """
         table, encoder = self._prepared(plan)
         packing = None
+        is_whole = True
         if table.rowid_name:
-            packing = self._packing(plan, table, for_copy=for_copy)
+            packing = self._packing(plan, table, for_copy=for_copy, stand_ins=stand_ins)
         if packing is not None:
             try:
                 with closing(self._by_rowid(table, packing, after)) as blocks:
                     for block in blocks:
+                        is_whole = not block.is_open
+                        if is_whole:
+                            after = block.position
                         yield block
-                        after = block.position
             except sqlite3.Error:
-                pass  # the exact way goes on behind the last block, and says why
+                if not is_whole:
+                    raise
+                # The exact way goes on behind the last block, and says why.
             else:
                 return
         for position, rows in read_blocks(
@@ -100,7 +115,19 @@ class SqliteLines:
             columns=[self._name(column) for column in plan.columns],
             is_clean=self._is_clean(table),
         ):
-            yield encoder.block(position, rows)
+            yield with_stand_ins(encoder.block(position, rows), plan, stand_ins)
+
+    def long_columns(self, plan: TablePlan) -> frozenset[str]:
+        """Return the source's names of columns with long cells read in pieces."""
+        table, _ = self._prepared(plan)
+        packing = self._packing(plan, table)
+        if packing is None or packing.long is None:
+            return frozenset()
+        return frozenset(
+            column.source
+            for column, cell in zip(plan.columns, packing.long.cells, strict=True)
+            if isinstance(cell, LongCell)
+        )
 
     def _by_rowid(
         self, table: Table, packing: Packing, after: int | str | None
@@ -122,12 +149,17 @@ class SqliteLines:
             self._connection, packing, rowid, f"{rest} ORDER BY {rowid}"
         )
 
-    def in_key_order(self, plan: TablePlan) -> Generator[LineBlock]:
-        """Yield all blocks, sorted by ``order_key``; texts by their bytes."""
+    def in_key_order(
+        self, plan: TablePlan, stand_ins: frozenset[str] = frozenset()
+    ) -> Generator[LineBlock]:
+        """Yield all blocks, sorted by ``order_key``; texts by their bytes.
+
+        ``stand_ins``: of ``long_columns``, those whose long cells have stand-ins.
+        """
         table, encoder = self._prepared(plan)
         names = [self._name(column) for column in plan.columns]
         key = [self._name(plan.column(name)) for name in plan.order_key]
-        packing, done = self._packing(plan, table), 0
+        packing, done = self._packing(plan, table, stand_ins=stand_ins), 0
         if packing is not None:
             try:
                 with closing(self._by_key(table, packing, key)) as blocks:
@@ -144,7 +176,8 @@ class SqliteLines:
             skipped = min(done, len(rows))
             done -= skipped
             if skipped < len(rows):
-                yield encoder.block(None, rows[skipped:])
+                block = encoder.block(None, rows[skipped:])
+                yield with_stand_ins(block, plan, stand_ins)
 
     def _by_key(
         self, table: Table, packing: Packing, key: list[str]
@@ -152,6 +185,8 @@ class SqliteLines:
         if key in ([table.rowid_alias], [table.rowid_name]):
             return self._by_rowid(table, packing, None)
         order = ", ".join(sorting(table, key))
+        if packing.long is not None:
+            return packed_in_order(self._connection, packing, table, order)
         rest = f"FROM {quote(table.name)} ORDER BY {order}"
         return packed_blocks(self._connection, packing, "NULL", rest)
 
@@ -168,7 +203,12 @@ class SqliteLines:
         return profile is not None and profile.is_clean
 
     def _packing(
-        self, plan: TablePlan, table: Table, *, for_copy: bool = False
+        self,
+        plan: TablePlan,
+        table: Table,
+        *,
+        for_copy: bool = False,
+        stand_ins: frozenset[str] = frozenset(),
     ) -> Packing | None:
         """Return how rows can be packed; None where the slower way is the exact one."""
         if plan.source in self._codecs:
@@ -178,7 +218,9 @@ class SqliteLines:
         if profile is None or not is_usual:
             return None
         columns = [self._name(column) for column in plan.columns]
-        return packing_of(plan, columns, table, profile, for_copy=for_copy)
+        return packing_of(
+            plan, columns, table, profile, for_copy=for_copy, stand_ins=stand_ins
+        )
 
     def _prepared(self, plan: TablePlan) -> tuple[Table, TableEncoder]:
         table = self._schema.table(self._table(plan))

@@ -24,8 +24,10 @@ from typing import Final
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.ahead import in_turn
 from lockstep.mover.encoding import LineBlock
+from lockstep.mover.long_values import CODECS
 from lockstep.mover.plan.model import TablePlan
 from lockstep.mover.sqlite.cells import Cell, Functions, cell_of
+from lockstep.mover.sqlite.long_rows import LongCell, LongRows
 from lockstep.mover.sqlite.profile import TableProfile
 from lockstep.mover.sqlite.schema import Table
 from lockstep.mover.values import INTEGER_MIN
@@ -49,10 +51,12 @@ class Packing:
     Attributes:
         expression: Gives a row as one text.
         functions: What it calls, by name.
+        long: How rows with long cells are read instead; None where there are none.
     """
 
     expression: str
     functions: Functions
+    long: LongRows | None = None
 
 
 def packing_of(
@@ -62,6 +66,7 @@ def packing_of(
     profile: TableProfile,
     *,
     for_copy: bool = False,
+    stand_ins: frozenset[str] = frozenset(),
 ) -> Packing | None:
     """Return how the rows can be packed; None where that would not be exact.
 
@@ -71,6 +76,7 @@ def packing_of(
         table: The table that has them.
         profile: What lies in it, in the snapshot that is read.
         for_copy: The lines are read by a database, and compared with nothing.
+        stand_ins: The source's names of columns whose long cells have them.
     """
     cells: list[Cell] = []
     functions: Functions = {}
@@ -85,7 +91,18 @@ def packing_of(
         cells.append(cell)
     if not cells:
         return None
-    return Packing(_row(cells), functions)
+    long = None
+    if profile.long_rows and not any(c.computed or c.generated for c in plan.columns):
+        parts: list[LongCell | str] = []
+        for planned, name, cell in zip(plan.columns, columns, cells, strict=True):
+            if planned.codec in CODECS and profile.column(name).is_in_pieces:
+                is_blob = planned.codec == "bytes"
+                parts.append(LongCell(name, is_blob, planned.source in stand_ins))
+            else:
+                parts.append(_row([cell]))
+        rowids = frozenset(profile.long_rows)
+        long = LongRows(table, rowids, parts, lines_of, for_copy)
+    return Packing(_row(cells), functions, long)
 
 
 def _row(cells: Sequence[Cell]) -> str:
@@ -169,7 +186,7 @@ def packed_ranges(
     ]
     with closing(in_turn(streams) if count > 1 else streams[0]) as blocks:
         for block in blocks:
-            if block.count:
+            if block.count or block.is_open:
                 yield block
 
 
@@ -188,10 +205,49 @@ def _ranges(
     )
     with _packing_by(connection, packing) as cursor:
         for some in ranges:
+            if packing.long is not None and some[1] in packing.long.rowids:
+                yield from packing.long.blocks(connection, some[1])
+                continue
             found = list(cursor.execute(select, some).fetchone())
             # What a long text was is let go of before the next one is made of it.
             data = lines_of(found.pop()) if found[0] else b""
             yield LineBlock(some[1], data, found[0], found[0])
+
+
+def packed_in_order(
+    connection: sqlite3.Connection, packing: Packing, table: Table, order: str
+) -> Generator[LineBlock]:
+    """Yield the blocks of a table with long cells, sorted: only rowids are.
+
+    Args:
+        connection: In the snapshot that was profiled.
+        packing: How rows are packed.
+        table: What is read.
+        order: What stands behind ORDER BY.
+
+    Raises:
+        sqlite3.Error: As ``packed_blocks`` does.
+    """
+    assert packing.long is not None, "other tables are sorted as they are"
+    rowid, name = quote(table.rowid_name or ""), quote(table.name)
+    one = f"SELECT {packing.expression} FROM {name} WHERE {rowid} = ?"
+    texts: list[bytes] = []
+    size = 0
+    with _packing_by(connection, packing) as cursor:
+        cursor.execute(f"SELECT {rowid} FROM {name} ORDER BY {order}")
+        for (number,) in cursor:
+            is_long = number in packing.long.rowids
+            if texts and (is_long or size >= BLOCK_BYTES):
+                yield _block_of(texts, None)
+                texts, size = [], 0
+            if is_long:
+                yield from packing.long.blocks(connection, number)
+                continue
+            ((text,),) = connection.execute(one, (number,)).fetchall()
+            texts.append(text)
+            size += len(text)
+        if texts:
+            yield _block_of(texts, None)
 
 
 def _fetched(cursor: sqlite3.Cursor) -> LineBlock | None:
@@ -204,6 +260,10 @@ def _fetched(cursor: sqlite3.Cursor) -> LineBlock | None:
             break
     if not texts:
         return None
+    return _block_of(texts, position)
+
+
+def _block_of(texts: list[bytes], position: int | None) -> LineBlock:
     return LineBlock(position, lines_of(b"".join(texts)), len(texts), len(texts))
 
 

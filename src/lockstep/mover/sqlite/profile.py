@@ -61,6 +61,7 @@ class ColumnProfile:
         nul_text: Texts with a NUL character.
         number_text: Texts that read as a number.
         text_bytes_max: Length of the longest text or blob.
+        is_in_pieces: Whether it has long cells and all of them were read in pieces.
         forms: The forms that every text so far has (``date``, ``timestamp`` …).
     """
 
@@ -80,6 +81,7 @@ class ColumnProfile:
     empty_text: int = 0
     placeholder_text: int = 0
     text_bytes_max: int = 0
+    is_in_pieces: bool = False
     forms: set[str] = field(default_factory=lambda: set(FORMS))
     _watches_forms: bool = False
     _watches_numbers: bool = True
@@ -220,12 +222,15 @@ class TableProfile:
         rows: How many there are.
         ends: Rowids, in order: between two of them lie so few rows that they are
             read at once; empty where nobody counted.
+        long_rows: Rowids of the rows, each alone between two of ``ends``, that have
+            a long cell and can be read in pieces.
     """
 
     name: str
     rows: int
     columns: list[ColumnProfile]
     ends: Sequence[int] = ()
+    long_rows: Sequence[int] = ()
 
     @property
     def is_clean(self) -> bool:

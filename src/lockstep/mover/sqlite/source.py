@@ -276,14 +276,27 @@ class SqliteSource:
         return [table.name for table in self.schema.tables]
 
     def own_order(
-        self, table: TablePlan, after: int | str | None, *, for_copy: bool = False
+        self,
+        table: TablePlan,
+        after: int | str | None,
+        *,
+        for_copy: bool = False,
+        stand_ins: frozenset[str] = frozenset(),
     ) -> Iterator[LineBlock]:
         """Yield the blocks after a position."""
-        return self._lines.in_own_order(table, after, for_copy=for_copy)
+        return self._lines.in_own_order(
+            table, after, for_copy=for_copy, stand_ins=stand_ins
+        )
 
-    def key_order(self, table: TablePlan) -> Iterable[LineBlock]:
+    def key_order(
+        self, table: TablePlan, stand_ins: frozenset[str] = frozenset()
+    ) -> Iterable[LineBlock]:
         """Yield all blocks sorted by the key."""
-        return self._lines.in_key_order(table)
+        return self._lines.in_key_order(table, stand_ins)
+
+    def long_columns(self, table: TablePlan) -> frozenset[str]:
+        """Return the columns that have cells too long to be held."""
+        return self._lines.long_columns(table)
 
     def check_unchanged(self) -> None:
         """Raise ``SourceChanged`` if what was read is not one state."""

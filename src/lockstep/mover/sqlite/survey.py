@@ -22,10 +22,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.long_values import LONG_BYTES
 from lockstep.mover.plan.times import may_be_moment
-from lockstep.mover.plan.types import is_boolean_type, is_exact_type
+from lockstep.mover.plan.types import is_boolean_type
 from lockstep.mover.sqlite.profile import (
-    ColumnProfile,
     TableProfile,
     Tell,
     is_time_type,
@@ -35,6 +35,7 @@ from lockstep.mover.sqlite.profile import (
 )
 from lockstep.mover.sqlite.rows import block_rows
 from lockstep.mover.sqlite.schema import Column, Schema, Table
+from lockstep.mover.sqlite.surveyed import NeedsCare, SurveyedColumn
 
 Range = tuple[int, int]
 """Rowids, the last one included."""
@@ -49,10 +50,6 @@ TEXT_BYTES_MAX: Final = 8 * 1024 * 1024
 """What the joined texts of a range may have, all columns together; and its blobs."""
 
 _CLASS_OF_AFFINITY: Final = {"real": "real", "text": "text", "blob": "text"}
-
-
-class _NeedsCare(Exception):
-    """The values must be looked at one by one."""
 
 
 class _TooLong(Exception):
@@ -94,10 +91,10 @@ def survey_table(
                 connection, table, careful, tell, is_clean=True
             )
             found |= {stored.name: stored for stored in looked_at}
-    except (_NeedsCare, sqlite3.OperationalError):
+    except (NeedsCare, sqlite3.OperationalError):
         return profile_table(connection, table, tell)
     ordered = [found[column.name] for column in table.columns]
-    return TableProfile(table.name, survey.rows, ordered, survey.ends)
+    return TableProfile(table.name, survey.rows, ordered, survey.ends, survey.long_rows)
 
 
 def _surveyed(
@@ -107,8 +104,8 @@ def _surveyed(
     tell: Tell,
 ) -> _Survey:
     """Return what all ranges together say."""
-    guessed = _guessed(connection, table)
     ranges = list(_ranges(connection, table))
+    guessed = _guessed(connection, table, ranges[0] if ranges else None)
     if not others or len(ranges) < 2:
         survey = _Survey(connection, table, guessed)
         survey.look(ranges, tell)
@@ -147,23 +144,28 @@ def _ranges(connection: sqlite3.Connection, table: Table) -> Iterator[Range | No
 
 
 def _guessed(
-    connection: sqlite3.Connection, table: Table
+    connection: sqlite3.Connection, table: Table, first: Range | None
 ) -> list[tuple[Column, str, bool]]:
     """Return each column's class, and whether its bounds matter, by the first rows."""
+    rows = f"(SELECT * FROM {quote(table.name)} LIMIT {FIRST_ROWS})"
+    if first is not None:
+        # Nothing of a long cell is read: a class stands apart from its value.
+        rows = f"{quote(table.name)} WHERE {quote(table.rowid_name or '')} "
+        rows += f"BETWEEN {first[0]} AND {first[1]}"
     found: list[tuple[Column, str, bool]] = []
     for columns in _some(table.columns):
         terms = ", ".join(
-            f"max(nullif(typeof({name}), 'null')), max({name} NOT IN (0, 1))"
+            f"max(nullif(typeof({name}), 'null')), "
+            f"max(iif(typeof({name}) = 'integer', {name} NOT IN (0, 1), 0))"
             for name in (quote(column.name) for column in columns)
         )
-        (answers,) = connection.execute(
-            f"SELECT {terms} FROM "
-            f"(SELECT * FROM {quote(table.name)} LIMIT {FIRST_ROWS})"
-        ).fetchall()
+        (answers,) = connection.execute(f"SELECT {terms} FROM {rows}").fetchall()
         kinds, others = answers[::2], answers[1::2]
         for column, kind, has_other in zip(columns, kinds, others, strict=True):
             usual = "text" if is_time_type(column.declared) else "integer"
             usual = _CLASS_OF_AFFINITY.get(column.affinity, usual)
+            if "BLOB" in column.declared.upper():
+                usual = "blob"
             bounds = is_boolean_type(column.declared) or may_be_moment(column)
             is_bit = kind == "integer" and not has_other
             found.append((column, kind or usual, bounds or is_bit))
@@ -186,6 +188,7 @@ class _Survey:
     Attributes:
         rows: How many so far.
         ends: The last rowid of each range, in order.
+        long_rows: Rowids of rows that were looked at in pieces.
     """
 
     def __init__(
@@ -198,19 +201,22 @@ class _Survey:
         self._table = table
         indexed = {part.column for index in table.indexes for part in index.parts}
         self.columns = [
-            _Column(column, kind, bounds, None in indexed or column.name in indexed)
+            SurveyedColumn(
+                column, kind, bounds, None in indexed or column.name in indexed
+            )
             for column, kind, bounds in guessed
         ]
         texts = sum(column.kind == "text" for column in self.columns)
         self._bytes_max = TEXT_BYTES_MAX // max(texts, 16)
         self.rows = 0
         self.ends = array("q")
+        self.long_rows = array("q")
 
     def look(self, ranges: Iterable[Range | None], tell: Tell) -> None:
         """Ask about each range, and tell how many rows there were so far.
 
         Raises:
-            _NeedsCare: A text holds NUL or is no UTF-8, or what has no rowids
+            NeedsCare: A text holds NUL or is no UTF-8, or what has no rowids
                 needs more memory than is meant for it.
         """
         connection = self._connection
@@ -226,12 +232,6 @@ class _Survey:
 
     def _look(self, some: Range | None, usual: int) -> None:
         """Ask about a range, or about its halves where it has too long texts."""
-        if some is not None and some[0] == some[1]:
-            # One row is as long as it is.
-            self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, usual)
-            self._ask(some)
-            self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._bytes_max)
-            return
         try:
             self._ask(some)
         except (sqlite3.DataError, _TooLong) as error:
@@ -239,155 +239,118 @@ class _Survey:
             if code != sqlite3.SQLITE_TOOBIG:
                 raise
             if some is None:
-                raise _NeedsCare from error
+                raise NeedsCare from error
             first, last = some
+            if first == last:
+                self._ask_alone(first, usual)
+                return
             middle = first + (last - first) // 2
             self._look((first, middle), usual)
             self._look((middle + 1, last), usual)
 
     def _ask(self, some: Range | None) -> None:
+        rows, answers = self._answers(self.columns, some)
+        if not rows:
+            return
+        if some is not None:
+            self._check_size(answers)
+        self._add(self.columns, rows, answers)
+        self.rows += rows
+        if some is not None:
+            self.ends.append(some[1])
+
+    def _answers(
+        self, columns: Sequence[SurveyedColumn], some: Range | None
+    ) -> tuple[int, list[Any]]:
+        """Return how many rows a range has, and what the terms of columns give."""
         where, values = "", ()
         if some is not None:
             where = f" WHERE {quote(self._table.rowid_name or '')} BETWEEN ? AND ?"
             values = some
         answers: list[Any] = []
         rows = 0
-        for first in range(0, len(self.columns), _COLUMNS_AT_ONCE):
-            columns = self.columns[first : first + _COLUMNS_AT_ONCE]
-            terms = ", ".join(term for column in columns for term in column.terms)
+        for first in range(0, len(columns), _COLUMNS_AT_ONCE):
+            asked = columns[first : first + _COLUMNS_AT_ONCE]
+            terms = ", ".join(term for column in asked for term in column.terms)
             (row,) = self._connection.execute(
                 f"SELECT count(*), {terms} FROM {quote(self._table.name)}{where}",
                 values,
             ).fetchall()
             rows = row[0]
             answers += row[1:]
-        if not rows:
-            return
-        if some is not None and some[0] < some[1]:
-            self._check_size(answers)
+        return rows, answers
+
+    def _add(
+        self, columns: Sequence[SurveyedColumn], rows: int, answers: Sequence[Any]
+    ) -> None:
         stream = iter(answers)
-        for column in self.columns:
+        for column in columns:
             column.add(rows, stream)
-        self.rows += rows
-        if some is not None:
-            self.ends.append(some[1])
 
     def _check_size(self, answers: list[Any]) -> None:
         """Raise ``_TooLong`` where a range's blobs are more than is read at once."""
-        size, at = 0.0, 0
+        size, longest, at = 0.0, 0, 0
         for column in self.columns:
             if column.kind == "blob":
-                size += answers[at + column.terms.index(column.size)]
+                place = at + column.terms.index(column.size)
+                size += answers[place]
+                longest = max(longest, answers[place - 1] or 0)
             at += len(column.terms)
-        if size > TEXT_BYTES_MAX:
+        if size > TEXT_BYTES_MAX or longest > LONG_BYTES:
             raise _TooLong
+
+    def _ask_alone(self, row: int, usual: int) -> None:
+        """Ask about a row that has too long texts or blobs: it is as long as it is.
+
+        Its long cells are looked at in pieces.
+        """
+        long = self._long_columns(row)
+        short = [column for column in self.columns if column not in long]
+        self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, usual)
+        try:
+            rows, answers = self._answers(short, (row, row))
+        finally:
+            self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._bytes_max)
+        self._add(short, rows, answers)
+        for column in long:
+            with self._opened(column, row) as opened:
+                column.add_long(opened)
+        self.rows += 1
+        self.ends.append(row)
+        if long:
+            self.long_rows.append(row)
+
+    def _long_columns(self, row: int) -> list[SurveyedColumn]:
+        """Return the columns whose cell is long, where it can be read in pieces."""
+        long: list[SurveyedColumn] = []
+        for column in self.columns:
+            if column.kind not in ("text", "blob"):
+                continue
+            ((kind,),) = self._connection.execute(
+                f"SELECT typeof({quote(column.column.name)}) "
+                f"FROM {quote(self._table.name)} "
+                f"WHERE {quote(self._table.rowid_name or '')} = ?",
+                (row,),
+            ).fetchall()
+            if kind.decode() != column.kind:
+                continue
+            try:
+                with self._opened(column, row) as opened:
+                    if len(opened) > LONG_BYTES:
+                        long.append(column)
+            except sqlite3.OperationalError:
+                return []  # SQLite opens no cell of a table with computed columns
+        return long
+
+    def _opened(self, column: SurveyedColumn, row: int) -> sqlite3.Blob:
+        return self._connection.blobopen(
+            self._table.name, column.column.name, row, readonly=True
+        )
 
     def join(self, later: _Survey) -> None:
         """Add what another connection saw of the rows behind these."""
         self.rows += later.rows
         self.ends += later.ends
+        self.long_rows += later.long_rows
         for mine, other in zip(self.columns, later.columns, strict=True):
             mine.join(other)
-
-
-class _Column:
-    """One column: what SQLite is asked about a range, and the sum of the answers.
-
-    Args:
-        column: Which.
-        kind: The storage class that its values seem to have.
-        has_bounds: Whether the least and the greatest integer matter.
-        is_indexed: Whether the length of its values does.
-
-    Attributes:
-        terms: What is asked.
-        size: Of them the bytes of all blobs, where they seem to be blobs.
-    """
-
-    def __init__(
-        self, column: Column, kind: str, has_bounds: bool, is_indexed: bool
-    ) -> None:
-        self.column = column
-        self.kind = kind
-        name = quote(column.name)
-        self.terms = [f"sum(typeof({name}) = '{kind}')"]
-        self._may_be_null = not column.not_null
-        if self._may_be_null:
-            self.terms.append(f"count({name})")
-        self._has_bounds = kind == "integer" and has_bounds
-        if self._has_bounds:
-            self.terms += [f"min({name})", f"max({name})"]
-            self.terms.append(f"min(iif({name} > 0, {name}, NULL))")
-        if kind == "real":
-            self.terms += [f"min({name})", f"max({name})", f"max({name} = 0)"]
-        # Lengths bound what an index can hold, and what is read at once. That of a
-        # blob stands in front of it, and costs no look at its pages.
-        self._is_blob = kind == "blob"
-        self._has_length = self._is_blob or (is_indexed and kind == "text")
-        self.size = f"total(length({name}))"
-        if self._is_blob:
-            self.terms += [f"max(length({name}))", self.size]
-        elif self._has_length:
-            self.terms.append(f"max(length(CAST({name} AS BLOB)))")
-        if kind == "text":
-            self.terms.append(f"group_concat({name}, '\n')")
-        self._stored = ColumnProfile(column.name)
-        self._stored.forms = set(self._stored.forms)
-        self._matching = self._present = 0
-
-    def add(self, rows: int, answers: Iterator[Any]) -> None:
-        """Take the answers about a range.
-
-        Raises:
-            _NeedsCare: A text holds NUL, or is no UTF-8.
-        """
-        matching, *more = (next(answers) for _ in self.terms)
-        present = more.pop(0) if self._may_be_null else rows
-        self._matching += matching
-        self._present += present
-        if not matching or matching != present:
-            return
-        stored = self._stored
-        if self._has_bounds:
-            stored.widen(*more)
-        elif self.kind == "real":
-            stored.widen_reals(*more)
-        if self._has_length:
-            stored.text_bytes_max = max(stored.text_bytes_max, more.pop(0))
-        if self._is_blob:
-            more.pop(0)
-        if self.kind == "text":
-            self._add_texts(more.pop(0), matching)
-
-    def _add_texts(self, texts: bytes, count: int) -> None:
-        if b"\0" in texts:
-            raise _NeedsCare
-        try:
-            lines = texts.decode("utf-8")
-        except UnicodeDecodeError:
-            raise _NeedsCare from None
-        if is_time_type(self.column.declared):
-            self._stored.keep_forms(f"{lines}\n", count)
-
-    def join(self, later: _Column) -> None:
-        """Add what was seen of the rows behind these."""
-        self._matching += later._matching
-        self._present += later._present
-        mine, other = self._stored, later._stored
-        mine.widen(other.integer_min, other.integer_max, other.integer_positive_min)
-        mine.widen_reals(other.real_min, other.real_max, other.has_zero_real)
-        mine.text_bytes_max = max(mine.text_bytes_max, other.text_bytes_max)
-        mine.forms &= other.forms
-
-    @property
-    def needs_care(self) -> bool:
-        """Whether the answers prove too little for a plan."""
-        if self._matching != self._present:
-            return True
-        return self.kind == "real" and is_exact_type(self.column.declared)
-
-    def profile(self, rows: int) -> ColumnProfile:
-        """Return what the answers prove, unless it needs care."""
-        self._stored.counts["null"] = rows - self._present
-        self._stored.counts[self.kind] = self._matching
-        return self._stored

@@ -27,6 +27,7 @@ from lockstep.mover.plan.model import Plan, Statement, TablePlan
 from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import stand_in_for_collations
+from lockstep.mover.sqlite.profile import TableProfile
 from lockstep.mover.sqlite.schema import Schema, is_contentless, read_schema
 from lockstep.mover.sqlite.writing import RowWriter
 
@@ -69,6 +70,7 @@ class SqliteTarget:
         self._codecs: Mapping[str, Sequence[Codec]] = {}
         self._connection = connection
         self._known_schema: Schema | None = None
+        self._profiles: dict[str, TableProfile] = {}
         self._connection.execute("PRAGMA foreign_keys = OFF")
         self.journal = SqliteJournal(self._connection)
 
@@ -156,6 +158,7 @@ class SqliteTarget:
 
     def empty(self, table: TablePlan) -> None:
         """Take a table's rows away, and what the journal says of them."""
+        self._profiles.clear()
         self.stand_in_for_collations([table.create])
         with self._transaction():
             self._connection.execute(f"DELETE FROM {quote(table.target)}")
@@ -192,6 +195,7 @@ class SqliteTarget:
         Raises:
             Unmappable: SQLite refuses a row.
         """
+        self._profiles.clear()
         self.stand_in_for_collations([table.create])
         progress = self.journal.progress(table.source)
         if progress.is_done:
@@ -304,16 +308,28 @@ class SqliteTarget:
 
     def _lines(self) -> SqliteLines:
         return SqliteLines(
-            self._connection, self.schema(), {}, is_target=True, codecs=self._codecs
+            self._connection,
+            self.schema(),
+            self._profiles,
+            is_target=True,
+            codecs=self._codecs,
         )
 
-    def key_order(self, table: TablePlan) -> Generator[LineBlock]:
+    def key_order(
+        self, table: TablePlan, stand_ins: frozenset[str] = frozenset()
+    ) -> Generator[LineBlock]:
         """Yield the target's own rows, sorted by the plan's ``order_key``."""
-        return self._lines().in_key_order(table)
+        return self._lines().in_key_order(table, stand_ins)
 
-    def any_order(self, table: TablePlan) -> Generator[LineBlock]:
+    def any_order(
+        self, table: TablePlan, stand_ins: frozenset[str] = frozenset()
+    ) -> Generator[LineBlock]:
         """Yield the target's own rows."""
-        return self._lines().in_own_order(table, None)
+        return self._lines().in_own_order(table, None, stand_ins=stand_ins)
+
+    def long_columns(self, table: TablePlan) -> frozenset[str]:
+        """Return the columns that have cells too long to be held."""
+        return self._lines().long_columns(table)
 
     def close(self) -> None:
         """Close the connection."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 
 from lockstep.mover.ahead import Ahead
 from lockstep.mover.codecs import Codec
@@ -108,8 +109,13 @@ def _compare(
             yield block.taken()
 
     in_key_order = bool(table.order_key)
-    stream = source.key_order(table) if in_key_order else source.own_order(table, None)
-    stored = target.key_order(table) if in_key_order else target.any_order(table)
+    stand_ins: frozenset[str] = frozenset()
+    if not comparison.is_foreign:
+        stand_ins = source.long_columns(table) & target.long_columns(table)
+    unsorted = partial(source.own_order, table, None, stand_ins=stand_ins)
+    stream = source.key_order(table, stand_ins) if in_key_order else unsorted()
+    there = target.key_order if in_key_order else target.any_order
+    stored = there(table, stand_ins)
     # A read of PostgreSQL that stops early must end before the next one begins.
     with closing(Ahead(stream)) as blocks, closing(stored):
         compare = comparison.ordered if in_key_order else comparison.in_step
@@ -118,8 +124,8 @@ def _compare(
         ours, theirs, done = OddSum(), OddSum(), 0
         first, second = _first_only(), _first_only()
         rows = comparison.as_sets(
-            lambda: mine(source.own_order(table, None), counts=first()),
-            lambda: other(target.any_order(table), counts=second()),
+            lambda: mine(unsorted(), counts=first()),
+            lambda: other(target.any_order(table, stand_ins), counts=second()),
         )
     theirs.add(target.journal.odd_rows(table.source))
     # Between strangers the type decides what a cell says, and no class is kept.

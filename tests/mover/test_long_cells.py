@@ -1,0 +1,252 @@
+"""Cells too long to be held: they arrive as they are, are compared, and cost no memory."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import psycopg
+import pytest
+from tests.mover import checker
+
+from lockstep.engine import Database
+from lockstep.mover import Mover
+from lockstep.mover.ahead import in_turn
+from lockstep.mover.encoding import LineBlock, TableEncoder
+from lockstep.mover.long_values import LONG_BYTES, PIECE_BYTES
+from lockstep.mover.plan.from_sqlite import plan_from_sqlite
+from lockstep.mover.plan.toml import plan_to_toml
+from lockstep.mover.postgresql import target as to_pg
+from lockstep.mover.sqlite.lines import SqliteLines
+from lockstep.mover.sqlite.opening import open_source
+from lockstep.mover.sqlite.schema import read_schema
+from lockstep.mover.sqlite.survey import survey_table
+
+MakeDatabase = Callable[..., Database]
+MEGABYTES = 24
+GROWTH_MAX_KIB = 12 * 1024
+"""What two values of ``MEGABYTES`` may cost: twelve times less than one of them did."""
+
+PEAK = """
+import sys
+from pathlib import Path
+from lockstep.mover import Mover
+moves = iter(sys.argv[1:])
+for source, target in zip(moves, moves):
+    assert Mover(source, target).move().is_exact
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    print(next(line.split()[1] for line in status.splitlines() if "VmHWM" in line))
+"""
+
+ODD = "Grüße\t\\N und \U0001f600\n\r\v\f\b\x1e\x1f'\""
+
+
+def text_of(size: int) -> str:
+    """Return a text of exactly so many bytes whose pieces part characters."""
+    some = (ODD * (size // len(ODD.encode()) + 1)).encode()[:size]
+    text = some.decode("utf-8", "ignore")
+    return text + "x" * (size - len(text.encode()))
+
+
+def blob_of(size: int) -> bytes:
+    return Random(size).randbytes(size)
+
+
+def photos(path: Path, sizes: Sequence[int], key: str = "INTEGER PRIMARY KEY") -> Path:
+    """Make a file whose rows have a text and a blob of so many bytes."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            f"CREATE TABLE photo (k {key}, t TEXT, n REAL, b BLOB, name TEXT)"
+        )
+        connection.executemany(
+            "INSERT INTO photo VALUES (?, ?, ?, ?, ?)",
+            (
+                (
+                    number if "INTEGER" in key else f"k{number}",
+                    None if number % 5 == 4 else text_of(size),
+                    number / 3,
+                    None if number % 5 == 3 else blob_of(size),
+                    f"\t{number}",
+                )
+                for number, size in enumerate(sizes)
+            ),
+        )
+    return path
+
+
+AROUND = [0, LONG_BYTES, LONG_BYTES + 1, 5, 6, LONG_BYTES + PIECE_BYTES, 7]
+
+
+def peaks_kib(*moves: Path | str) -> list[int]:
+    """Return the most memory that a process had, after each of its moves."""
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, *map(str, moves)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=dict(os.environ),
+    )
+    return list(map(int, done.stdout.split()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_a_move_needs_no_memory_for_its_longest_value(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    short, long = (
+        (
+            photos(tmp_path / f"{size}.db", [3, size]),
+            make_database("postgresql").url.unmasked(),
+        )
+        for size in (3, MEGABYTES * 1_000_000)
+    )
+    before, after = peaks_kib(*short, *long)
+    assert after - before < GROWTH_MAX_KIB
+
+
+@pytest.mark.parametrize("key", ["INTEGER PRIMARY KEY", "TEXT PRIMARY KEY", "TEXT"])
+def test_long_cells_arrive_as_they_are(
+    tmp_path: Path,
+    make_database: MakeDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    key: str,
+) -> None:
+    # Every row ends a chunk, and none ends within its line.
+    monkeypatch.setattr(to_pg, "CHUNK_BYTES", 1_000)
+    path = photos(tmp_path / "a.db", AROUND, key)
+    url = make_database("postgresql").url.unmasked()
+    there = Mover(path, url).move()
+    assert there.verification is not None
+    assert there.verification.differences == []
+    assert there.is_exact
+    assert checker.postgresql_rows(url, "photo") == checker.sqlite_rows(path, "photo")
+    back = Mover(url, tmp_path / "b.db").move()
+    assert back.verification is not None
+    assert back.verification.differences == []
+    assert back.is_exact
+    expected = checker.typed_rows(path, "photo")
+    assert checker.typed_rows(tmp_path / "b.db", "photo") == expected
+
+
+DAMAGE = {
+    "b": "set_byte(b, octet_length(b) - 1, 7)",
+    "t": "overlay(t PLACING 'y' FROM length(t))",
+}
+
+
+@pytest.mark.parametrize("column", DAMAGE)
+@pytest.mark.parametrize("key", ["INTEGER PRIMARY KEY", "TEXT"])
+def test_the_last_byte_of_a_long_cell_is_compared(
+    tmp_path: Path, make_database: MakeDatabase, key: str, column: str
+) -> None:
+    path = photos(tmp_path / "a.db", [9, LONG_BYTES + 3, 9, LONG_BYTES + 3], key)
+    url = make_database("postgresql").url.unmasked()
+    Mover(path, url).move()
+    row = "1" if "INTEGER" in key else "'k1'"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            f"UPDATE photo SET {column} = {DAMAGE[column]} WHERE k = {row}".encode()
+        )
+    report = Mover(path, url).verify()
+    assert report.difference_count == 1
+    found = report.differences[0]
+    assert (found.kind, found.table, found.column) == ("cell", "photo", column)
+    assert found.source.startswith(f"'{LONG_BYTES + 3} bytes, sha256 ")
+    assert found.target.startswith(f"'{LONG_BYTES + 3} bytes, sha256 ")
+
+
+def test_a_long_row_that_the_server_refuses_is_quarantined(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = photos(tmp_path / "a.db", [9, 2 * LONG_BYTES, 8, LONG_BYTES + 1, 7])
+    url = make_database("postgresql").url.unmasked()
+    text = plan_to_toml(Mover(path, url).plan()).replace(
+        '"t" = { target = "t", type = "text", codec = "text"',
+        '"t" = { target = "t", type = "varchar(1000000)", codec = "text", '
+        'on_dirt = "quarantine"',
+    )
+    assert "quarantine" in text
+    result = Mover(path, url, plan=text, quarantine=tmp_path / "q").move()
+    assert result.quarantined == 1
+    assert result.verification is not None
+    kinds = [found.kind for found in result.verification.differences]
+    assert kinds == ["missing row"]
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(b"SELECT k, octet_length(b) FROM photo ORDER BY k")
+        assert rows.fetchall() == [(0, 9), (2, 8), (3, None), (4, 7)]
+
+
+@pytest.mark.parametrize("dirt", [b"\0", b"\xff", b"\xc3"])
+def test_a_long_text_that_is_none_of_postgresql_goes_the_exact_way(
+    tmp_path: Path, make_database: MakeDatabase, dirt: bytes
+) -> None:
+    path = photos(tmp_path / "a.db", [9, LONG_BYTES + 3])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "UPDATE photo SET t = CAST(CAST(t AS BLOB) || ? AS TEXT) WHERE k = 1",
+            (dirt,),
+        )
+    url = make_database("postgresql").url.unmasked()
+    assert Mover(path, url).move().is_exact
+    back = tmp_path / "b.db"
+    assert Mover(url, back).move().is_exact
+    assert checker.typed_rows(back, "photo") == checker.typed_rows(path, "photo")
+
+
+@pytest.mark.parametrize("reader", ["one", "two"])
+def test_the_pieces_of_a_row_are_the_line_of_the_encoder(
+    tmp_path: Path, reader: str
+) -> None:
+    with closing(open_source(photos(tmp_path / "a.db", AROUND))) as source:
+        connection = source.connection
+        schema = read_schema(connection)
+        table = schema.table("photo")
+        assert table is not None
+        other = source.other()
+        others = [other] if other is not None and reader == "two" else []
+        profile = survey_table(connection, table, others)
+        assert list(profile.long_rows) == [
+            number for number, size in enumerate(AROUND) if size > LONG_BYTES
+        ]
+        plan = plan_from_sqlite(connection, schema, {"photo": profile}).tables[0]
+        found = SqliteLines(connection, schema, {"photo": profile}, others=others)
+        blocks = list(found.in_own_order(plan, None, for_copy=True))
+        rows: Any = connection.execute("SELECT * FROM photo").fetchall()
+    assert max(len(block.data) for block in blocks) < 5 * LONG_BYTES
+    assert sum(block.count for block in blocks) == len(AROUND)
+    assert any(block.is_open for block in blocks)
+    # A real is written in another way where nothing is compared.
+    data = b"".join(block.data for block in blocks)
+    mine = [line.split(b"\t") for line in data.lower().split(b"\n")]
+    expected = TableEncoder(plan).block(None, rows).data
+    theirs = [line.split(b"\t") for line in expected.lower().split(b"\n")]
+    assert [[*line[:2], *line[3:]] for line in mine] == [
+        [*line[:2], *line[3:]] for line in theirs
+    ]
+
+
+def test_the_pieces_of_a_row_stay_together_whoever_reads_the_others() -> None:
+    def stream(first: int) -> list[LineBlock]:
+        found: list[LineBlock] = []
+        for number in range(first, 8, 2):
+            pieces = [LineBlock(None, b"", 0, 0, is_open=True)] * (number % 3)
+            found += [*pieces, LineBlock(number, b"", 1, 1)]
+        return found
+
+    blocks = list(in_turn([stream(0), stream(1)]))
+    assert [block.position for block in blocks if not block.is_open] == list(range(8))
+    pieces = 0
+    for block in blocks:
+        if block.is_open:
+            pieces += 1
+            continue
+        assert isinstance(block.position, int)
+        assert pieces == block.position % 3
+        pieces = 0
