@@ -422,7 +422,7 @@ class InvalidPlan(ConfigError):
 
 
 class Unexaminable(LockstepError):
-    """The doctor cannot look at it: not there, no database, damaged, or held."""
+    """It cannot be looked at: not there, no database, damaged, or held."""
 
     code = "LS-7001"
 

@@ -61,8 +61,8 @@ def change(path: str) -> None:
 
 def test_the_whole_story(run: Command) -> None:
     made = run("backup", "safe.db").stdout
-    assert "1 tables, 500 rows" in made
-    assert "good: 1 tables, 500 rows" in run("verify-backup", "safe.db").stdout
+    assert "1 table, 500 rows" in made
+    assert "good: 1 table, 500 rows" in run("verify-backup", "safe.db").stdout
     change("shop.db")
 
     shown = run("restore", "safe.db", "--replace", code=1)
@@ -152,9 +152,7 @@ def test_vacuum_says_the_gain(run: Command) -> None:
     assert "Gained" in run("vacuum").stdout
     document = run.json("vacuum", "--auto-vacuum", "incremental")
     assert document["auto_vacuum"] == "incremental"
-    assert (
-        "does not exist" in run("vacuum", "--url", "sqlite:///none.db", code=1).stderr
-    )
+    assert "there is no" in run("vacuum", "--url", "sqlite:///none.db", code=3).stderr
 
 
 @pytest.mark.engines("sqlite", "postgresql")

@@ -86,7 +86,7 @@ def test_what_goes_wrong_has_its_exit_code(
     gone = "postgresql://nobody:secret@127.0.0.1:1/none"
     for words, code in (
         (("move", str(path), gone), 3),
-        (("move", "missing.db", url), 1),
+        (("move", "missing.db", url), 3),
         (("move", str(wrong), url), 1),
         (("inspect", str(wrong)), 1),
         (("move", str(path), url, "--plan", "bad.toml"), 2),

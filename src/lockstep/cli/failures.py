@@ -21,7 +21,13 @@ from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from lockstep.cli.output import Output, Page, console
-from lockstep.errors import ConfigError, ConnectionLost, LockstepError, Unexaminable
+from lockstep.errors import (
+    AccessDenied,
+    ConfigError,
+    ConnectionLost,
+    LockstepError,
+    Unexaminable,
+)
 from lockstep.redaction import SECRET_PARAMETERS, redact
 
 EXIT_OK = 0
@@ -36,7 +42,8 @@ EXIT_CODES: Mapping[int, str] = {
     EXIT_OK: "Done; nothing to complain about.",
     EXIT_FAILED: "The verb found something, failed, or wanted `--yes`.",
     EXIT_USAGE: "The command line or the configuration is wrong.",
-    EXIT_UNREACHABLE: "The database cannot be reached, or there is nothing to examine.",
+    EXIT_UNREACHABLE: "The database cannot be reached or refuses the user, or there is "
+    "nothing to examine.",
     EXIT_INTERRUPTED: "Ctrl-C; stderr says what was kept.",
     EXIT_BROKEN_PIPE: "The reader of the output went away.",
     EXIT_TERMINATED: "SIGTERM or SIGHUP; stderr says what was kept.",
@@ -57,7 +64,7 @@ class Finished(Exception):
 
 def exit_code_of(error: LockstepError) -> int:
     """Return the exit code that ``error`` stands for."""
-    if isinstance(error, ConnectionLost | Unexaminable):
+    if isinstance(error, ConnectionLost | AccessDenied | Unexaminable):
         return EXIT_UNREACHABLE
     return EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
 
@@ -150,10 +157,16 @@ def tell(
         sys.stderr.flush()
     facts = redact_document(asdict(failure), secrets)
     if output.as_json:
-        output.document({"error": facts})
-        return
+        try:
+            output.document({"error": facts})
+        except OSError:
+            pass  # stdout is full or closed, which stderr says below
+        else:
+            return
     page = Page(console(sys.stderr))
-    page.line(f"error {facts['code']}: {facts['message']}", style="bold red")
+    # Who pressed Ctrl-C knows that it is no error.
+    label = "" if facts["code"] == "interrupted" else f"error {facts['code']}: "
+    page.line(f"{label}{facts['message']}", style="bold red")
     if facts["hint"]:
         page.line(f"  hint: {facts['hint']}")
     sys.stderr.flush()

@@ -12,8 +12,7 @@ import click as plain_click
 from lockstep.cli.db import size_text
 from lockstep.cli.options import command, option
 from lockstep.cli.output import Page
-from lockstep.cli.run import Run, is_there
-from lockstep.errors import StorageFailed
+from lockstep.cli.run import Run
 
 if TYPE_CHECKING:
     from lockstep.engine.vacuum import AutoVacuum, Vacuumed
@@ -46,12 +45,13 @@ def vacuum(run: Run, *, auto_vacuum: AutoVacuum | None) -> None:
     SQLite writes the file anew: it needs room for a second copy, and writers wait.
     PostgreSQL: VACUUM (ANALYZE), while everybody works.
     """
+    from lockstep.engine.sqlite_files import check_is_there
     from lockstep.engine.vacuum import vacuum as give_back
 
     run.keeps("every row is as it was")
     with run.database() as database:
-        if not is_there(database):
-            raise StorageFailed(f"{database.url.path} does not exist")
+        if database.url.path is not None:
+            check_is_there(database.url.path)
         done = give_back(database, auto_vacuum=auto_vacuum)
     document = done.to_json()
     run.output.result(document, lambda page: _draw(page, done, document))

@@ -15,6 +15,7 @@ from lockstep.errors import (
     AccessDenied,
     Busy,
     CheckFailed,
+    ConfigError,
     ConnectionLost,
     DataError,
     Duplicate,
@@ -164,18 +165,41 @@ def _without_state(error: Any) -> LockstepError:
         if _login_refused(error):
             return AccessDenied(
                 f"the server refuses the login: {words}",
-                hint="check user, password and database of the URL",
+                hint="correct user, password and database in the URL; createdb NAME "
+                "makes a database that is missing",
             )
-        return ConnectionLost(f"no connection to the server: {words}")
+        return ConnectionLost(
+            f"no connection to the server: {words}",
+            hint="check that the server runs, and host, port and database of the URL",
+        )
     if isinstance(error, psycopg.DataError):
         return InvalidValue("psycopg cannot send a value to the server")
     if isinstance(error, psycopg.NotSupportedError):
         return UnsupportedCapability("psycopg or the server cannot do this")
     if isinstance(error, psycopg.ProgrammingError):
         # It names types and parameters here, and no values.
-        words = " ".join(str(error).split())[:_WORDS_MAX]
+        words = redact(" ".join(str(error).split()))[:_WORDS_MAX]
+        if _is_about_the_url(error):
+            return ConfigError(
+                f"libpq cannot read the PostgreSQL URL: {words}",
+                hint="leave the parameter out, or correct it: "
+                "https://www.postgresql.org/docs/current/libpq-connect.html",
+            )
         return InvalidStatement(f"psycopg refuses the statement: {words}")
     return EngineError("psycopg reports an error")
+
+
+def _is_about_the_url(error: Any) -> bool:
+    """Say whether libpq refused the URL itself.
+
+    psycopg has no class for it, so the module that raised it decides.
+    """
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_globals.get("__name__") == "psycopg.conninfo":
+            return True
+        traceback = traceback.tb_next
+    return False
 
 
 def _login_refused(error: Any) -> bool:

@@ -27,6 +27,7 @@ from lockstep.errors import (
     OpenAtFork,
     SecondSqliteLibrary,
     StorageFailed,
+    Unexaminable,
 )
 
 if TYPE_CHECKING:
@@ -68,10 +69,33 @@ _LOOK_AGAIN_S = 0.01
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
+def check_is_there(path: Path) -> None:
+    """Refuse to look at a file that is not there; SQLite would make an empty one.
+
+    Raises:
+        Unexaminable: There is no such file, or it is a link to nothing.
+    """
+    if path.exists():
+        return
+    if path.is_symlink():
+        raise Unexaminable(
+            f"{path} is a link to {path.readlink()}, which is not there",
+            hint="mend the link, or name the file itself",
+        )
+    raise Unexaminable(
+        f"there is no {path}",
+        hint="correct the name; lockstep migrate upgrade makes a project's database",
+        detail={"path": str(path)},
+    )
+
+
 def check_folder(path: Path, *, read_only: bool) -> None:
     """Say clearly what SQLite calls "unable to open database file"."""
     if path.is_dir():
-        raise StorageFailed(f"{path} is a folder, not a database file")
+        raise StorageFailed(
+            f"{path} is a folder, not a database file",
+            hint="name the file in it",
+        )
     if path.exists() and not path.is_file():
         raise StorageFailed(f"{path} is a pipe or a device, not a database file")
     if not path.parent.is_dir():
@@ -80,7 +104,10 @@ def check_folder(path: Path, *, read_only: bool) -> None:
             hint="make it, or correct the URL (sqlite:////absolute, sqlite:///relative)",
         )
     if read_only and not path.exists():
-        raise StorageFailed(f"{path} does not exist, and a read-only URL makes no file")
+        raise StorageFailed(
+            f"{path} does not exist, and a read-only URL makes no file",
+            hint="correct the name, or leave mode=ro out to make it",
+        )
 
 
 @dataclass(frozen=True, slots=True)

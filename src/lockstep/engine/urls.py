@@ -3,7 +3,8 @@
 Owns every spelling of "which database": SQLAlchemy URLs with or without a
 driver, SQLite ``file:`` URIs and bare paths, the ``postgres://`` URLs that
 Supabase, Neon and Heroku hand out, the ``libsql://`` and ``http://`` URLs of libSQL
-servers. It opens nothing and asks no server.
+servers. It opens nothing and asks no server; of a bare word it only looks whether
+there is such a file.
 
     text ──parse──► DatabaseUrl ──► sqlalchemy_url()   engines are made from it
                                 ├─► path, sqlite_uri   what sqlite3 opens
@@ -141,7 +142,7 @@ class DatabaseUrl:
     def unmasked(self) -> str:
         """Return the URL as text, **with its password**; ``parse`` reads it."""
         if self.engine_name == "sqlite":
-            return str(self)
+            return self._file_text(str(self.path))
         return self._url.render_as_string(hide_password=False)
 
     @property
@@ -168,7 +169,7 @@ class DatabaseUrl:
         """The ``file:`` URI that sqlite3 opens; absolute and percent-encoded."""
         assert self.engine_name == "sqlite", "only a SQLite database has a file URI"
         path = self.path
-        name = self._url.database if path is None else quote(os.fspath(path))
+        name = self._url.database if path is None else quote(os.fsencode(path))
         query = "&".join(f"{k}={quote(v)}" for k, v in self._sqlite_query)
         return f"file:{name}" + (f"?{query}" if query else "")
 
@@ -182,13 +183,20 @@ class DatabaseUrl:
         return frozenset(filter(None, found))
 
     def __str__(self) -> str:
+        if self.path is not None:
+            # A name that is no UTF-8 is shown, and stored by others, as text.
+            name = os.fsencode(self.path).decode("utf-8", "backslashreplace")
+            return self._file_text(name)
         if self.in_memory:
             return "sqlite://"
-        if self.path is not None:
-            ours = [(k, v) for k, v in self._sqlite_query if (k, v) != ("mode", "rwc")]
-            query = "&".join(f"{k}={v}" for k, v in ours)
-            return f"sqlite:///{self.path}" + (f"?{query}" if query else "")
         return redact(self._url.render_as_string(hide_password=True))
+
+    def _file_text(self, name: str) -> str:
+        if self.in_memory:
+            return "sqlite://"
+        ours = [(k, v) for k, v in self._sqlite_query if (k, v) != ("mode", "rwc")]
+        query = "&".join(f"{k}={v}" for k, v in ours)
+        return f"sqlite:///{name}" + (f"?{query}" if query else "")
 
     def __repr__(self) -> str:
         return f"DatabaseUrl({str(self)!r})"
@@ -201,11 +209,14 @@ def _bare_path(text: str, base: Path | None) -> DatabaseUrl:
         text.lower().endswith(_FILE_SUFFIXES)
         or text.startswith((".", "~"))
         or Path(text).is_absolute()
+        # Many programs give their SQLite files an ending of their own, or none.
+        or ((base or Path.cwd()) / text).is_file()
     )
     if not looks_like_a_file or text.endswith("/"):
         raise ConfigError(
             f"'{redact(text)}' is neither a URL nor the path of a SQLite file",
-            hint="sqlite:///file.db or postgresql://user@host/database",
+            hint="name a file that is there, ./NAME for one to be made, or a URL: "
+            "sqlite:///file.db, postgresql://user@host/database",
         )
     return _file(text, {}, base)
 
@@ -355,12 +366,12 @@ def _postgresql_url(text: str) -> DatabaseUrl:
         url = make_url(text)
     except (ArgumentError, ValueError):
         url = None
-    if url is None or "@" in (url.host or ""):
+    if url is None or "@" in (url.host or "") or not _is_port(url.port):
         # The parser's own message quotes the URL, so it is not chained.
         raise ConfigError(
             "the PostgreSQL URL cannot be read",
-            hint="postgresql://user:password@host:5432/database; characters such as "
-            "@ / : # % in the password are percent-encoded",
+            hint="postgresql://user@host:5432/database; in a user's name or a password "
+            "write %40 for @, %2F for /, %3A for :, %23 for #, %25 for %",
         )
     parts: dict[str, Any] = {}
     query: dict[str, Any] = {}
@@ -384,6 +395,10 @@ def _postgresql_url(text: str) -> DatabaseUrl:
     return DatabaseUrl("postgresql", pooler_likely=pooler, _url=url)
 
 
+def _is_port(port: int | None) -> bool:
+    return port is None or 0 < port < 65_536
+
+
 def _hosts_as_parameters(text: str) -> str:
     """Rewrite libpq's ``//h1:5432,h2:5433/db`` as SQLAlchemy reads several hosts."""
     found = re.match(
@@ -402,6 +417,11 @@ def _libpq_parameter(name: str, value: Any) -> dict[str, Any]:
         return {"sslmode": _SSL_WORDS[value]}
     if name == "sslmode" and value == "no-verify":  # node-postgres
         return {"sslmode": "require"}
+    if name == "sslmode" and value not in _SSL_WORDS.values():
+        raise ConfigError(
+            f"sslmode={value} is nothing that libpq knows",
+            hint=f"write one of: {', '.join(dict.fromkeys(_SSL_WORDS.values()))}",
+        )
     if name == "sslaccept":  # Prisma
         return {"sslmode": "verify-full" if value == "strict" else "require"}
     if name == "schema":  # Prisma

@@ -1,5 +1,6 @@
 """How a run ends: exit codes, blocks, hidden secrets."""
 
+import contextlib
 import json
 
 import pytest
@@ -14,7 +15,9 @@ from lockstep.cli.output import Output
 def test_every_error_has_an_exit_code(kind: type[errors.LockstepError]) -> None:
     error = kind.__new__(kind)
     code = failures.exit_code_of(error)
-    if issubclass(kind, errors.ConnectionLost | errors.Unexaminable):
+    if issubclass(
+        kind, errors.ConnectionLost | errors.AccessDenied | errors.Unexaminable
+    ):
         assert code == 3
     elif issubclass(kind, errors.ConfigError):
         assert code == 2
@@ -92,3 +95,15 @@ def test_escapes_in_a_message_do_not_reach_the_terminal(
 ) -> None:
     tell(Output(), Failure.of(errors.DataError("bad \x1b[2J value")))
     assert "\x1b" not in capsys.readouterr().err
+
+
+def test_where_stdout_takes_nothing_the_error_goes_to_stderr(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with open("/dev/full", "w", encoding="utf-8", buffering=1) as full:
+        output = Output(as_json=True)
+        output.stdout = full
+        tell(output, Failure.of(errors.ConfigError("no models are named")))
+        with contextlib.suppress(OSError):
+            full.close()
+    assert capsys.readouterr().err == "error LS-1100: no models are named\n"

@@ -19,13 +19,19 @@ from lockstep.engine.sqlite_files import (
     Mount,
     check_filesystem,
     check_folder,
+    check_is_there,
     check_second_library,
     mount_of,
     note_closed,
     note_opening,
     read_mounts,
 )
-from lockstep.errors import NetworkFilesystem, SecondSqliteLibrary, StorageFailed
+from lockstep.errors import (
+    NetworkFilesystem,
+    SecondSqliteLibrary,
+    StorageFailed,
+    Unexaminable,
+)
 
 TABLE = r"""
 22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/root rw
@@ -141,6 +147,15 @@ def test_folders_are_told_apart_from_files(tmp_path: Path) -> None:
     with pytest.raises(StorageFailed, match="makes no file"):
         check_folder(tmp_path / "a.db", read_only=True)
     check_folder(tmp_path / "a.db", read_only=False)
+
+
+def test_what_is_not_there_is_told_apart_from_a_dead_link(tmp_path: Path) -> None:
+    check_is_there(tmp_path)
+    with pytest.raises(Unexaminable, match="there is no"):
+        check_is_there(tmp_path / "a.db")
+    (tmp_path / "link.db").symlink_to("gone.db")
+    with pytest.raises(Unexaminable, match="is a link to gone"):
+        check_is_there(tmp_path / "link.db")
 
 
 @pytest.fixture

@@ -286,3 +286,32 @@ def test_a_relative_file_does_not_move_with_the_working_directory(
     url = DatabaseUrl.parse("sqlite:///a.db")
     monkeypatch.chdir("/")
     assert url.path == tmp_path / "a.db"
+
+
+def test_a_file_that_is_there_may_be_called_anything(tmp_path: Path) -> None:
+    for name in ("book.gnucash", "noending", "dir"):
+        with pytest.raises(ConfigError, match="neither a URL") as caught:
+            DatabaseUrl.parse(name, base=tmp_path)
+        assert "./NAME" in caught.value.hint
+    (tmp_path / "book.gnucash").touch()
+    (tmp_path / "noending").touch()
+    (tmp_path / "dir").mkdir()
+    for name in ("book.gnucash", "noending"):
+        assert DatabaseUrl.parse(name, base=tmp_path).path == tmp_path / name
+    with pytest.raises(ConfigError, match="neither a URL"):
+        DatabaseUrl.parse("dir", base=tmp_path)
+
+
+def test_a_name_that_is_no_utf_8_is_opened_as_it_is_and_shown_as_text() -> None:
+    url = DatabaseUrl.parse("sqlite:////data/plan\udce9.db")
+    assert str(url) == r"sqlite:////data/plan\xe9.db"
+    assert url.sqlite_uri == "file:/data/plan%E9.db?mode=rwc"
+    assert DatabaseUrl.parse(url.unmasked()).path == url.path
+
+
+@pytest.mark.parametrize("end", ["h:0/d", "h:65536/d", "h/d?sslmode=quite"])
+def test_what_no_server_can_have_is_refused(end: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(f"postgresql://anna:hush@{end}")
+    assert caught.value.hint
+    assert "hush" not in str(caught.value)

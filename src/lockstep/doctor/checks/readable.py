@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sqlite3
 from urllib.parse import quote
@@ -150,7 +151,7 @@ def _quick_check(context: SqliteContext) -> Findings:
 
 def _is_sound_alone(context: SqliteContext) -> bool:
     """Return whether the file is whole without the -wal that nobody has open."""
-    name = quote(str(context.path.absolute()))
+    name = quote(os.fsencode(context.path.absolute()))
     connection = sqlite3.connect(f"file:{name}?immutable=1", uri=True)
     try:
         rows = connection.execute("PRAGMA quick_check(1)").fetchall()

@@ -152,7 +152,7 @@ def _in_place(
 def _closing(path: Path, query: str, timeout_s: float) -> Generator[sqlite3.Connection]:
     try:
         connection = sqlite3.connect(
-            f"file:{quote(os.path.abspath(path))}?{query}",
+            f"file:{quote(os.fsencode(os.path.abspath(path)))}?{query}",
             uri=True,
             timeout=timeout_s,
             isolation_level=None,

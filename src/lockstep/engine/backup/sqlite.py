@@ -40,11 +40,12 @@ from lockstep.engine.backup.files import check_free_space, flush_file
 from lockstep.engine.sqlite_files import (
     check_filesystem,
     check_folder,
+    check_is_there,
     check_second_library,
     note_closed,
     note_opening,
 )
-from lockstep.errors import BackupFailed, Busy, StorageFailed
+from lockstep.errors import BackupFailed, Busy
 
 if TYPE_CHECKING:
     from lockstep.config import SqliteSettings
@@ -135,8 +136,7 @@ def open_source(
         with _closing(sqlite3.connect(url.sqlite_uri, uri=True)) as connection:
             yield connection
         return
-    if not path.exists():
-        raise StorageFailed(f"{path} does not exist")
+    check_is_there(path)
     with _checked(path, settings) as connection:
         yield connection
 
@@ -150,7 +150,7 @@ def _checked(path: Path, settings: SqliteSettings) -> Generator[sqlite3.Connecti
     try:
         # rw, not ro: a log that a killed process left must be recovered to be read.
         mode = "rw" if os.access(path, os.W_OK) else "ro"
-        uri = f"file:{quote(os.fspath(path))}?mode={mode}"
+        uri = f"file:{quote(os.fsencode(path))}?mode={mode}"
         connection = sqlite3.connect(uri, uri=True, timeout=settings.busy_timeout_s)
         with _closing(connection):
             yield connection
@@ -267,7 +267,7 @@ def check_copy(
         point at nothing (a fact of the source as well, so no fault of the copy).
     """
     on_progress(Step("checking the copy", 0, None, "pages"))
-    uri = f"file:{quote(os.fspath(path))}?mode=ro"
+    uri = f"file:{quote(os.fsencode(path))}?mode=ro"
     try:
         with _closing(sqlite3.connect(uri, uri=True)) as connection:
             problems = integrity_problems(connection)
@@ -293,7 +293,7 @@ def has_tables(path: Path) -> bool:
     """Return whether a SQLite file holds anything; one that is missing does not."""
     if not path.exists() or path.stat().st_size == 0:
         return False
-    uri = f"file:{quote(os.fspath(path))}?mode=rw"
+    uri = f"file:{quote(os.fsencode(path))}?mode=rw"
     with _closing(sqlite3.connect(uri, uri=True)) as connection:
         (objects,) = connection.execute(COUNT_OBJECTS).fetchone()
     return objects > 0

@@ -28,7 +28,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote as percent_encoded
 
-from lockstep.engine.sqlite_files import check_folder, is_open_here
+from lockstep.engine.sqlite_files import check_folder, check_is_there, is_open_here
 from lockstep.errors import SourceChanged, StorageFailed
 from lockstep.migrations.sqlite.tokens import meaningful, quote, tokens
 from lockstep.mover.sqlite.unparsable import Name, find_unparsable, read_first
@@ -178,8 +178,10 @@ def open_source(path: Path) -> Source:
     """Open ``path`` and begin one read transaction on it.
 
     Raises:
-        StorageFailed: There is no such file, or it is no database.
+        Unexaminable: There is no such file.
+        StorageFailed: It is no database.
     """
+    check_is_there(path)
     check_folder(path, read_only=True)
     try:
         return _begin(_opened(path))
@@ -321,7 +323,7 @@ def _compare_bytes(one: str, two: str) -> int:
 
 
 def _connect(path: Path, query: str) -> sqlite3.Connection:
-    uri = f"file:{percent_encoded(os.fspath(path))}?{query}"
+    uri = f"file:{percent_encoded(os.fsencode(path))}?{query}"
     return sqlite3.connect(
         uri, uri=True, isolation_level=None, timeout=30, check_same_thread=False
     )
