@@ -15,6 +15,7 @@ from lockstep.cli.failures import EXIT_FAILED, Finished
 from lockstep.cli.options import argument, command, option
 from lockstep.cli.output import Page
 from lockstep.cli.run import Run
+from lockstep.wording import counted
 
 if TYPE_CHECKING:
     from lockstep.doctor.advice import Advice, Facts
@@ -198,13 +199,20 @@ def draw(page: Page, advice: Advice, facts: Facts) -> None:
 def _measured(facts: Facts) -> list[tuple[str, str]]:
     rows = [("Database", facts.target)]
     if facts.size_bytes is not None:
-        rows.append(("Size", f"{size_text(facts.size_bytes)}, {facts.tables} tables"))
+        rows.append(
+            (
+                "Size",
+                f"{size_text(facts.size_bytes)}, {counted(facts.tables or 0, 'table')}",
+            )
+        )
     if facts.journal_mode is not None:
         rows.append(("Journal mode", facts.journal_mode))
     if facts.file_system is not None:
         rows.append(("File system", facts.file_system or "a local disk"))
     if facts.processes is not None:
-        rows.append(("Open in", f"{facts.processes} other processes"))
+        rows.append(
+            ("Open in", counted(facts.processes, "other process", "other processes"))
+        )
     if facts.connections is not None:
         used, allowed = facts.connections
         rows.append(("Connections", f"{used} of {allowed}"))

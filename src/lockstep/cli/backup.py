@@ -19,9 +19,11 @@ from lockstep.cli.options import argument, command, option
 from lockstep.cli.output import Page
 from lockstep.cli.run import Run
 from lockstep.cli.steps import StepProgress
+from lockstep.wording import counted
 
 if TYPE_CHECKING:
     from lockstep.engine.backup import BackedUp, Restored, RestorePlan, Verified
+    from lockstep.engine.backup.manifest import Manifest
 
 FOLDER = "backups"
 
@@ -90,12 +92,17 @@ def backup(run: Run, *, target: str | None, force: bool, keep: int | None) -> No
     run.output.result(made.to_json(), lambda page: _draw_backup(page, made))
 
 
+def _holds(manifest: Manifest) -> str:
+    tables = counted(len(manifest.user_tables), "table")
+    return f"{tables}, {counted(manifest.rows, 'row')}"
+
+
 def _draw_backup(page: Page, made: BackedUp) -> None:
     manifest = made.manifest
     rows = [
         ("Backup", str(made.path)),
         ("Size", size_text(manifest.size_bytes)),
-        ("Holds", f"{len(manifest.user_tables):,} tables, {manifest.rows:,} rows"),
+        ("Holds", _holds(manifest)),
         ("Revision", ", ".join(manifest.revisions) or "none"),
     ]
     page.facts([*rows, *(("Removed", str(path)) for path in made.removed)])
@@ -149,10 +156,7 @@ def verify(run: Run, *, file: Path, into: str | None) -> None:
 def _draw_verified(page: Page, found: Verified) -> None:
     manifest = found.manifest
     if found.is_good:
-        page.line(
-            f"good: {len(manifest.user_tables):,} tables, {manifest.rows:,} rows, "
-            f"as of {manifest.created_at}"
-        )
+        page.line(f"good: {_holds(manifest)}, as of {manifest.created_at}")
         return
     page.line(f"damaged: {found.path}", style="bold red")
     for problem in found.problems:
@@ -245,7 +249,7 @@ def _draw_plan(page: Page, plan: RestorePlan) -> None:
         [
             ("Backup", str(plan.backup)),
             ("Made", manifest.created_at),
-            ("Holds", f"{len(manifest.user_tables):,} tables, {manifest.rows:,} rows"),
+            ("Holds", _holds(manifest)),
             ("Revision", ", ".join(manifest.revisions) or "none"),
             ("Target", f"{plan.target} {held}"),
         ]
@@ -254,7 +258,6 @@ def _draw_plan(page: Page, plan: RestorePlan) -> None:
 
 def _draw_restored(page: Page, done: Restored) -> None:
     manifest = done.plan.manifest
-    tables = len(manifest.user_tables)
-    page.line(f"restored {tables:,} tables, {manifest.rows:,} rows: {done.plan.target}")
+    page.line(f"restored {_holds(manifest)}: {done.plan.target}")
     for name in done.kept:
         page.line(f"kept {name}")

@@ -16,6 +16,8 @@ from lockstep.cli.failures import EXIT_FAILED, Finished
 from lockstep.cli.options import argument, command, option
 from lockstep.cli.output import Page
 from lockstep.cli.run import Run
+from lockstep.cli.status_line import LINE_INTERVAL_S, StatusLine
+from lockstep.clock import SYSTEM_CLOCK, Clock
 from lockstep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -146,15 +148,16 @@ def doctor(
         )
     limits = Limits(check_s=limit_s, rows_max=rows)
     chosen = _target(run, target)
-    report = examine(
-        chosen,
-        checks=checks,
-        skip=skip,
-        limits=limits,
-        settings=None if target else run.settings,
-        processes=processes,
-        on_check=_Patience(run),
-    )
+    with _Patience(run) as patience:
+        report = examine(
+            chosen,
+            checks=checks,
+            skip=skip,
+            limits=limits,
+            settings=None if target else run.settings,
+            processes=processes,
+            on_check=patience,
+        )
     if fix:
         _fix(run, chosen, report, limits)
         return
@@ -197,15 +200,17 @@ def _trace(
         raise Finished(EXIT_FAILED)
 
 
-class _Patience:
-    """Says on stderr that the one check that takes long has begun."""
+class _Patience(StatusLine):
+    """Says on stderr which check runs: on a terminal each, in a pipe now and then."""
 
-    def __init__(self, run: Run) -> None:
-        self._output = run.output
+    def __init__(self, run: Run, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        super().__init__(run.output, clock, first_after_s=LINE_INTERVAL_S)
 
     def __call__(self, check: str, target: str) -> None:
         if check == "unreplayable-migrations":
-            self._output.progress("replaying the history (--skip leaves it out)")
+            self.say("replaying the history (--skip leaves it out)")
+        else:
+            self.say(f"{check}: {target}", is_passing=True)
 
 
 def _fix(run: Run, target: str, report: Report, limits: Limits) -> None:

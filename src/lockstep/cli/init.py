@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
 import shutil
 import sys
 from collections.abc import Generator
@@ -94,7 +95,7 @@ def init(run: Run, *, directory: Path, name: str | None) -> None:
         page.line(f"Wrote {len(written)} files to {target}", style="bold")
         page.line()
         if target != Path.cwd():
-            page.line(f"  cd {_relative(target)}")
+            page.line(f"  cd {for_a_shell(target)}")
         page.facts([(f"  {step}", f"# {what}") for step, what in NEXT_STEPS])
 
     run.output.result(
@@ -271,6 +272,10 @@ def _take_back(source: Path, place: Path) -> None:
         place.unlink()
 
 
-def _relative(target: Path) -> str:
+def for_a_shell(target: Path) -> str:
+    """Return how a shell in the working directory names ``target``."""
     shown = os.path.relpath(target)
-    return str(target) if shown.startswith("..") else shown
+    if shown.startswith(".."):
+        shown = str(target)
+    # A folder -x would be an option of cd.
+    return shlex.quote(f"./{shown}" if shown.startswith("-") else shown)

@@ -14,6 +14,7 @@ from lockstep.cli.move_progress import MoveProgress
 from lockstep.cli.options import argument, command, option
 from lockstep.cli.output import Page
 from lockstep.cli.run import Run
+from lockstep.wording import counted
 
 if TYPE_CHECKING:
     from lockstep.mover import Inspection
@@ -75,7 +76,7 @@ def inspect(run: Run, *, database: str, html_file: Path | None, check: bool) -> 
 
 
 def _draw(page: Page, found: Inspection) -> None:
-    page.line(f"{found.url}: {len(found.tables)} tables", style="bold")
+    page.line(f"{found.url}: {counted(len(found.tables), 'table')}", style="bold")
     page.line()
     page.table(
         ("Table", "Rows", "Column", "Declared", "Stored", "Becomes"),

@@ -17,6 +17,7 @@ from lockstep.cli.options import argument, command, option
 from lockstep.cli.output import Page
 from lockstep.cli.run import Run
 from lockstep.errors import ConfigError
+from lockstep.wording import counted
 
 if TYPE_CHECKING:
     from lockstep.mover import MoveResult, Plan, Rekey
@@ -146,6 +147,9 @@ def move(
             plan = mover.plan()
             if written_file is not None:
                 write_whole(written_file, plan_to_toml(plan))
+                run.output.progress(
+                    f"wrote {written_file}; edit it, then add --plan {written_file}"
+                )
             run.output.result(
                 {"is_exact": False, "plan": plan.to_json()},
                 lambda page: _draw_plan(page, plan),
@@ -215,7 +219,8 @@ def _draw_plan(page: Page, plan: Plan) -> None:
         for column in table.columns
         if column.note or table.source != table.target or column.source != column.target
     ]
-    page.line(f"{len(plan.tables)} tables, {plan.source} to {plan.target}")
+    tables = counted(len(plan.tables), "table")
+    page.line(f"{tables}, {plan.source} to {plan.target}")
     if rows:
         page.line()
         page.table(("Table", "Becomes", "Column", "Type", "Why"), rows)
@@ -230,10 +235,15 @@ def _draw_plan(page: Page, plan: Plan) -> None:
 
 
 def _draw(page: Page, result: MoveResult) -> None:
+    if result.resumed:
+        page.line("went on with an earlier move", style="dim")
+    headers = ("Table", "Rows", *(("Quarantined",) if result.quarantined else ()))
     page.table(
-        ("Table", "Rows", "Quarantined"),
+        headers,
         [
-            (table.target, f"{table.rows:,}", f"{table.quarantined or ''}")
+            (table.target, f"{table.rows:,}", f"{table.quarantined or ''}")[
+                : len(headers)
+            ]
             for table in result.tables
         ],
     )
@@ -243,7 +253,8 @@ def _draw(page: Page, result: MoveResult) -> None:
         page.line(f"not built: {loss.kind} {loss.name}: {loss.why}", style="yellow")
     if result.quarantined:
         page.line(
-            f"{result.quarantined} rows were not carried: {result.quarantine_file}",
+            f"{counted(result.quarantined, 'row')} not carried, written to "
+            f"{result.quarantine_file}",
             style="yellow",
         )
     for loss in result.left_behind:
@@ -252,7 +263,8 @@ def _draw(page: Page, result: MoveResult) -> None:
     word = "every cell is the same" if report.is_same else "source and target DIFFER"
     page.line()
     page.line(
-        f"{report.rows:,} rows, {report.cells:,} cells compared: {word} "
+        f"{counted(report.rows, 'row')}, {counted(report.cells, 'cell')} compared: "
+        f"{word} "
         f"({result.elapsed_s:.1f} s)",
         style="green" if report.is_same else "bold red",
     )

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from lockstep.cli.output import Output
     from lockstep.mover import Progress
 
+BAR_COLUMNS = 20
+"""Columns of a bar; more would push the numbers off a narrow terminal."""
+
 _WORDS = {"inspect": "inspected", "copy": "copied", "verify": "compared"}
 
 
@@ -37,25 +40,20 @@ class MoveProgress:
         self._clock = clock
         self._bars: Bars | None = None
         self._tasks: dict[tuple[str, str], TaskID] = {}
+        self._unmeasured: TaskID | None = None
         self._line_due_s = 0.0
         self._began: dict[tuple[str, str], float] = {}
         self._has_copied = False
 
     def __enter__(self) -> MoveProgress:
         if sys.stderr.isatty() and not self._output.as_json:
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                TextColumn,
-                TimeRemainingColumn,
-            )
+            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bars
 
             self._bars = Bars(
                 TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}"),
+                BarColumn(BAR_COLUMNS),
+                TextColumn("{task.fields[count]}"),
                 TimeRemainingColumn(),
                 console=console(sys.stderr),
                 transient=True,
@@ -78,7 +76,7 @@ class MoveProgress:
         now = self._clock.monotonic_s()
         began = self._began.setdefault(key, now)
         self._has_copied |= event.phase == "copy"
-        if event.phase == "build":
+        if event.phase == "build" and self._bars is None:
             self._say(f"building {event.table}", now, is_passing=True)
             return
         rate = f"{event.done / (now - began):,.0f} rows/s" if now > began else ""
@@ -101,12 +99,23 @@ class MoveProgress:
         assert self._bars is not None, "only called on a terminal"
         if key not in self._tasks:
             self._tasks[key] = self._bars.add_task(
-                printable(f"{event.phase} {event.table}"), total=event.total, rate=""
+                printable(f"{event.phase} {event.table}"), total=event.total, count=""
             )
         task = self._tasks[key]
-        self._bars.update(task, completed=event.done, rate=rate)
-        if event.total is not None and event.done >= event.total:
-            self._bars.update(task, visible=False)
+        of = f" of {event.total:,}" if event.total is not None else ""
+        count = f"{event.done:,}{of} rows" if event.done else ""
+        is_done = event.total is not None and event.done >= event.total
+        self._bars.update(
+            task,
+            completed=event.done,
+            count=", ".join(filter(None, (count, rate if event.done else ""))),
+            visible=not is_done,
+        )
+        # How many rows a table has is not known while it is inspected, so what
+        # comes next says that the one before is done.
+        if self._unmeasured is not None and self._unmeasured != task:
+            self._bars.update(self._unmeasured, visible=False)
+        self._unmeasured = task if event.total is None else None
 
     def _say(self, text: str, now: float, *, is_passing: bool) -> None:
         if self._bars is not None or (is_passing and now < self._line_due_s):

@@ -10,11 +10,13 @@ to a pipe is never cut; colours appear only on a terminal and never under NO_COL
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -23,8 +25,17 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 100_000
 """Columns assumed for a pipe, where cutting a value would lose it."""
 
+COLUMN_GAP = 2
+"""Spaces between two columns of a table."""
+
 TABLE_ROWS_MAX = 100_000
 """Rows a human table may have; more is a mistake, and ``--json`` carries them all."""
+
+WORD_COLUMNS_MAX = 12
+"""Columns that a long word must get in a table; what is narrower nobody reads."""
+
+PLAIN_FORMS = {"…": "...", "→": "->", "✓": "ok", "·": "-", "–": "-", "×": "x"}
+"""What stands for our own signs where the stream's encoding lacks them."""
 
 _KEPT_WHITESPACE = "\n\t"
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -131,30 +142,84 @@ class Page:
             self._console.print(text, soft_wrap=True)
 
     def table(self, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table; on a terminal long values fold, in a pipe nothing is cut."""
+        """Print a table; on a terminal long values fold, in a pipe nothing is cut.
+
+        On a terminal too narrow for its words each row becomes a block of lines.
+        """
+        shown = list(islice(rows, TABLE_ROWS_MAX + 1))
+        is_cut = len(shown) > TABLE_ROWS_MAX
+        del shown[TABLE_ROWS_MAX:]
+        widths = _widths(headers, shown, self._console.width)
+        if widths is None:
+            self._blocks(headers, shown)
+        else:
+            self._grid(headers, shown, widths)
+        if is_cut:
+            self.line(f"(the first {TABLE_ROWS_MAX} rows)", style="dim")
+
+    def _blocks(self, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        for number, row in enumerate(rows):
+            if number:
+                self.line()
+            self.facts([pair for pair in zip(headers, row, strict=True) if pair[1]])
+
+    def _grid(
+        self,
+        headers: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        widths: Sequence[int],
+    ) -> None:
         from rich.box import SIMPLE_HEAD
         from rich.table import Table
         from rich.text import Text
 
         table = Table(
             box=SIMPLE_HEAD,
-            padding=(0, 1, 0, 0),
+            padding=(0, COLUMN_GAP - 1, 0, 0),
             pad_edge=False,
             show_edge=False,
             header_style="bold",
         )
-        for header in headers:
-            table.add_column(Text(printable(header)), overflow="fold")
-        for count, row in enumerate(rows):
-            if count == TABLE_ROWS_MAX:
-                self.line(f"(the first {TABLE_ROWS_MAX} rows)", style="dim")
-                break
+        for header, width in zip(headers, widths, strict=True):
+            table.add_column(Text(printable(header)), overflow="fold", width=width)
+        for row in rows:
             table.add_row(*(Text(printable(cell)) for cell in row))
         with self._console.capture() as drawn:
             self._console.print(table)
         # The last column would end in spaces, which a diff or an editor shows.
         for line in drawn.get().splitlines():
             self._console.file.write(line.rstrip() + "\n")
+
+
+def _widths(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], room: int
+) -> list[int] | None:
+    """Return the columns' widths; None where ``room`` would cut words to pieces.
+
+    What is left of the room goes to the columns that need least to be whole.
+    """
+    columns = list(zip(headers, *rows, strict=True))
+    whole = [max(_longest(cell.split("\n")) for cell in cells) for cells in columns]
+    widths = [
+        min(max(_longest(cell.split()) for cell in cells), WORD_COLUMNS_MAX)
+        for cells in columns
+    ]
+    spare = room - COLUMN_GAP * (len(columns) - 1) - sum(widths)
+    if spare < 0:
+        return None
+    needs = [most - least for most, least in zip(whole, widths, strict=True)]
+    order = sorted(range(len(columns)), key=needs.__getitem__)
+    for served, column in enumerate(order):
+        given = min(needs[column], spare // (len(columns) - served))
+        widths[column] += given
+        spare -= given
+    return widths
+
+
+def _longest(texts: Iterable[str]) -> int:
+    from rich.cells import cell_len
+
+    return max((cell_len(printable(text)) for text in texts), default=0)
 
 
 def console(stream: TextIO) -> Console:
@@ -190,4 +255,18 @@ def prepare_streams() -> None:
             setattr(sys, name, stream)
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
+            reconfigure(errors=_PLAINLY)
+
+
+_PLAINLY = "lockstep.plainly"
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    """Write what an encoding lacks as a plain form of it, or as an escape."""
+    assert isinstance(error, UnicodeEncodeError), "only registered for writing"
+    lacking = error.object[error.start : error.end]
+    written = "".join(PLAIN_FORMS.get(sign, sign) for sign in lacking)
+    return written.encode("ascii", "backslashreplace").decode("ascii"), error.end
+
+
+codecs.register_error(_PLAINLY, _plainly)

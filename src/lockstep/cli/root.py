@@ -20,7 +20,14 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import rich_click as click
-from click.exceptions import Abort, ClickException, Exit, NoArgsIsHelpError, UsageError
+from click.exceptions import (
+    Abort,
+    ClickException,
+    Exit,
+    NoArgsIsHelpError,
+    NoSuchOption,
+    UsageError,
+)
 
 from lockstep.cli import failures
 from lockstep.cli.failures import Failure
@@ -108,6 +115,8 @@ def _tell_usage(run: Run, error: ClickException) -> int:
     if isinstance(error, UsageError) and error.ctx is not None:
         path = error.ctx.command_path
     hint = f"{path} --help shows what there is"
+    if isinstance(error, NoSuchOption):
+        hint += "; a file whose name begins with a dash is ./-name"
     _tell(run, Failure("usage", "UsageError", error.format_message(), hint))
     return failures.EXIT_USAGE
 

@@ -11,6 +11,7 @@ from lockstep.cli.move_progress import MoveProgress
 from lockstep.cli.options import argument, command
 from lockstep.cli.output import Page
 from lockstep.cli.run import Run
+from lockstep.wording import counted
 
 
 @command(
@@ -54,8 +55,8 @@ def verify(run: Run, *, source: str, target: str) -> None:
             page.line(f"note: {notice}")
         verdict = "the same" if report.is_same else "DIFFERENT"
         page.line(
-            f"{report.tables} tables, {report.rows:,} rows, {report.cells:,} cells: "
-            f"{verdict}",
+            f"{counted(report.tables, 'table')}, {counted(report.rows, 'row')}, "
+            f"{counted(report.cells, 'cell')}: {verdict}",
             style="green" if report.is_same else "bold red",
         )
 

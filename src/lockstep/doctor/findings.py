@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from lockstep.wording import counted as counted
+
 Severity = Literal["problem", "warning", "notice"]
 
 SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "notice")
@@ -78,13 +80,3 @@ def some(items: list[str]) -> str:
     shown = ", ".join(items[:EXAMPLES_MAX])
     more = len(items) - EXAMPLES_MAX
     return f"{shown} and {more} more" if more > 0 else shown
-
-
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """Return ``1 row`` or ``2,000 rows``.
-
-    Example:
-        >>> counted(2000, "row")
-        '2,000 rows'
-    """
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from lockstep.cli.init import move_into_place, project_name, write_template
+from lockstep.cli.init import (
+    for_a_shell,
+    move_into_place,
+    project_name,
+    write_template,
+)
 from lockstep.errors import ConfigError
 
 
@@ -96,3 +101,13 @@ def test_a_file_system_without_hard_links_serves(
     with pytest.raises(FileExistsError):
         move_into_place(again, target)
     assert (target / "README.md").read_text() == "changed"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("demo", "demo"), ("My Shop", "'My Shop'"), ("-x", "./-x")]
+)
+def test_the_next_step_can_be_pasted_into_a_shell(
+    name: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert for_a_shell(tmp_path / name) == words

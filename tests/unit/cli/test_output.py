@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lockstep.cli.output import Output, Page, console, printable
+from lockstep.cli.output import Output, Page, console, prepare_streams, printable
 
 
 class Terminal(io.StringIO):
@@ -130,3 +130,40 @@ def test_progress_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "· working\n"
+
+
+def test_a_table_too_wide_for_its_terminal_becomes_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = Terminal()
+    headers = ("name", "declared", "stored")
+    rows = [("quantity", "INTEGER", "7 integer"), ("", "TEXT", "")]
+    Page(console(stream)).table(headers, rows)
+    assert stream.getvalue() == (
+        "name      quantity\ndeclared  INTEGER\nstored    7 integer\n\ndeclared  TEXT\n"
+    )
+
+
+def test_words_of_a_narrow_table_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = Terminal()
+    rows = [("a2b24d090bb7", "e643645c8f0a", "create the first tables, 日本")]
+    Page(console(stream)).table(("revision", "follows", "message"), rows)
+    words = stream.getvalue().split()
+    assert {"a2b24d090bb7", "e643645c8f0a", "create", "tables,"} <= set(words)
+
+
+def test_what_an_encoding_lacks_is_written_plainly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    prepare_streams()
+    stream.write("LOCKSTEP_… → ✓ ö")
+    stream.flush()
+    assert stream.buffer.getvalue() == rb"LOCKSTEP_... -> ok \xf6"

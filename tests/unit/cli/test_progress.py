@@ -1,5 +1,8 @@
 """What a running migration, and a move, say on stderr."""
 
+import io
+import sys
+
 import pytest
 
 from lockstep.cli.migrate.apply import describe_loss, draw_plan
@@ -121,3 +124,35 @@ def test_a_long_inspection_says_how_far_it_is(
         "· inspected parts: 5,000 rows",
         "· inspected parts: 9,000 rows",
     ]
+
+
+def shown(progress: MoveProgress) -> list[str]:
+    bars = progress._bars  # pyright: ignore[reportPrivateUsage]
+    assert bars is not None
+    return [
+        f"{task.description} {task.fields['count']}"
+        for task in bars.tasks
+        if task.visible
+    ]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_the_table_at_hand_and_none_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with MoveProgress(Output(), clock=ManualClock()) as progress:
+        for table in ("one", "two", "three"):
+            progress(Progress("inspect", table, 5, None))
+        assert shown(progress) == ["inspect three 5 rows"]
+        progress(Progress("copy", "one", 5, 5))
+        assert shown(progress) == []
+        progress(Progress("copy", "two", 5, 9))
+        assert shown(progress) == ["copy two 5 of 9 rows"]
+        progress(Progress("copy", "two", 9, 9))
+        progress(Progress("build", "index ix_one", 0))
+        assert shown(progress) == ["build index ix_one "]
