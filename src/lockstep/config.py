@@ -74,6 +74,8 @@ class LibsqlSettings(BaseModel):
 
     auth_token: SecretStr | None = None
     """The token, where the URL has none."""
+    auth_token_file: Path | None = None
+    """Where the token stands instead; read for each request, so it may change."""
     busy_timeout_s: float = Field(default=5.0, ge=0, le=3600)
     """How long a transaction waits for the other writers of this process."""
     statement_timeout_s: float = Field(default=30.0, gt=0, le=3600)

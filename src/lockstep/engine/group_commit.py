@@ -32,7 +32,9 @@ from lockstep.engine.job import State
 from lockstep.engine.sessions import FAILED_EARLIER, FAILED_EARLIER_HINT
 from lockstep.engine.unit import Owner, Unit, refuse_unfinished
 from lockstep.errors import (
+    AccessDenied,
     Busy,
+    ConfigError,
     ConnectionLost,
     DataError,
     EngineError,
@@ -283,12 +285,7 @@ class GroupCommit:
         error = culprit.error
         if self._backend.is_broken(driver):
             batch.done.append(culprit)
-            batch.fail_done(
-                ConnectionLost(
-                    "the connection was lost before the commit; nothing was written",
-                    hint="try again",
-                )
-            )
+            batch.fail_done(_lost_by(error))
         elif error is None or not self._backend.rolled_back_by(error):
             batch.done.append(culprit)
             batch.fail_done(
@@ -301,6 +298,19 @@ class GroupCommit:
             batch.failed.append(culprit)
             lane.put_back(batch.done)
             batch.done = []
+
+
+def _lost_by(error: BaseException | None) -> BaseException:
+    """Return what those are told whose server is gone with their transaction."""
+    meaning = None if error is None else classified(error)
+    if isinstance(meaning, AccessDenied | ConfigError):
+        return meaning  # the token has expired: trying again would not help
+    lost = ConnectionLost(
+        "the connection was lost before the commit; nothing was written",
+        hint="try again",
+    )
+    lost.__cause__ = error
+    return lost
 
 
 def _unknown(what: str) -> OutcomeUnknown:

@@ -16,8 +16,9 @@ of a process come one after another, because the server may hang when they do no
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -38,9 +39,11 @@ from lockstep.engine.sqlite import (
 )
 from lockstep.engine.sqlite_errors import primary_code
 from lockstep.engine.write_turns import turns_of
-from lockstep.errors import MissingExtraError, UnsupportedCapability
+from lockstep.errors import ConfigError, MissingExtraError, UnsupportedCapability
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lockstep.config import Settings
     from lockstep.engine.urls import DatabaseUrl
 
@@ -145,17 +148,39 @@ def server_of(url: DatabaseUrl, settings: Settings) -> Server:
     if importlib.util.find_spec("httpcore2") is None:
         raise MissingExtraError("libSQL", extra="libsql")
     given = settings.libsql
-    token = url.auth_token
-    if token is None and given.auth_token is not None:
-        token = given.auth_token.get_secret_value()
     return Server(
         url.http_url,
-        auth_token=token,
+        auth_token=token_of(url, settings),
         connect_timeout_s=given.connect_timeout_s,
         call_timeout_s=given.statement_timeout_s,
         turn_timeout_s=given.busy_timeout_s,
         stream_timeout_s=given.stream_timeout_s,
     )
+
+
+def token_of(url: DatabaseUrl, settings: Settings) -> str | Callable[[], str] | None:
+    """Return the token for a server, or what reads it anew for each request."""
+    given = settings.libsql
+    if url.auth_token is not None:
+        return url.auth_token
+    if given.auth_token is not None:
+        return given.auth_token.get_secret_value()
+    if given.auth_token_file is not None:
+        return partial(_read_token, given.auth_token_file)
+    return None
+
+
+def _read_token(file: Path) -> str:
+    try:
+        token = file.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"the token's file {file} cannot be read ({type(error).__name__})",
+            hint="LOCKSTEP_LIBSQL__AUTH_TOKEN_FILE names a file that holds it alone",
+        ) from None
+    if not token.isprintable():
+        raise ConfigError(f"the token's file {file} holds more than a token")
+    return token
 
 
 class HranaPipeline:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from lockstep.engine.backup import Step
+from lockstep.engine.libsql import token_of
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import BackupFailed
 from lockstep.mover.mover import Mover
@@ -59,10 +60,11 @@ class ServerCopier:
 def _unmasked(database: Database) -> str:
     """Return the URL with its token, wherever that stands."""
     text = database.url.unmasked()
-    token = database.settings.libsql.auth_token
+    token = token_of(database.url, database.settings)
     if database.url.auth_token is None and token is not None:
         sign = "&" if "?" in text else "?"
-        text += f"{sign}authToken={quote(token.get_secret_value(), safe='')}"
+        token = token if isinstance(token, str) else token()
+        text += f"{sign}authToken={quote(token, safe='')}"
     return text
 
 

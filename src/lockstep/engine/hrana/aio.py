@@ -29,7 +29,7 @@ T = TypeVar("T")
 def connect(
     url: str,
     *,
-    auth_token: str | None = None,
+    auth_token: str | Callable[[], str] | None = None,
     autocommit: bool = False,
     connect_timeout_s: float = 10.0,
     call_timeout_s: float = 30.0,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
 
 from lockstep.engine.hrana import messages as m
 from lockstep.engine.hrana.errors import DataError, Error
@@ -20,32 +21,69 @@ BATCH_BYTES_MAX = 4 * 1024 * 1024
 
 
 SURELY_BOUND_BYTES = 1_000_000
-"""libsql-server 0.24 binds values of up to about 5 MB, and tells nobody its limit."""
+"""libsql-server 0.24 takes values, and rows, of 5 MB, unless it is told otherwise."""
 
 _ARGUMENTS_REFUSED = "ARGS_INVALID"
+_UTF8_BYTES_MAX = 4
 
 
-def meaning_of(error: Error, statements: Iterable[m.Statement]) -> Error:
-    """Return what a refusal of ``statements`` means: perhaps a value is too large.
+@dataclass(frozen=True, slots=True)
+class Largest:
+    """The largest value of some statements.
 
-    libsql-server has one code for that and for values that do not fit the text.
+    Attributes:
+        size_bytes: In UTF-8 if it is text.
+        parameter: Its number or name.
     """
-    if error.server_code != _ARGUMENTS_REFUSED:
-        return error
-    largest, where = 0, ""
+
+    size_bytes: int
+    parameter: str
+
+    def too_large(self, server_code: str | None) -> Error:
+        """Return the error that refuses it."""
+        return DataError(
+            f"the server takes no value as large as parameter {self.parameter}, "
+            f"which has {self.size_bytes:,} bytes",
+            server_code=server_code,
+            sqlite_errorcode=sqlite3.SQLITE_TOOBIG,
+        )
+
+
+def largest_of(statements: Iterable[m.Statement]) -> Largest | None:
+    """Return the largest value; None if every server takes all of them."""
+    found: Largest | None = None
+    floor = SURELY_BOUND_BYTES
     for statement in statements:
         values = [*enumerate(statement.args, start=1), *statement.named_args]
         for name, value in values:
-            if isinstance(value, str | bytes) and len(value) > largest:
-                largest, where = len(value), str(name)
-    if largest <= SURELY_BOUND_BYTES:
+            if isinstance(value, str | bytes):
+                size = len(value)
+                if isinstance(value, str) and size > floor // _UTF8_BYTES_MAX:
+                    size = len(value.encode(errors="surrogatepass"))
+                if size > floor:
+                    floor, found = size, Largest(size, str(name))
+    return found
+
+
+def meaning_of(error: Error, statements: Sequence[m.Statement]) -> Error:
+    """Return what a refusal of ``statements`` means: perhaps a value is too large.
+
+    libsql-server has one code for that and for values that do not fit the text; and
+    for a row that is too large, SQLite's, which names nothing.
+    """
+    largest = largest_of(statements)
+    if largest is None:
         return error
-    return DataError(
-        f"the server takes no value as large as parameter {where}, which has "
-        f"{largest:,} bytes or characters",
-        server_code=error.server_code,
-        sqlite_errorcode=sqlite3.SQLITE_TOOBIG,
-    )
+    if error.server_code == _ARGUMENTS_REFUSED:
+        return largest.too_large(error.server_code)
+    if error.sqlite_errorcode == sqlite3.SQLITE_TOOBIG:
+        return DataError(
+            f"{error}; a row may be too large as a whole: the largest value, parameter "
+            f"{largest.parameter}, has {largest.size_bytes:,} bytes",
+            server_code=error.server_code,
+            sqlite_errorcode=error.sqlite_errorcode,
+        )
+    return error
 
 
 def size_of(statement: m.Statement) -> int:

@@ -106,7 +106,7 @@ Description: TypeAlias = tuple[tuple[str, Any, None, None, None, None, None], ..
 def connect(
     url: str,
     *,
-    auth_token: str | None = None,
+    auth_token: str | Callable[[], str] | None = None,
     autocommit: bool = False,
     connect_timeout_s: float = 10.0,
     call_timeout_s: float = 30.0,

@@ -20,11 +20,12 @@ Invariants:
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from enum import Enum, auto
 
 from lockstep.engine.hrana import messages as m
-from lockstep.engine.hrana.batches import STORED_ID, meaning_of
+from lockstep.engine.hrana.batches import STORED_ID, largest_of, meaning_of
 from lockstep.engine.hrana.effects import Call, TakeTurn, Talk
 from lockstep.engine.hrana.errors import (
     ConnectionFailed,
@@ -181,6 +182,7 @@ class Transaction:
     ) -> Talk[m.ResultSet]:
         reads = nature.kind is Kind.READ
         # A token that allows only reading does not allow this pragma either.
+        yield from self._refuse_too_large([statement])
         bare = reads and nature.setting is None
         prologue: list[m.Request] = [] if bare else [m.Execute(self._prologue())]
         if not reads:
@@ -198,7 +200,7 @@ class Transaction:
                 raise InterfaceError("the server answered another request")
         except UNCLEAR as error:
             raise error if reads else outcome_unknown(error) from error.__cause__
-        except ProgrammingError as error:
+        except (ProgrammingError, DataError) as error:
             raise meaning_of(error, [statement]) from error.__cause__
         finally:
             self._end()
@@ -220,14 +222,44 @@ class Transaction:
         Each runs if the one before it succeeded. ``commits`` ends the transaction
         and the stream: with COMMIT if all succeeded, else by closing alone.
         """
+        yield from self._refuse_too_large(statements)
         try:
             return (
                 yield from self._run_steps(statements, nature, stored, commits, exactly)
             )
         except UNCLEAR as error:
             raise outcome_unknown(error) if commits else error from error.__cause__
-        except ProgrammingError as error:
+        except (ProgrammingError, DataError) as error:
             raise meaning_of(error, statements) from error.__cause__
+
+    def _refuse_too_large(self, statements: list[m.Statement]) -> Talk[None]:
+        """Refuse what the server would not take before megabytes are sent for it.
+
+        It tells nobody its limit, but whether it could make a value of that size.
+
+        Raises:
+            DataError: A value is too large; the transaction goes on.
+        """
+        largest = largest_of(statements)
+        facts = self._wire.facts
+        if largest is None or largest.size_bytes <= facts.taken_bytes:
+            return
+        refused = facts.refused_bytes
+        if refused is None or largest.size_bytes < refused:
+            question = m.Statement("SELECT length(zeroblob(?))", (largest.size_bytes,))
+            try:
+                if self.phase is Phase.IDLE:
+                    yield from self._execute_alone(question, Nature(Kind.READ))
+                else:
+                    yield from self._run_inside([question], Nature(Kind.READ))
+            except DataError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_TOOBIG:
+                    raise
+                facts.refused_bytes = largest.size_bytes
+            else:
+                facts.taken_bytes = largest.size_bytes
+                return
+        raise largest.too_large("SQLITE_TOOBIG")
 
     def _run_steps(
         self,

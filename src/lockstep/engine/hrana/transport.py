@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -76,7 +76,8 @@ class Server:
 
     Attributes:
         base_url: ``http`` or ``https``, with the path to the database, if any.
-        auth_token: Sent as ``Authorization: Bearer``; None sends nothing.
+        auth_token: Sent as ``Authorization: Bearer``; None sends nothing. What can be
+            called is asked for each request, for a token that expires.
         connect_timeout_s: For reaching the server.
         call_timeout_s: For one exchange, from connecting to the last byte of the
             answer; of a streamed answer for each row.
@@ -85,7 +86,7 @@ class Server:
     """
 
     base_url: str
-    auth_token: str | None = field(default=None, repr=False)
+    auth_token: str | Callable[[], str] | None = field(default=None, repr=False)
     connect_timeout_s: float = 10.0
     call_timeout_s: float = 30.0
     turn_timeout_s: float = 5.0
@@ -120,7 +121,9 @@ class Server:
         own = _split(self.base_url)
         is_own = (base.scheme, base.netloc) == (own.scheme, own.netloc)
         if self.auth_token and is_own:
-            headers["authorization"] = f"Bearer {self.auth_token}"
+            given = self.auth_token
+            token = given if isinstance(given, str) else given()
+            headers["authorization"] = f"Bearer {token}"
         return headers
 
     def _base_of(self, call: Call) -> SplitResult:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from lockstep.engine.hrana import json_codec, protobuf_codec
 from lockstep.engine.hrana import messages as m
+from lockstep.engine.hrana.batches import SURELY_BOUND_BYTES
 from lockstep.engine.hrana.effects import Call, Incoming, Open, Reply, Talk
 from lockstep.engine.hrana.errors import (
     DataError,
@@ -40,12 +41,16 @@ class ServerFacts:
         is_confirmed: The server answered in it.
         has_protobuf: Whether it has the second encoding; None until it was asked.
         has_cursor: Whether it sends answers row by row; None until it was asked.
+        taken_bytes: A value of this size is taken.
+        refused_bytes: The smallest value that is not; None until one was found.
     """
 
     version: str = NEWEST
     is_confirmed: bool = False
     has_protobuf: bool | None = None
     has_cursor: bool | None = None
+    taken_bytes: int = SURELY_BOUND_BYTES
+    refused_bytes: int | None = None
 
 
 class Wire:
