@@ -86,3 +86,33 @@ def test_two_servers_are_compared_by_value(make_database: MakeDatabase) -> None:
     report = Mover(*urls).verify()
     found = sorted((d.kind, d.table, d.column) for d in report.differences)
     assert found == [("cell", "l", "x"), ("cell", "t", "n")]
+
+
+def test_a_view_that_is_another_is_said_and_a_table_s_text_is_not(
+    tmp_path: Path,
+) -> None:
+    one, two = tmp_path / "a.db", tmp_path / "b.db"
+    for path, comment, least in ((one, "", 1), (two, "/* theirs */", 2)):
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.executescript(
+                f"CREATE TABLE t (id INTEGER PRIMARY KEY {comment});"
+                f"CREATE VIEW v AS SELECT id FROM t WHERE id > {least};"
+            )
+    report = Mover(one, two).verify()
+    assert report.is_same
+    assert set(report.notices) == {"the view v is not the same in both"}
+
+
+def test_servers_whose_keys_sort_otherwise_are_compared(
+    make_database: MakeDatabase,
+) -> None:
+    urls = [make_database("postgresql").url.unmasked() for _ in range(2)]
+    for url, kind in zip(urls, ("integer", "text"), strict=True):
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(
+                f"""CREATE TABLE t (id {kind} PRIMARY KEY, s text);
+                INSERT INTO t SELECT g, 'x' FROM generate_series(8, 12) g
+                """.encode()
+            )
+    report = Mover(*urls).verify()
+    assert (report.differences, report.rows) == ([], 5)

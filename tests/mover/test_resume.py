@@ -19,7 +19,7 @@ from lockstep.errors import TargetInUse, Unmappable
 from lockstep.mover import Mover, plan_to_toml
 from lockstep.mover.postgresql import source as of_pg
 from lockstep.mover.postgresql import target as to_pg
-from lockstep.mover.results import silent
+from lockstep.mover.results import Progress, silent
 from tests import preloaded
 
 TABLES = ("keyed", "plain", "packed", "counted")
@@ -199,6 +199,71 @@ def test_after_a_change_of_the_source_only_changed_tables_are_copied_again(
         after = [connection.execute(f"{marks}{t}".encode()).fetchone() for t in TABLES]
     is_as_before = [one == two for one, two in zip(before, after, strict=True)]
     assert is_as_before == [True, False, False, False]
+
+
+ODD = """
+    CREATE TABLE part (id INTEGER PRIMARY KEY, n INTEGER CHECK (n > 0), s TEXT);
+    CREATE VIEW many AS SELECT id, s FROM part WHERE n > 5;
+    CREATE VIRTUAL TABLE words USING fts5 (w);
+    INSERT INTO part VALUES (1, 7, 'a'), (2, 8, 'b');
+    INSERT INTO words VALUES ('some words');
+    PRAGMA ignore_check_constraints = 1;
+    INSERT INTO part VALUES (3, -1, 'c');
+"""
+
+
+class Interrupted(Exception):
+    """What ends a move from within."""
+
+
+def interrupted(one: str | Path, two: str | Path, phase: str) -> None:
+    """Move until something of a phase is done."""
+
+    def tell(event: Progress) -> None:
+        if event.phase == phase:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        Mover(one, two, on_progress=tell).move()
+
+
+def test_what_the_target_refused_is_told_by_the_run_that_goes_on_too(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path, url = tmp_path / "a.db", make_database("postgresql").url.unmasked()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(ODD)
+    interrupted(path, url, "verify")
+    result = Mover(path, url).move()
+    assert (result.is_exact, result.resumed) == (True, True)
+    (refused,) = result.not_built
+    assert (refused.kind, refused.name) == ("check", "ck_part_n")
+    assert "holds for new rows only" in refused.why
+
+
+@pytest.mark.parametrize("phase", ["copy", "build", "verify"])
+def test_after_a_change_of_the_schema_everything_begins_anew(
+    phase: str, tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path, back = tmp_path / "a.db", tmp_path / "back.db"
+    url = make_database("postgresql").url.unmasked()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(ODD)
+    interrupted(path, url, phase)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("ALTER TABLE part ADD COLUMN more TEXT DEFAULT 'x'")
+    result = Mover(path, url).move()
+    assert (result.is_exact, result.resumed) == (True, False)
+    interrupted(url, back, phase)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(b"ALTER TABLE part ADD COLUMN again integer DEFAULT 4")
+        expected = connection.execute(b"SELECT * FROM part ORDER BY id").fetchall()
+    result = Mover(url, back).move()
+    assert (result.is_exact, result.resumed) == (True, False)
+    with closing(sqlite3.connect(back)) as connection:
+        assert connection.execute("SELECT * FROM part").fetchall() == expected
+        assert connection.execute("SELECT s FROM many").fetchall() == [("a",), ("b",)]
+        assert connection.execute("SELECT w FROM words").fetchall() == [("some words",)]
 
 
 def test_a_changed_server_is_followed_into_the_file(

@@ -19,7 +19,7 @@ SOURCE = """
 CREATE TABLE part (id INTEGER PRIMARY KEY, name TEXT, price REAL, made DATETIME,
   seen INTEGER, photo BLOB, a INTEGER, b INTEGER, active BOOLEAN);
 CREATE TABLE log (line TEXT, n REAL);
-CREATE TABLE word (k TEXT PRIMARY KEY, v INTEGER);
+CREATE TABLE word (k TEXT PRIMARY KEY, V INTEGER);
 """
 OTHERS = """
 CREATE TABLE part (id bigint PRIMARY KEY, name text, price double precision,
@@ -176,11 +176,14 @@ def test_a_file_that_others_made_from_postgresql_is_compared(
         connection.execute(OTHERS.encode())
         connection.execute(
             b"INSERT INTO part VALUES (1, 'a', 0.1, '2024-02-29 12:00:00+00', NULL,"
-            b" '\\x00', 1, 2, true); INSERT INTO log VALUES ('x', 1.5), ('x', 1.5)"
+            b" '\\x00', 1, 2, true); INSERT INTO log VALUES ('x', 1.5), ('x', 1.5);"
+            b"INSERT INTO word VALUES ('9', 1), ('10', 2)"
         )
     path = tmp_path / "theirs.db"
     connection = sqlite3.connect(path)
-    connection.executescript(SOURCE)
+    # A text key that this file sorts as a number.
+    connection.executescript(SOURCE.replace("(k TEXT", "(k INTEGER"))
+    connection.execute("INSERT INTO word VALUES (9, 1), (10, 2)")
     connection.execute(
         "INSERT INTO part VALUES (1, 'a', 0.1, '2024-02-29 12:00:00', NULL, x'00', 1, 2, 1)"
     )
@@ -189,10 +192,18 @@ def test_a_file_that_others_made_from_postgresql_is_compared(
     assert Mover(url, path).verify().is_same
     connection.execute("UPDATE part SET price = 0.10000000000000002")
     connection.execute("DELETE FROM log WHERE rowid = 1")
+    connection.execute("ALTER TABLE part DROP COLUMN seen")
+    connection.execute("DROP TABLE word")
     connection.commit()
     connection.close()
     report = Mover(url, path).verify()
-    assert sorted(d.kind for d in report.differences) == ["cell", "missing row"]
+    assert {(d.kind, d.table, d.column) for d in report.differences} == {
+        ("cell", "part", "price"),
+        ("missing row", "log", ""),
+        ("missing column", "part", "seen"),
+        ("missing table", "word", ""),
+    }
+    assert report.difference_count == 4
 
 
 def test_rows_in_another_order_are_compared_and_nothing_is_left_half_read(
