@@ -96,8 +96,8 @@ def _inspect_postgresql(url: DatabaseUrl, on_progress: ProgressCallback) -> Insp
                 }
             )
         objects = [
-            {"kind": kind, "name": name, "sql": "", "schema": schema}
-            for kind, schema, name in source.schema.others
+            {"kind": item.kind, "name": item.name, "sql": "", "schema": item.schema}
+            for item in source.schema.others
         ]
         return Inspection(
             str(url),

@@ -13,12 +13,14 @@ Invariant: a value's text in PostgreSQL can be computed from what SQLite stores.
 
 from __future__ import annotations
 
+import re
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 
 from lockstep.migrations.sqlite.tokens import fold, quote
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
-from lockstep.mover.plan.names import Names
+from lockstep.mover.plan.names import SqliteNames, sqlite_column_names
 from lockstep.mover.postgresql.schema import PgColumn, PgIndex, PgKey, PgSchema, PgTable
 from lockstep.mover.sqlite.comments import Comments, commented
 from lockstep.mover.translate.from_postgresql import expression_to_sqlite, family
@@ -26,6 +28,8 @@ from lockstep.mover.translate.syntax import Untranslatable
 from lockstep.mover.translate.to_sqlite import default_to_sqlite
 from lockstep.schema.names import constraint_name
 from lockstep.schema.types.portable import quoted
+
+_NO_COLUMN = "a table of SQLite has a column"
 
 _OF_ROWS = ("default", "not null")
 """Losses that no change of a mapping file makes or mends."""
@@ -38,6 +42,7 @@ _TYPES = {
     "bytea": ("BLOB", "bytes"),
     "timestamp with time zone": ("TEXT", "zoned"),
 }
+_SETS_SOME = re.compile(r" ON DELETE SET (NULL|DEFAULT) \(")
 _ORDERED = frozenset({"text", "character varying", "uuid", "bytea", *_INTEGERS})
 _STRICTLY_SORTED = frozenset({"integer", "text", "bytes"})
 
@@ -45,12 +50,12 @@ _STRICTLY_SORTED = frozenset({"integer", "text", "bytes"})
 def plan_from_postgresql(schema: PgSchema) -> Plan:
     """Make the plan of a whole database."""
     plan = Plan("postgresql", "sqlite", [])
-    names = Names()
+    names = SqliteNames()
     for table in schema.tables:
         wanted = table.name
         if table.schema != "public":
             wanted = f"{table.schema}_{table.name}"
-        plan.tables.append(_table(table, names.give(wanted)))
+        plan.tables.append(_table(plan, table, names.give(wanted)))
     for table, made in zip(schema.tables, plan.tables, strict=True):
         alias = _alias(table, made)
         for found, column in zip(table.columns, made.columns, strict=True):
@@ -71,7 +76,7 @@ def rebuild(plan: Plan, schema: PgSchema) -> None:
         plan: What ``plan_from_postgresql`` made, changed; completed in place.
         schema: What it was made from.
     """
-    names = Names()
+    names = SqliteNames()
     plan.losses[:] = [loss for loss in plan.losses if loss.kind in _OF_ROWS]
     for table, made in zip(schema.tables, plan.tables, strict=True):
         made.statements.clear()
@@ -80,17 +85,17 @@ def rebuild(plan: Plan, schema: PgSchema) -> None:
     _build(plan, schema, names)
 
 
-def _build(plan: Plan, schema: PgSchema, names: Names) -> None:
+def _build(plan: Plan, schema: PgSchema, names: SqliteNames) -> None:
+    for table, made in zip(schema.tables, plan.tables, strict=True):
+        why = table.problem or ("" if made.columns else _NO_COLUMN)
+        if why:
+            made.carry = False
+            plan.losses.append(Loss("table", made.source, why, is_data=True))
     for table, made in zip(schema.tables, plan.tables, strict=True):
         if made.columns:
             _constraints(plan, table, made, names)
-        else:
-            made.carry = False
-            why = "a table of SQLite has a column"
-            plan.losses.append(Loss("table", made.source, why, is_data=True))
-    for kind, where, name in schema.others:
-        shown = name if where == "public" else f"{where}.{name}"
-        plan.losses.append(Loss(kind, shown, "its SQL is PostgreSQL's"))
+    for item in schema.others:
+        plan.losses.append(Loss(item.kind, item.shown, item.why, item.is_data))
 
 
 def _default(plan: Plan, table: PgTable, found: PgColumn, column: ColumnPlan) -> None:
@@ -104,8 +109,16 @@ def _default(plan: Plan, table: PgTable, found: PgColumn, column: ColumnPlan) ->
 
 
 def source_name(table: PgTable) -> str:
-    """Return a table's name as a plan's ``source``; ``public`` is left out."""
-    return table.name if table.schema == "public" else f"{table.schema}.{table.name}"
+    """Return a table's name as a plan's ``source``; ``public`` is left out.
+
+    A dot inside of a name is told from the one between two.
+    """
+    return _full_name(table.schema, table.name)
+
+
+def _full_name(schema: str, table: str) -> str:
+    parts = [table] if schema == "public" else [schema, table]
+    return ".".join(quote(part) if "." in part else part for part in parts)
 
 
 def column_plan(column: PgColumn) -> ColumnPlan:
@@ -121,9 +134,17 @@ def column_plan(column: PgColumn) -> ColumnPlan:
     return made
 
 
-def _table(table: PgTable, target: str) -> TablePlan:
+def _table(plan: Plan, table: PgTable, target: str) -> TablePlan:
     made = TablePlan(source_name(table), target, [], rows=table.rows_estimated)
+    if table.name != target:
+        plan.notices.append(f"{made.source!r} becomes {target!r}")
     made.columns = [column_plan(column) for column in table.columns]
+    given = sqlite_column_names([column.name for column in table.columns])
+    for column, name in zip(made.columns, given, strict=True):
+        if column.target != name:
+            column.target = name
+            where = f"{made.source}.{column.source}"
+            plan.notices.append(f"{where} becomes {name!r}")
     made.primary_key = list(table.primary_key)
     made.sequence, made.comment = table.sequence, table.comment or ""
     if made.primary_key and all(
@@ -138,7 +159,9 @@ def _is_ordered(table: PgTable, made: TablePlan, name: str) -> bool:
     return column.type in _ORDERED and made.column(name).codec in _STRICTLY_SORTED
 
 
-def _constraints(plan: Plan, table: PgTable, made: TablePlan, names: Names) -> None:
+def _constraints(
+    plan: Plan, table: PgTable, made: TablePlan, names: SqliteNames
+) -> None:
     """Write CREATE TABLE with all that SQLite can hold, and plan the indexes."""
     alias = _alias(table, made)
     clauses = [
@@ -154,7 +177,7 @@ def _constraints(plan: Plan, table: PgTable, made: TablePlan, names: Names) -> N
     named = {fold(c.target): c.comment for c in made.columns if c.comment}
     made.create = commented(made.target, Comments(made.comment, named), clauses)
     for index in table.indexes:
-        _index(plan, made, index, names)
+        _index(plan, table, made, index, names)
 
 
 def _alias(table: PgTable, made: TablePlan) -> str | None:
@@ -223,6 +246,8 @@ def _key_clause(
     plan: Plan, table: PgTable, made: TablePlan, key: PgKey, alias: str | None
 ) -> str:
     columns = ", ".join(quote(made.column(name).target) for name in key.columns)
+    if key.kind in ("p", "u"):
+        _say_if_folded(plan, table, key.name, key.columns)
     if key.kind == "p":
         return "" if alias is not None else f"PRIMARY KEY ({columns})"
     head = f"CONSTRAINT {quote(key.name)} "
@@ -230,7 +255,8 @@ def _key_clause(
         _say_if_nulls_repeat(plan, source_name(table), key.name, key.definition)
         return f"{head}UNIQUE ({columns})"
     if key.kind == "f":
-        return head + _reference(plan, key, columns)
+        text = _reference(plan, table, key, columns)
+        return head + text if text else ""
     if key.kind == "c":
         try:
             return f"{head}CHECK ({_expression(plan, made, key.name, key.definition)})"
@@ -241,23 +267,38 @@ def _key_clause(
     return ""
 
 
+def _say_if_folded(
+    plan: Plan, table: PgTable, name: str, columns: Sequence[str | None]
+) -> None:
+    folded = [c.name for c in table.columns if c.is_folded and c.name in columns]
+    if folded:
+        why = f"SQLite tells texts apart that are equal in {', '.join(folded)}"
+        plan.losses.append(Loss("unique", f"{source_name(table)}.{name}", why))
+
+
 def _say_if_nulls_repeat(plan: Plan, table: str, name: str, definition: str) -> None:
     if "NULLS NOT DISTINCT" in definition:
         why = "SQLite lets NULL in more than once"
         plan.losses.append(Loss("unique", f"{table}.{name}", why))
 
 
-def _reference(plan: Plan, key: PgKey, columns: str) -> str:
-    wanted = key.parent
-    if key.parent_schema != "public":
-        wanted = f"{key.parent_schema}.{key.parent}"
-    parent = plan.table(wanted)
+def _reference(plan: Plan, table: PgTable, key: PgKey, columns: str) -> str:
+    wanted = _full_name(key.parent_schema, key.parent)
+    parent = next((t for t in plan.carried() if t.source == wanted), None)
+    if parent is None:
+        # SQLite would refuse every row of a table that refers to none.
+        _lose(plan, table, key, f"{wanted} is a partition, or is not carried")
+        return ""
     referred = ", ".join(quote(parent.column(n).target) for n in key.referred)
     text = f"FOREIGN KEY ({columns}) REFERENCES {quote(parent.target)} ({referred})"
     if key.on_update != "NO ACTION":
         text += f" ON UPDATE {key.on_update}"
     if key.on_delete != "NO ACTION":
         text += f" ON DELETE {key.on_delete}"
+    if " MATCH FULL" in key.definition:
+        _lose(plan, table, key, "SQLite takes a key of which a part is NULL")
+    if _SETS_SOME.search(key.definition):
+        _lose(plan, table, key, "SQLite sets all columns of the key")
     return f"{text} DEFERRABLE INITIALLY DEFERRED" if key.deferred else text
 
 
@@ -276,7 +317,9 @@ def _is_accepted(made: TablePlan, clauses: list[tuple[str, str]]) -> bool:
     return True
 
 
-def _index(plan: Plan, made: TablePlan, index: PgIndex, names: Names) -> None:
+def _index(
+    plan: Plan, table: PgTable, made: TablePlan, index: PgIndex, names: SqliteNames
+) -> None:
     where = f"{made.source}.{index.name}"
     kind = "unique" if index.unique else "index"
     if index.method not in ("btree", "hash"):
@@ -300,6 +343,7 @@ def _index(plan: Plan, made: TablePlan, index: PgIndex, names: Names) -> None:
         plan.losses.append(Loss(kind, where, str(reason)))
         return
     if index.unique:
+        _say_if_folded(plan, table, index.name, index.columns)
         _say_if_nulls_repeat(plan, made.source, index.name, index.definition)
     name = names.give(index.name or constraint_name("ix", made.target))
     unique = "UNIQUE " if index.unique else ""

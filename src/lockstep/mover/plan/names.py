@@ -1,7 +1,8 @@
 """Names that the target takes: short enough, free, and never confused.
 
 Owns what becomes of a name that PostgreSQL would cut, refuse, or already has:
-tables, indexes and sequences share one set of names there.
+tables, indexes and sequences share one set of names there. SQLite takes names for
+one that differ in the case of A to Z, and keeps those that begin with ``sqlite_``.
 
 Invariant: the same source gives the same names, every time.
 """
@@ -9,7 +10,10 @@ Invariant: the same source gives the same names, every time.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
+from lockstep.migrations.sqlite.tokens import fold
+from lockstep.mover.sqlite.schema import OUR_PREFIX
 from lockstep.schema.names import IDENTIFIER_BYTES_MAX, shorten
 
 SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
@@ -39,32 +43,65 @@ def clean(name: str) -> str:
     return shorten(name.replace("\0", "") or UNNAMED)
 
 
-class Names:
-    """The names already given in one namespace."""
+def _itself(name: str) -> str:
+    return name
 
-    def __init__(self, taken: frozenset[str] = frozenset()) -> None:
+
+class Names:
+    """The names already given in one namespace.
+
+    Args:
+        taken: What nobody gets.
+        key: What is the same text for names that the target takes for one.
+    """
+
+    def __init__(
+        self,
+        taken: frozenset[str] = frozenset(),
+        key: Callable[[str], str] = _itself,
+    ) -> None:
         self._taken = set(taken)
+        self._key = key
 
     def reserve(self, name: str) -> None:
         """Let nobody else have a name that the target gives by itself."""
-        self._taken.add(clean(name))
+        self._taken.add(self._key(clean(name)))
 
     def give(self, wanted: str) -> str:
         """Return ``wanted``, or a name made from it that nobody has."""
         name = clean(wanted)
-        if name in self._taken:
+        if self._key(name) in self._taken:
             digest = hashlib.sha256(wanted.encode("utf-8", "replace")).hexdigest()[:8]
             stem = name.encode()[: IDENTIFIER_BYTES_MAX - 12].decode("utf-8", "ignore")
             name = f"{stem}_{digest}"
             count = 2
-            while name in self._taken:
+            while self._key(name) in self._taken:
                 name = f"{stem}_{count}"
                 count += 1
-        self._taken.add(name)
+        self._taken.add(self._key(name))
         return name
 
 
+class SqliteNames(Names):
+    """The names of tables and indexes of a SQLite file, where ``T`` is ``t``."""
+
+    def __init__(self) -> None:
+        super().__init__(key=fold)
+
+    def give(self, wanted: str) -> str:
+        """Return a name that nobody has, neither SQLite nor the mover's journal."""
+        if fold(wanted).startswith(("sqlite_", OUR_PREFIX)):
+            wanted = f"_{wanted}"
+        return super().give(wanted)
+
+
 def column_names(wanted: list[str]) -> list[str]:
-    """Return the target's names of a table's columns, in order."""
+    """Return the names that PostgreSQL has for a table's columns, in order."""
     names = Names(SYSTEM_COLUMNS)
+    return [names.give(name) for name in wanted]
+
+
+def sqlite_column_names(wanted: list[str]) -> list[str]:
+    """Return the names that SQLite has for a table's columns, in order."""
+    names = Names(key=fold)
     return [names.give(name) for name in wanted]

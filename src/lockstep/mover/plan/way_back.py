@@ -17,6 +17,14 @@ from lockstep.mover.sqlite.opening import stand_in_for_collations
 from lockstep.mover.sqlite.schema import is_contentless
 from lockstep.mover.sqlite.utf16 import BROKEN_TEXT
 
+_LATER = frozenset(
+    {
+        *("view", "materialized view", "foreign table", "trigger", "rule", "policy"),
+        *("function", "sequence", "inheritance", "large objects", "table"),
+    }
+)
+"""Losses that are not about how a table was made, but about what came beside it."""
+
 _VIRTUAL = 2
 """What ``table_xinfo`` says of a column that is computed when it is read."""
 
@@ -34,6 +42,10 @@ def plan_way_back(forward: Plan, general: Plan) -> Plan:
     made_from = {table.target: table for table in forward.carried()}
     created = {name: sql for kind, name, sql in forward.way_back if kind == "table"}
     for table in general.tables:
+        if not table.carry:
+            made_from.pop(table.source, None)
+            plan.tables.append(table)
+            continue
         origin = made_from.pop(table.source, None)
         reason = _differs(origin, table)
         not_null = frozenset[str]()
@@ -59,7 +71,7 @@ def plan_way_back(forward: Plan, general: Plan) -> Plan:
     plan.losses += [
         loss
         for loss in general.losses
-        if (loss.kind, loss.name) not in kept and loss.kind in ("view", "trigger")
+        if (loss.kind, loss.name) not in kept and loss.kind in _LATER
     ]
     return plan
 

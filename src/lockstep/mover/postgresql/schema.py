@@ -12,11 +12,31 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.postgresql.others import IS_OURS, PgOther, read_others
 
 if TYPE_CHECKING:
     import psycopg
 
-_OURS = "lockstep_move"
+_PROBLEM = (
+    "CASE WHEN NOT has_schema_privilege(n.oid, 'USAGE') "
+    "THEN format('%s may not use the schema %s', current_user, n.nspname) "
+    "WHEN NOT has_table_privilege(c.oid, 'SELECT') "
+    "THEN format('%s may not read it, or some of its columns only', current_user) "
+    "WHEN row_security_active(c.oid) "
+    "THEN format('row-level security hides rows from %s', current_user) ELSE '' END"
+)
+"""Why a table's rows cannot all be read. A policy would hide them without a word."""
+
+_BASES = (
+    "WITH RECURSIVE base AS (SELECT 1 AS step, t.oid, t.typtype, t.typbasetype, "
+    "t.typnotnull FROM pg_type t WHERE t.oid = a.atttypid UNION ALL "
+    "SELECT step + 1, t.oid, t.typtype, t.typbasetype, t.typnotnull FROM base "
+    "JOIN pg_type t ON t.oid = base.typbasetype WHERE base.typtype = 'd') "
+    "SELECT array_agg(oid ORDER BY step) AS types, bool_or(typnotnull) AS not_null "
+    "FROM base"
+)
+"""A column's type, and behind a domain the type it is made of, to the last one."""
+
 _ACTIONS = {
     "a": "NO ACTION",
     "r": "RESTRICT",
@@ -35,6 +55,7 @@ class PgColumn:
         domain_checks: What its domain asks of every value.
         may_be_null: Whether a row can hold NULL; even a domain that is NOT NULL lets
             it in with the result of an outer join or an empty subquery.
+        is_folded: Whether two of its texts can be equal and not the same.
     """
 
     name: str
@@ -49,6 +70,7 @@ class PgColumn:
     labels: list[str] = field(default_factory=list[str])
     domain_checks: list[str] = field(default_factory=list[str])
     may_be_null: bool = True
+    is_folded: bool = False
 
 
 @dataclass
@@ -88,6 +110,7 @@ class PgTable:
     Attributes:
         is_heap: Its rows lie in pages of its own, so that a place among them can
             be read from.
+        problem: Why not all of its rows can be read; empty where they can.
     """
 
     schema: str
@@ -101,6 +124,7 @@ class PgTable:
     rows_estimated: int = 0
     is_partitioned: bool = False
     is_heap: bool = False
+    problem: str = ""
 
     @property
     def place(self) -> str:
@@ -122,7 +146,7 @@ class PgSchema:
     """All of a database, and what of it holds no rows of its own."""
 
     tables: list[PgTable]
-    others: list[tuple[str, str, str]]  # kind, schema, name
+    others: list[PgOther]
 
     def table(self, schema: str, name: str) -> PgTable | None:
         """Return a table by name."""
@@ -135,57 +159,48 @@ class PgSchema:
 def read_postgresql(connection: psycopg.Connection[Any]) -> PgSchema:
     """Describe every table outside of the system's and our own schemas."""
     rows = connection.execute(
-        "SELECT c.oid, n.nspname, c.relname, c.relkind, obj_description(c.oid), "
+        "SELECT c.oid, n.nspname, c.relname, c.relkind = 'p', obj_description(c.oid), "
         "greatest(c.reltuples, 0)::bigint, "
-        "c.relam = (SELECT oid FROM pg_am WHERE amname = 'heap') "
+        "c.relam = (SELECT oid FROM pg_am WHERE amname = 'heap'), "
+        f"{_PROBLEM} "
         "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition "
-        "AND n.nspname NOT LIKE 'pg\\_%' "
-        "AND n.nspname NOT IN ('information_schema', 'lockstep_move') "
+        "WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition "
+        f"AND {IS_OURS} "
         "AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid "
         "AND d.classid = 'pg_class'::regclass AND d.deptype = 'e') "
-        "ORDER BY n.nspname <> 'public', n.nspname, c.oid"
+        "ORDER BY n.nspname <> 'public', n.nspname, c.oid".encode()
     ).fetchall()
     tables: list[PgTable] = []
-    others: list[tuple[str, str, str]] = []
-    words = {"v": "view", "m": "materialized view", "f": "foreign table"}
-    for oid, schema, name, letter, comment, estimated, is_heap in rows:
-        kind = _letter(letter)
-        if kind in words:
-            others.append((words[kind], schema, name))
-            continue
+    for oid, schema, name, is_partitioned, comment, estimated, is_heap, why in rows:
         table = PgTable(schema, name, [], comment=comment, rows_estimated=estimated)
-        table.is_partitioned, table.is_heap = kind == "p", bool(is_heap)
+        table.is_partitioned, table.is_heap = is_partitioned, bool(is_heap)
+        table.problem = why
         _read_columns(connection, oid, table)
         _read_keys(connection, oid, table)
         _read_indexes(connection, oid, table)
-        _read_sequence(connection, table)
+        if not why:
+            _read_sequence(connection, table)
         tables.append(table)
-    triggers = connection.execute(
-        "SELECT n.nspname, t.tgname FROM pg_trigger t JOIN pg_class c "
-        "ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE NOT t.tgisinternal"
-    ).fetchall()
-    others += [("trigger", schema, name) for schema, name in triggers]
-    return PgSchema(tables, others)
+    return PgSchema(tables, read_others(connection))
 
 
 def _read_columns(
     connection: psycopg.Connection[Any], oid: int, table: PgTable
 ) -> None:
     rows = connection.execute(
-        "SELECT a.attname, "
-        "format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype "
-        "ELSE t.oid END, NULL), "
-        "format_type(a.atttypid, a.atttypmod), a.attnotnull OR t.typnotnull, "
+        "SELECT a.attname, format_type(b.types[cardinality(b.types)], NULL), "
+        "format_type(a.atttypid, a.atttypmod), a.attnotnull OR b.not_null, "
         "pg_get_expr(d.adbin, d.adrelid), a.attidentity <> '', a.attgenerated <> '', "
         "CASE WHEN a.atttypid IN ('varchar'::regtype) AND a.atttypmod > 4 "
         "THEN a.atttypmod - 4 END, col_description(a.attrelid, a.attnum), "
-        "ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid "
+        "ARRAY(SELECT e.enumlabel::text FROM pg_enum e "
+        "WHERE e.enumtypid = b.types[cardinality(b.types)] "
         "ORDER BY e.enumsortorder), ARRAY(SELECT pg_get_constraintdef(k.oid) "
-        "FROM pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c'), "
-        "NOT a.attnotnull "
-        "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
+        "FROM pg_constraint k WHERE k.contypid = ANY (b.types) AND k.contype = 'c' "
+        "ORDER BY k.oid), NOT a.attnotnull, EXISTS (SELECT 1 FROM pg_collation l "
+        "WHERE l.oid = a.attcollation AND NOT l.collisdeterministic) OR (SELECT "
+        "typname = 'citext' FROM pg_type WHERE oid = b.types[cardinality(b.types)]) "
+        f"FROM pg_attribute a CROSS JOIN LATERAL ({_BASES}) b "
         "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
         "WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped "
         "ORDER BY a.attnum",
@@ -265,13 +280,17 @@ def _read_sequence(connection: psycopg.Connection[Any], table: PgTable) -> None:
     where = sql.Identifier(table.schema, table.name).as_string(connection)
     for column in table.columns:
         row = connection.execute(
-            "SELECT pg_get_serial_sequence(%s, %s)", (where, column.name)
+            "SELECT s, has_sequence_privilege(s, 'SELECT') "
+            "FROM pg_get_serial_sequence(%s, %s) s WHERE s IS NOT NULL",
+            (where, column.name),
         ).fetchone()
-        if row is None or row[0] is None:
+        if row is None:
             continue
+        table.sequence_column = column.name
+        if not row[1]:
+            return  # the greatest number in use stands in for it
         last = connection.execute(
             f"SELECT last_value, is_called FROM {row[0]}".encode()
         ).fetchone()
-        table.sequence_column = column.name
         table.sequence = int(last[0]) if last is not None and last[1] else 0
         return

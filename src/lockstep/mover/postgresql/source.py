@@ -90,7 +90,7 @@ class PostgresqlSource:
     def make_plan(self, on_progress: ProgressCallback) -> Plan:
         """Return the plan for SQLite: the way back, where there is one."""
         plan = plan_from_postgresql(self.schema)
-        signed = [self._survey(table, on_progress) for table in plan.tables]
+        signed = [self._survey(table, on_progress) for table in plan.carried()]
         losses = self._allow_nulls(plan)
         if any(signed) or losses:
             rebuild(plan, self.schema)
@@ -132,7 +132,7 @@ class PostgresqlSource:
     def _allow_nulls(self, plan: Plan) -> list[Loss]:
         """Leave NOT NULL out where rows hold NULL; return what that loses."""
         losses: list[Loss] = []
-        for table in plan.tables:
+        for table in plan.carried():
             for column, count in self._nulls(table):
                 column.not_null = False
                 where = f"{table.source}.{column.source}"
@@ -186,7 +186,7 @@ class PostgresqlSource:
     def type_of(self, table: str, column: str) -> str:
         """Return the type of a column, by the plan's name of its table."""
         for found in self.schema.tables:
-            if table in (found.name, f"{found.schema}.{found.name}"):
+            if table in (found.name, source_name(found)):
                 for item in found.columns:
                     if item.name == column:
                         return item.type

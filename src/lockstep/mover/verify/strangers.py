@@ -28,6 +28,10 @@ def verify_foreign(
     if isinstance(source, SqliteSource):
         source.profiles(on_progress)  # more than a plan of our own must know
     plan = source.make_plan(on_progress)
+    for loss in plan.losses:
+        if loss.is_data and loss.kind == "table":
+            # What cannot be read, or has no place there, is not the same.
+            report.add(Difference("unreadable table", loss.name, source=loss.why))
     if plan.is_way_back and target.is_made(plan):
         # A file that a move led back keeps no journal; its plan can be made again.
         return verify_tables(plan, source, target, on_progress, report)

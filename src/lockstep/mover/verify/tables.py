@@ -62,6 +62,11 @@ def verify_tables(
         codecs: By table, instead of the plan's words.
     """
     report = VerifyReport() if report is None else report
+    report.notices += [
+        f"not compared: {loss.kind} {loss.name}: {loss.why}"
+        for loss in plan.losses
+        if loss.is_data
+    ]
     for table in plan.carried():
         coerced = [c.source for c in table.columns if c.on_dirt == "coerce"]
         if coerced:
