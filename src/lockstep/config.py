@@ -276,7 +276,10 @@ def _find_table(start: Path) -> tuple[Path | None, dict[str, Any]]:
         try:
             tool = tomllib.loads(text).get("tool", {})
         except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{path} is not valid TOML: {error}") from error
+            raise ConfigError(
+                f"{path} is not valid TOML: {error}",
+                hint="correct that line; see https://toml.io",
+            ) from error
         nearest = nearest or path
         if "lockstep" in tool:
             return path, cast("dict[str, Any]", tool["lockstep"])
@@ -302,7 +305,10 @@ def _refuse_unknown(
             if isinstance(value, BaseModel):
                 continue
             if not isinstance(value, Mapping):
-                raise ConfigError(f"{where}: '{prefix}{name}' is a group of settings")
+                raise ConfigError(
+                    f"{where}: '{prefix}{name}' is a group of settings",
+                    hint=f"write its members: {prefix}{name}.NAME",
+                )
             inner = cast("Mapping[str, Any]", value)
             _refuse_unknown(inner, kind, where, f"{prefix}{name}.")
 
@@ -313,7 +319,8 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
         values = _Environment(mine)()
     except Exception as error:
         raise ConfigError(
-            f"a {ENV_PREFIX}* variable cannot be read: {error}"
+            f"a {ENV_PREFIX}* variable cannot be read: {error}",
+            hint=f"name one setting of a group: {ENV_PREFIX}POOL__SIZE=5",
         ) from error
     values.pop("provenance", None)
     values.pop("root", None)
@@ -383,5 +390,6 @@ def _validated(values: dict[str, Any], provenance: dict[str, str]) -> Settings:
         raise ConfigError(
             f"the setting '{name}' ({provenance.get(name, 'unknown source')}): "
             f"{first['msg']}",
+            hint="correct it there; docs/reference/settings.md says what it takes",
             detail={"setting": name, "source": provenance.get(name)},
         ) from error

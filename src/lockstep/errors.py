@@ -356,6 +356,7 @@ class InvalidCursor(DataError, ValueError):
     """A page cursor is damaged, or belongs to another query."""
 
     code = "LS-4008"
+    default_hint = "begin again at the first page"
 
 
 class NotLoaded(DataError):

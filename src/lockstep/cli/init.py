@@ -150,7 +150,9 @@ def _staging(target: Path) -> Generator[Path]:
     parent = target
     while not parent.is_dir():
         if parent.exists():
-            raise ConfigError(f"{parent} is a file")
+            raise ConfigError(
+                f"{parent} is a file", hint="choose another folder: lockstep init NAME"
+            )
         parent = parent.parent
     # The name is known before the folder is made: a signal that arrives between the
     # two system calls of a function that chooses one would leave a folder behind.
@@ -162,7 +164,8 @@ def _staging(target: Path) -> Generator[Path]:
             staging.mkdir()
         except OSError as error:
             raise ConfigError(
-                f"{parent} cannot be written to: {error.strerror}"
+                f"{parent} cannot be written to: {error.strerror}",
+                hint="choose a folder of your own, or mend its permissions",
             ) from error
         yield staging
     finally:

@@ -168,7 +168,10 @@ def _rekey(
 
     if kind is None:
         if keep_as or directed:
-            raise ConfigError("--keep-as and --rekey-by belong to --rekey uuid7")
+            raise ConfigError(
+                "--keep-as and --rekey-by belong to --rekey uuid7",
+                hint="add --rekey uuid7, or leave them out",
+            )
         return None
     polymorphic: dict[str, tuple[str, dict[str, str]]] = {}
     for text in directed:
@@ -195,7 +198,10 @@ def _text_of(path: Path | None) -> str | None:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+        raise ConfigError(
+            f"{path} cannot be read: {error}",
+            hint="lockstep move SOURCE TARGET --write-plan FILE writes one",
+        ) from error
 
 
 def _accept(run: Run, plan: Plan) -> None:

@@ -64,7 +64,10 @@ def load_function(place: str, *, setting: str, root: Path) -> Callable[..., Any]
     """
     found = load_object(place, setting=setting, root=root)
     if not callable(found):
-        raise ConfigError(f"{setting} = {place!r} is no function")
+        raise ConfigError(
+            f"{setting} = {place!r} is no function",
+            hint='name a function: seed = "app.seed:seed"',
+        )
     return cast("Callable[..., Any]", found)
 
 
@@ -78,7 +81,8 @@ def load_object(place: str, *, setting: str, root: Path) -> Any:
     module_name, separator, attribute = place.partition(":")
     if not (separator and module_name and attribute):
         raise ConfigError(
-            f"{setting} = {place!r} is not of the form 'package.module:name'"
+            f"{setting} = {place!r} is not of the form 'package.module:name'",
+            hint=f"write {setting} = 'app.{setting}:NAME' in [tool.lockstep]",
         )
     put_on_path(root)
     try:

@@ -73,7 +73,10 @@ class StatementReader:
         self._pending += line + "\n"
         if len(self._pending) > STATEMENT_CHARACTERS_MAX:
             self.clear()
-            raise InvalidValue(f"a statement is longer than {STATEMENT_CHARACTERS_MAX}")
+            raise InvalidValue(
+                f"a statement is longer than {STATEMENT_CHARACTERS_MAX}",
+                hint="give longer ones to sqlite3 or psql: lockstep db shell",
+            )
         while (end := self._pending.find(";", self._tested)) >= 0:
             # A prefix that was incomplete stays so; each is tested once.
             self._tested = end + 1

@@ -204,7 +204,10 @@ def _working_directory() -> Path:
     try:
         return Path.cwd()
     except FileNotFoundError as error:
-        raise ConfigError("the folder you are in does not exist any more") from error
+        raise ConfigError(
+            "the folder you are in does not exist any more",
+            hint="cd into a folder that exists, or name one with --project",
+        ) from error
 
 
 def _index_of(word: str, words: Sequence[str]) -> int:

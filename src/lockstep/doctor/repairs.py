@@ -102,7 +102,10 @@ def carry_out(
         settings = settings or project_settings(parsed.path)
         database = database_of(settings)
         if database is None:
-            raise ConfigError(f"{parsed.path} names no database that could be mended")
+            raise ConfigError(
+                f"{parsed.path} names no database that could be mended",
+                hint="name the database itself: lockstep db doctor FILE --fix",
+            )
         parsed = database
     errors = [_try(parsed, repair) for repair in repairs]
     assert parsed.url is not None, "a database has a URL"

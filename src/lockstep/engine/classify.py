@@ -135,11 +135,17 @@ def _from_sqlalchemy(error: BaseException) -> LockstepError | None:
             hint="roll back, or let the error leave the session's block",
         )
     if isinstance(error, orm_exc.ObjectDeletedError):
-        return NotFound("the row was removed meanwhile")
+        return NotFound(
+            "the row was removed meanwhile",
+            hint="read again, and handle that it is gone",
+        )
     if isinstance(error, sa_exc.NoResultFound):
         return NotFound("no row was found where one was required")
     if isinstance(error, sa_exc.MultipleResultsFound):
-        return DataError("several rows were found where one was required")
+        return DataError(
+            "several rows were found where one was required",
+            hint="narrow the query, or take .first()",
+        )
     if isinstance(
         error, orm_exc.DetachedInstanceError | sa_exc.MissingGreenlet
     ) or _raised_by_raiseload(error):
@@ -169,5 +175,6 @@ def _from_bind(exc: BaseException, inner: BaseException) -> LockstepError | None
     if inner is exc or not isinstance(inner, ValueError | TypeError | OverflowError):
         return None
     return InvalidValue(
-        f"a value cannot be bound to its column ({type(inner).__name__})"
+        f"a value cannot be bound to its column ({type(inner).__name__})",
+        hint="pass a value of the column's Python type",
     )

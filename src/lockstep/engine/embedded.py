@@ -62,7 +62,10 @@ def find_installation() -> Installation:
     named = os.environ.get(BIN_VARIABLE)
     if named:
         if not (Path(named) / "initdb").exists():
-            raise EngineError(f"{BIN_VARIABLE} names a folder without initdb: {named}")
+            raise EngineError(
+                f"{BIN_VARIABLE} names a folder without initdb: {named}",
+                hint=f"unset {BIN_VARIABLE}, or let it name PostgreSQL's folder bin",
+            )
         return Installation(Path(named).resolve(), ".")
     for wheel in WHEELS:
         spec = importlib.util.find_spec(wheel)

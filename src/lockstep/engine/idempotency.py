@@ -69,7 +69,8 @@ class WriteKeys:
         """
         if not 0 < len(key) <= KEY_LENGTH_MAX:
             raise InvalidValue(
-                f"an idempotency key has 1 to {KEY_LENGTH_MAX} characters"
+                f"an idempotency key has 1 to {KEY_LENGTH_MAX} characters",
+                hint="hash a longer key: hashlib.sha256(text).hexdigest()",
             )
         if not self._is_there:
             self._make_table(unit)

@@ -176,14 +176,22 @@ class Lane:
             self._changed.notify_all()
         for thread in threads:
             thread.join(max(deadline - time.monotonic(), 0))
-        self.fail_all(EngineError("the database was closed before this began"))
+        self.fail_all(
+            EngineError(
+                "the database was closed before this began",
+                hint="close it after its last writer has ended",
+            )
+        )
         with self._changed:
             self._closing = False
 
     def _submit(self, job: Job) -> None:
         with self._lock:
             if self._closing:
-                raise EngineError("the database is being closed")
+                raise EngineError(
+                    "the database is being closed",
+                    hint="open another Database, or close this one later",
+                )
             if len(self._queue) >= self._queue_max:
                 raise Busy(
                     f"{len(self._queue):,} functions wait for their turn already",

@@ -228,7 +228,10 @@ def _begin(connection: sa.Connection) -> None:
     version = connection.dialect.server_version_info
     if version is not None and version < VERSION_MIN:
         text = ".".join(map(str, version))
-        raise UnsupportedCapability(f"SQLite {text} in the server has no STRICT tables")
+        raise UnsupportedCapability(
+            f"SQLite {text} in the server has no STRICT tables",
+            hint="upgrade the server: SQLite 3.37 or newer",
+        )
     options = connection.get_execution_options()
     driver: Any = connection.connection.dbapi_connection
     # Whoever ends the transaction in words is not out of it.

@@ -217,6 +217,7 @@ class PostgresqlBackend:
             raise UnsupportedCapability(
                 f"PostgreSQL {version // 10_000} is too old; {VERSION_MIN} is the "
                 "oldest that works",
+                hint="upgrade the server; pg_dump of the new version carries it over",
                 detail={"version": version // 10_000, "version_min": VERSION_MIN},
             )
         # psycopg is an extra; its classes are only there where it is.

@@ -103,6 +103,13 @@ _HINTS = {
     "26000": _SAY_POOLER,
     "42P05": _SAY_POOLER,
     "3D000": "create the database, or correct the URL",
+    "3F000": "CREATE SCHEMA it, or correct search_path",
+    "25P02": "roll back, or let the error leave the session's block",
+    "28000": "grant the user LOGIN, or let pg_hba.conf admit it",
+    "42P01": "bring the schema up to date: lockstep migrate upgrade",
+    "42703": "bring the schema up to date: lockstep migrate upgrade",
+    "53100": "make room on the server; nothing of the transaction was kept",
+    "57P03": "wait until it has started",
 }
 
 _WORDS_MAX = 300
@@ -173,7 +180,10 @@ def _without_state(error: Any) -> LockstepError:
             hint="check that the server runs, and host, port and database of the URL",
         )
     if isinstance(error, psycopg.DataError):
-        return InvalidValue("psycopg cannot send a value to the server")
+        return InvalidValue(
+            "psycopg cannot send a value to the server",
+            hint="pass a value of the column's Python type",
+        )
     if isinstance(error, psycopg.NotSupportedError):
         return UnsupportedCapability("psycopg or the server cannot do this")
     if isinstance(error, psycopg.ProgrammingError):

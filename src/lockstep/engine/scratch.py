@@ -73,7 +73,10 @@ def scratch_database(
         with postgresql_database(scratch_server_url(settings)) as url:
             yield url
     else:
-        raise ConfigError(f"no scratch database can be made on '{engine_name}'")
+        raise ConfigError(
+            f"no scratch database can be made on '{engine_name}'",
+            hint="name sqlite, libsql or postgresql",
+        )
 
 
 def scratch_server_url(settings: Settings | None = None) -> str:

@@ -69,7 +69,10 @@ def find_sqld() -> Path:
     named = os.environ.get(BIN_VARIABLE)
     if named:
         if not os.access(named, os.X_OK) or Path(named).is_dir():
-            raise EngineError(f"{BIN_VARIABLE} names no program: {named}")
+            raise EngineError(
+                f"{BIN_VARIABLE} names no program: {named}",
+                hint=f"unset {BIN_VARIABLE}, or let it name the program sqld",
+            )
         return Path(named).resolve()
     on_path = shutil.which("sqld")
     if on_path:

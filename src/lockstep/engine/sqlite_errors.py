@@ -95,6 +95,13 @@ _HINTS = {
     sqlite3.SQLITE_CANTOPEN: _FOLDER,
     sqlite3.SQLITE_READONLY_DIRECTORY: _FOLDER,
     sqlite3.SQLITE_FULL: "make room; nothing of the transaction was kept",
+    sqlite3.SQLITE_READONLY: "check the permissions of the file and of its folder",
+    sqlite3.SQLITE_PERM: "check the permissions of the file and of its folder",
+    sqlite3.SQLITE_READONLY_DBMOVED: "open the database again",
+    sqlite3.SQLITE_IOERR: "check the disk and its file system",
+    sqlite3.SQLITE_TOOBIG: "keep large content in a file, and its name in the row",
+    sqlite3.SQLITE_NOTADB: "name the database itself; an encrypted one opens only in "
+    "the program that made it",
     sqlite3.SQLITE_CORRUPT: "restore a backup; sqlite3's .recover may save rows",
 }
 

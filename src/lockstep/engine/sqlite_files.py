@@ -97,7 +97,9 @@ def check_folder(path: Path, *, read_only: bool) -> None:
             hint="name the file in it",
         )
     if path.exists() and not path.is_file():
-        raise StorageFailed(f"{path} is a pipe or a device, not a database file")
+        raise StorageFailed(
+            f"{path} is a pipe or a device, not a database file", hint="name a file"
+        )
     if not path.parent.is_dir():
         raise StorageFailed(
             f"the folder {path.parent} does not exist",

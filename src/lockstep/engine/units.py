@@ -119,7 +119,10 @@ class Units:
         if timeout_s is None:
             return self._settings.timeout_s
         if not 0 < timeout_s <= threading.TIMEOUT_MAX:
-            raise InvalidValue(f"a timeout is more than 0 seconds, not {timeout_s!r}")
+            raise InvalidValue(
+                f"a timeout is more than 0 seconds, not {timeout_s!r}",
+                hint="leave it out for LOCKSTEP_WRITE__TIMEOUT_S",
+            )
         return timeout_s
 
 

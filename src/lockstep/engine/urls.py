@@ -227,7 +227,10 @@ def _sqlite_file_uri(text: str, base: Path | None) -> DatabaseUrl:
     if name.startswith("//"):
         authority, slash, rest = name[2:].partition("/")
         if authority not in ("", "localhost"):
-            raise ConfigError(f"a file: URI names this host only, not '{authority}'")
+            raise ConfigError(
+                f"a file: URI names this host only, not '{authority}'",
+                hint="write file:/absolute/path, or file:relative",
+            )
         name = slash + rest
     return _file(unquote(name), dict(parse_qsl(query)), base)
 
@@ -263,7 +266,10 @@ def _file(name: str, query: dict[str, str], base: Path | None) -> DatabaseUrl:
     query.pop("uri", None)
     mode = query.get("mode", "rwc")
     if mode not in _SQLITE_MODES:
-        raise ConfigError(f"mode={mode} is none of ro, rw, rwc, memory")
+        raise ConfigError(
+            f"mode={mode} is none of ro, rw, rwc, memory",
+            hint="leave mode= out to read and write",
+        )
     if name in ("", ":memory:") or mode == "memory":
         return _memory()
     if query.pop("cache", "private") == "shared":
@@ -357,7 +363,10 @@ def _refuse_libsql_parameters(given: dict[str, Any]) -> None:
         )
     for name in ("tls", "secure"):
         if given.get(name, "1") not in ("0", "1", "true", "false"):
-            raise ConfigError(f"{name}={given[name]} is neither 0 nor 1")
+            raise ConfigError(
+                f"{name}={given[name]} is neither 0 nor 1",
+                hint="write tls=0 for a server without TLS, else leave it out",
+            )
 
 
 def _postgresql_url(text: str) -> DatabaseUrl:

@@ -79,7 +79,9 @@ def vacuum(database: Database, *, auto_vacuum: AutoVacuum | None = None) -> Vacu
         raise _refusal_of_a_server(database)
     is_file = database.url.path is not None
     if auto_vacuum is not None and not is_file:
-        raise ConfigError("auto_vacuum is a property of SQLite files")
+        raise ConfigError(
+            "auto_vacuum is a property of SQLite files", hint="leave --auto-vacuum out"
+        )
     started = time.perf_counter()
     try:
         # Outside a transaction: both engines refuse VACUUM in one.

@@ -284,11 +284,13 @@ def _docstring(message: str) -> str:
     """
     if not message.strip() or len(message) > MESSAGE_CHARACTERS_MAX:
         raise InvalidValue(
-            f"a revision's message has 1 to {MESSAGE_CHARACTERS_MAX} characters"
+            f"a revision's message has 1 to {MESSAGE_CHARACTERS_MAX} characters",
+            hint='say in a few words what changes: -m "add a shelf"',
         )
     if not message.isprintable():
         raise InvalidValue(
-            "a revision's message is one line without control characters"
+            "a revision's message is one line without control characters",
+            hint="write the message without line breaks",
         )
     return message.replace("\\", "\\\\").replace('"', '\\"')
 

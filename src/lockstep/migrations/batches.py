@@ -75,7 +75,10 @@ def run_batches(
         MigrationError: A dict lacks the key, or names a row that is not there.
     """
     if batch_size < 1:
-        raise MigrationError(f"a batch has at least one row, not {batch_size}")
+        raise MigrationError(
+            f"a batch has at least one row, not {batch_size}",
+            hint="leave batch_size out for the default",
+        )
     keys = [_column(table, name) for name in key]
     condition = sa.true() if where is None else where
     total = connection.execute(
@@ -128,7 +131,8 @@ def _write(
         missing = [column.name for column in keys if column.name not in item]
         if missing:
             raise MigrationError(
-                f"a change of {table.name!r} lacks its key {', '.join(missing)}"
+                f"a change of {table.name!r} lacks its key {', '.join(missing)}",
+                hint="return every key column in each dict",
             )
         sets = tuple(name for name in item if name not in {k.name for k in keys})
         if sets:
@@ -147,7 +151,8 @@ def _write(
         if done.rowcount not in (-1, len(parameters)):
             raise MigrationError(
                 f"{len(parameters)} changes of {table.name!r} matched "
-                f"{done.rowcount} rows"
+                f"{done.rowcount} rows",
+                hint="return only keys of the rows that the change was given",
             )
 
 

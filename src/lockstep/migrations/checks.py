@@ -51,7 +51,10 @@ def _history(history: History, scripts: ScriptDirectory) -> Iterator[CheckFindin
     try:
         heads = scripts.get_heads()
     except (CommandError, SyntaxError, ImportError) as exc:
-        raise MigrationError(f"a revision file cannot be read: {exc}") from exc
+        raise MigrationError(
+            f"a revision file cannot be read: {exc}",
+            hint="correct that file in migrations/versions",
+        ) from exc
     if len(heads) > 1:
         yield CheckFinding(
             "several-heads",

@@ -132,7 +132,10 @@ def metadata_named(name: str, *, root: Path) -> sa.MetaData:
         ) from exc
     metadata = found if isinstance(found, sa.MetaData) else found.metadata
     if not isinstance(metadata, sa.MetaData):
-        raise ConfigError(f"{name!r} is neither a declarative base nor a MetaData")
+        raise ConfigError(
+            f"{name!r} is neither a declarative base nor a MetaData",
+            hint="[tool.lockstep] models = 'package.module:Base'",
+        )
     return metadata
 
 

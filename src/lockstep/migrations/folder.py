@@ -70,7 +70,10 @@ def scaffold(
     """
     folder = Path(directory)
     if folder.exists() and not folder.is_dir():
-        raise MigrationError(f"{folder} is a file, and the history needs a folder")
+        raise MigrationError(
+            f"{folder} is a file, and the history needs a folder",
+            hint="move it away, or name another folder: [tool.lockstep] migrations",
+        )
     versions = folder / "versions"
     versions.mkdir(parents=True, exist_ok=True)
     texts = {

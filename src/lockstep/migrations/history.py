@@ -160,7 +160,9 @@ def alembic_errors() -> Generator[None]:
     except CommandError as exc:
         if isinstance(exc.__cause__, SeveralHeads):
             raise MultipleHeads("the history has more than one head") from exc
-        raise MigrationError(str(exc)) from exc
+        raise MigrationError(
+            str(exc), hint="lockstep migrate history lists the revisions"
+        ) from exc
 
 
 @contextmanager

@@ -253,7 +253,8 @@ def _run_batches(operations: Any, op: RunBatchesOp) -> int:
     context = operations.migration_context
     if context.as_sql:
         raise MigrationError(
-            f"rows of {op.table.name!r} are changed with Python; that is no SQL text"
+            f"rows of {op.table.name!r} are changed with Python; that is no SQL text",
+            hint="leave --sql out: apply this revision with lockstep migrate upgrade",
         )
     return run_batches(
         context.connection,

@@ -94,10 +94,16 @@ def _refuse_faulty(
             )
         unknown = sorted(set(row) - known)
         if unknown:
-            raise InvalidValue(f"{where} names no column: {', '.join(unknown)}")
+            raise InvalidValue(
+                f"{where} names no column: {', '.join(unknown)}",
+                hint="correct the name, or add the column to the model",
+            )
         key = _key(mapper, key_names, row)
         if key in seen:
-            raise InvalidValue(f"{where} has the key of an earlier one")
+            raise InvalidValue(
+                f"{where} has the key of an earlier one",
+                hint="give each row a key of its own",
+            )
         seen.add(key)
 
 

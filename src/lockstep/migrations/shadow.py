@@ -64,7 +64,8 @@ def model_state(connection: Connection, metadata: sa.MetaData) -> SchemaState:
         ) from exc
     except (sa_exc.CompileError, sa_exc.IdentifierError) as exc:
         raise NotPortable(
-            f"the models cannot be written for {connection.dialect.name}: {exc}"
+            f"the models cannot be written for {connection.dialect.name}: {exc}",
+            hint="use a type of lockstep; docs/reference/types.md lists them",
         ) from exc
 
 

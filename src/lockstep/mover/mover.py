@@ -116,13 +116,17 @@ class Mover:
         if self._is_copy and (clean or rekey is not None or metadata is not None):
             raise InvalidPlan(
                 "between SQLite and libSQL everything stays as it is: there is "
-                "nothing to clean, rekey or take from models"
+                "nothing to clean, rekey or take from models",
+                hint="leave --clean, --rekey and --models out",
             )
         self._given = plan
         self._clean = clean
         self._rekey = rekey
         if (metadata is None) != (migrations is None):
-            raise InvalidPlan("models and their history go together: name both")
+            raise InvalidPlan(
+                "models and their history go together: name both",
+                hint="pass metadata= and migrations= together",
+            )
         self._metadata = metadata
         self._migrations = None if migrations is None else Path(migrations)
         self._quarantine = Path(quarantine)
@@ -386,5 +390,6 @@ def leave_out(plan: Plan, refusals: dict[str, str]) -> None:
 def _check_plan(plan: Plan, target: DatabaseUrl) -> None:
     if plan.target != target.dialect_name:
         raise InvalidPlan(
-            f"the plan leads to {plan.target}, the target is {target.dialect_name}"
+            f"the plan leads to {plan.target}, the target is {target.dialect_name}",
+            hint="write a plan for this target: --write-plan FILE",
         )

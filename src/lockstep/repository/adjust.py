@@ -62,7 +62,10 @@ class _Adjustment(Generic[M]):
         """
         what = f"{self.facts.name}.{self.name}"
         if current is None:
-            raise InvalidValue(f"{what} is NULL: there is nothing to add to")
+            raise InvalidValue(
+                f"{what} is NULL: there is nothing to add to",
+                hint="set a first value with update()",
+            )
         with decimal.localcontext(_EXACT):
             return self._sum(what, current)
 
@@ -114,7 +117,10 @@ def adjustable(
     """
     column = facts.column_of(name)
     if column in facts.key_columns or name in (facts.version_name, facts.deleted_name):
-        raise InvalidValue(f"{facts.name}.{name} is not for adjust() to change")
+        raise InvalidValue(
+            f"{facts.name}.{name} is not for adjust() to change",
+            hint="change it with update()",
+        )
     _check_number(facts, name, "by", by)
     if floor is not None:
         _check_number(facts, name, "floor", floor)
@@ -126,7 +132,10 @@ def _check_number(facts: ModelFacts[Any], name: str, what: str, number: Any) -> 
     kind = python_type_of(facts.column_of(name).type)
     allowed = _ADDED_TO.get(kind)
     if allowed is None:
-        raise InvalidValue(f"{facts.name}.{name} holds no numbers to add to")
+        raise InvalidValue(
+            f"{facts.name}.{name} holds no numbers to add to",
+            hint="change it with update()",
+        )
     if isinstance(number, bool) or not isinstance(number, allowed):
         raise InvalidValue(
             f"{what} must be {allowed[-1].__name__}, not {type(number).__name__}"

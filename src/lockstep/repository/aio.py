@@ -45,7 +45,8 @@ class AsyncRepository(Generic[M]):
         if not hasattr(session, "run_sync"):
             raise InvalidValue(
                 f"AsyncRepository works in an AsyncSession, "
-                f"not in {type(session).__name__}"
+                f"not in {type(session).__name__}",
+                hint="use Repository, or db.async_write_session()",
             )
         self.model = model
         self.session = session

@@ -66,7 +66,8 @@ def _equalities(
             found.append(facts.attribute(name) == value)
         except ArgumentError as exc:
             raise InvalidValue(
-                f"{facts.name}.{name} cannot be compared with {type(value).__name__}"
+                f"{facts.name}.{name} cannot be compared with {type(value).__name__}",
+                hint="compare with a value of the column's type",
             ) from exc
     return found
 

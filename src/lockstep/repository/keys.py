@@ -104,7 +104,10 @@ def check_range(what: str, value: Any) -> None:
     if isinstance(value, int) and not -INTEGER_MAX - 1 <= value <= INTEGER_MAX:
         raise InvalidValue(f"{what} does not fit into 64 bits")
     if isinstance(value, str) and not is_storable_text(value):
-        raise InvalidValue(f"{what} holds a NUL or a lone surrogate")
+        raise InvalidValue(
+            f"{what} holds a NUL or a lone surrogate",
+            hint="remove such characters first",
+        )
 
 
 def is_storable_text(value: str) -> bool:

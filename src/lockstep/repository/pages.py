@@ -110,7 +110,10 @@ def page_of(
     """
     check_size("size", size, PAGE_SIZE_MAX)
     if after is not None and before is not None:
-        raise InvalidValue("a page lies after a cursor or before one, not both")
+        raise InvalidValue(
+            "a page lies after a cursor or before one, not both",
+            hint="pass after= or before=",
+        )
     if ordering.has_secret():
         raise InvalidValue(
             "a page cursor would show a secret column",
@@ -273,5 +276,6 @@ def check_size(name: str, size: int, most: int) -> None:
     if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= most:  # pyright: ignore[reportUnnecessaryIsInstance] - it may come from a query string
         raise InvalidValue(
             f"{name} must be between 1 and {most}, not {size!r}",
+            hint=f"pass 1 to {most}, and read further pages",
             detail={"least": 1, "most": most},
         )

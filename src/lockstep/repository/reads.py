@@ -134,7 +134,10 @@ def list_rows(
         InvalidValue: ``limit`` is no count.
     """
     if limit is not None and (isinstance(limit, bool) or limit < 0):
-        raise InvalidValue(f"limit must be a number of rows, not {limit!r}")
+        raise InvalidValue(
+            f"limit must be a number of rows, not {limit!r}",
+            hint="leave limit out, or pass an int",
+        )
     length = LIST_ROWS_MAX + 1 if limit is None else limit
     statement = asked.select().order_by(*order).limit(length)
     found = asked.instances(session, statement)

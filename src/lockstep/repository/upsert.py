@@ -145,7 +145,8 @@ def _unique_where(
         return None
     if len(tables_of(facts.mapper)) > 1:
         raise InvalidValue(
-            f"{facts.name} spans several tables: upsert_many() matches on its key"
+            f"{facts.name} spans several tables: upsert_many() matches on its key",
+            hint="leave match_on= out",
         )
     wanted = {facts.column_of(name) for name in match}
     for constraint in facts.key_table.constraints:
@@ -192,18 +193,23 @@ def _row(match: Match, item: object) -> RowValues:
         row = _set_values(facts, item)
     else:
         raise InvalidValue(
-            f"upsert_many() takes mappings and {facts.name}, not {type(item).__name__}"
+            f"upsert_many() takes mappings and {facts.name}, not {type(item).__name__}",
+            hint=f"pass a dict of values or a {facts.name}",
         )
     for name, value in row.items():
         facts.column_of(name)
         if name == facts.version_name:
             raise InvalidValue(f"{facts.name}.{name} counts by itself: leave it out")
         if isinstance(value, sa.ClauseElement):
-            raise InvalidValue(f"{facts.name}.{name} must be a value, not SQL")
+            raise InvalidValue(
+                f"{facts.name}.{name} must be a value, not SQL",
+                hint="pass the value, or use session.execute()",
+            )
     for name in match.names:
         if row.get(name) is None:
             raise InvalidValue(
-                f"every row needs a value for {facts.name}.{name} to be matched by"
+                f"every row needs a value for {facts.name}.{name} to be matched by",
+                hint="set it, or name other columns in match_on=",
             )
     return row
 

@@ -37,7 +37,8 @@ def check_expected(
         )
     if isinstance(expected, bool) or not isinstance(expected, int | None):  # pyright: ignore[reportUnnecessaryIsInstance] - it may come from a form
         raise InvalidValue(
-            f"expected_version must be int, not {type(expected).__name__}"
+            f"expected_version must be int, not {type(expected).__name__}",
+            hint="pass row.version as it was read",
         )
 
 

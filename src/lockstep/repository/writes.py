@@ -87,7 +87,10 @@ def _refuse_known(session: Session, instances: Iterable[object]) -> None:
         key = mapper.identity_key_from_instance(instance)
         known = None if None in key[1] else session.identity_map.get(key)
         if known is not None and known is not instance:
-            raise Duplicate(f"a {mapper.class_.__name__} with this key is there")
+            raise Duplicate(
+                f"a {mapper.class_.__name__} with this key is there",
+                hint="change that one with update()",
+            )
 
 
 def add(session: Session, facts: ModelFacts[M], item: M | Mapping[str, Any]) -> M:

@@ -115,10 +115,14 @@ def _size_of(path: Path) -> int:
         status = path.stat()
     except OSError as error:
         raise Unexaminable(
-            f"{path} cannot be read: {error.strerror}", detail={"path": str(path)}
+            f"{path} cannot be read: {error.strerror}",
+            hint="check the permissions of the file and of its folders",
+            detail={"path": str(path)},
         ) from error
     if not path.is_file():
-        raise Unexaminable(f"{path} is no file", detail={"path": str(path)})
+        raise Unexaminable(
+            f"{path} is no file", hint="name a SQLite file", detail={"path": str(path)}
+        )
     if status.st_size == 0:
         raise Unexaminable(
             f"{path} is no database yet: it is empty",

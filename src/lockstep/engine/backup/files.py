@@ -72,7 +72,8 @@ def partial_file(final: Path, *, mode: int = PRIVATE) -> Generator[Path]:
             os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
         except OSError as error:
             raise StorageFailed(
-                f"no file can be made in {folder}: {error.strerror}"
+                f"no file can be made in {folder}: {error.strerror}",
+                hint="check the folder's permissions, or name another one",
             ) from error
         try:
             yield partial
@@ -254,7 +255,10 @@ def free_name(folder: Path, prefix: str, suffix: str, moment: datetime) -> Path:
         return folder / f"{name}{suffix}"
     number = int(max(taken).rpartition("-")[2]) + 1
     if number > NUMBER_MAX:
-        raise BackupFailed(f"{folder} has {NUMBER_MAX} backups of this second")
+        raise BackupFailed(
+            f"{folder} has {NUMBER_MAX} backups of this second",
+            hint="wait a second, or name the file",
+        )
     return folder / f"{name}-{number}{suffix}"
 
 

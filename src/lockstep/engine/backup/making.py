@@ -128,7 +128,10 @@ def back_up(
     except sqlite3.Error as error:
         raise_classified(error)
     except OSError as error:
-        raise StorageFailed(f"{path}: {error.strerror or error}") from error
+        raise StorageFailed(
+            f"{path}: {error.strerror or error}",
+            hint="check room and permissions of the folder, then repeat",
+        ) from error
     removed = [] if keep is None else rotate(path, manifest.source, keep)
     return BackedUp(path, manifest, tuple(removed))
 

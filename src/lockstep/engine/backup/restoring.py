@@ -121,7 +121,10 @@ def plan_restore(
             hint="a backup goes back to its own engine",
         )
     if url.in_memory or url.read_only:
-        raise ConfigError("a backup is restored into a file that can be written to")
+        raise ConfigError(
+            "a backup is restored into a file that can be written to",
+            hint="name a file without mode=ro: --to sqlite:///FILE",
+        )
     if url.engine_name == "libsql":
         is_empty = copier_for(database, copier).is_free(path, database)
     elif url.dialect_name == "sqlite":
@@ -186,7 +189,10 @@ def restore_backup(
     except sqlite3.Error as error:
         raise_classified(error)
     except OSError as error:
-        raise StorageFailed(f"{plan.target}: {error.strerror or error}") from error
+        raise StorageFailed(
+            f"{plan.target}: {error.strerror or error}",
+            hint="check room and permissions of the folder, then repeat",
+        ) from error
 
 
 def _restore_served(

@@ -121,6 +121,7 @@ def describe_copy(path: Path, on_progress: OnProgress) -> SqliteSnapshot:
     if problems:
         raise BackupFailed(
             "the copy is not sound: " + "; ".join(problems[:3]),
+            hint="lockstep db doctor names what is wrong in the database itself",
             detail={"problems": problems},
         )
     return SqliteSnapshot(tables, revisions, violations)

@@ -110,7 +110,10 @@ def existing(backup: Path | str) -> Path:
     """
     path = Path(os.path.abspath(backup))
     if not path.is_file():
-        raise ConfigError(f"there is no backup {path}")
+        raise ConfigError(
+            f"there is no backup {path}",
+            hint="correct the name; lockstep db backup writes into backups/",
+        )
     return path
 
 

@@ -84,7 +84,10 @@ class Catalog:
             name,
         ):
             return StoredObject(*row)
-        raise MigrationError(f"there is no table {name!r}")
+        raise MigrationError(
+            f"there is no table {name!r}",
+            hint="correct the name in the revision",
+        )
 
     def tables(self) -> list[StoredObject]:
         """Return the ordinary tables, not SQLite's own, by name."""

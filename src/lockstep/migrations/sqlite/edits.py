@@ -30,7 +30,10 @@ def position(rebuild: Rebuild, name: str) -> int:
     try:
         return rebuild.table.position(name)
     except KeyError:
-        raise MigrationError(f"table {rebuild.name!r} has no column {name!r}") from None
+        raise MigrationError(
+            f"table {rebuild.name!r} has no column {name!r}",
+            hint=f"name one of: {', '.join(c.name for c in rebuild.table.columns)}",
+        ) from None
 
 
 def set_nullable(column: ColumnText, nullable: bool) -> ColumnText:
@@ -109,7 +112,8 @@ def insert_column(
     """Put a column in, at the end unless a place is given."""
     if any(fold(c.name) == fold(shape.name) for c in rebuild.table.columns):
         raise MigrationError(
-            f"table {rebuild.name!r} already has a column {shape.name!r}"
+            f"table {rebuild.name!r} already has a column {shape.name!r}",
+            hint="drop the line from the revision, or pass if_not_exists=True",
         )
     at = len(rebuild.table.columns)
     if before is not None:
@@ -147,7 +151,8 @@ def add_clause(rebuild: Rebuild, clause: Clause) -> None:
     """
     if clause.name is not None and named(rebuild, clause.name) is not None:
         raise MigrationError(
-            f"table {rebuild.name!r} already has a constraint {clause.name!r}"
+            f"table {rebuild.name!r} already has a constraint {clause.name!r}",
+            hint="drop the line from the revision, or choose another name",
         )
     table = rebuild.table
     if clause.kind == "primary key":
@@ -206,7 +211,8 @@ def _set_autoincrement(rebuild: Rebuild, *, on: bool) -> None:
     alias = table.rowid_alias()
     if alias is None:
         raise MigrationError(
-            f"table {rebuild.name!r} has no INTEGER PRIMARY KEY to increment"
+            f"table {rebuild.name!r} has no INTEGER PRIMARY KEY to increment",
+            hint="make one INTEGER column its only key",
         )
     table.constraints = [c for c in table.constraints if c.kind != "primary key"]
     at = table.position(alias)

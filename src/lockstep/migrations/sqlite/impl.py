@@ -399,7 +399,8 @@ class SafeSqliteImpl(SQLiteImpl):
                 if options.get("if_exists"):
                     return
                 raise MigrationError(
-                    f"table {rebuild.name!r} has no constraint {const.name!r}"
+                    f"table {rebuild.name!r} has no constraint {const.name!r}",
+                    hint="correct the name in the revision, or pass if_exists=True",
                 )
             edits.drop_clause(rebuild, found)
 
@@ -418,7 +419,10 @@ class SafeSqliteImpl(SQLiteImpl):
             if found is not None:
                 edits.rename_clause(rebuild, found, new)
             elif not if_exists:
-                raise MigrationError(f"table {table_name!r} has no constraint {old!r}")
+                raise MigrationError(
+                    f"table {table_name!r} has no constraint {old!r}",
+                    hint="correct the name in the revision, or pass if_exists=True",
+                )
 
     def alter_sqlite_options(self, table_name: str, **options: bool) -> None:
         """Change STRICT, WITHOUT ROWID or AUTOINCREMENT."""

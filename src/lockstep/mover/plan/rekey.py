@@ -63,7 +63,9 @@ def rekeyed(
         if (column := _own_key(table)) is not None
     }
     if plan.target != "postgresql" or not keys:
-        raise InvalidPlan("there is no integer key that could become a UUID")
+        raise InvalidPlan(
+            "there is no integer key that could become a UUID", hint="leave --rekey out"
+        )
     for table in plan.carried():
         for name, parent in table.references.items():
             if parent in keys:
@@ -101,7 +103,10 @@ def tag_of(table: str) -> int:
 
 def _make_uuid(column: ColumnPlan, parent: str, now_ms: int) -> None:
     if column.codec != "integer":
-        raise InvalidPlan(f"{column.source} refers to {parent} and is no integer")
+        raise InvalidPlan(
+            f"{column.source} refers to {parent} and is no integer",
+            hint='give it codec = "integer" in the plan: --write-plan FILE',
+        )
     column.type, column.codec = "uuid", f"uuid7:{now_ms},{tag_of(parent)}"
     column.default, column.note = None, f"the key of {parent}"
 
@@ -117,7 +122,10 @@ def _direct(
         for parent in parents.values():
             plan.table(parent)
     except KeyError as error:
-        raise InvalidPlan(f"{where}: there is no {error}") from error
+        raise InvalidPlan(
+            f"{where}: there is no {error}",
+            hint="lockstep inspect lists tables and columns",
+        ) from error
     _make_uuid(column, "", now_ms)
     tags = ",".join(f"{value}={tag_of(parent)}" for value, parent in parents.items())
     column.codec = f"uuid7_by:{now_ms},{directing},{tags}"

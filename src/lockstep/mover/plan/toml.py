@@ -211,7 +211,10 @@ def _apply_column(column: ColumnPlan, change: dict[str, Any], where: str) -> Non
     except ValueError as error:
         raise InvalidPlan(f"{where}: {error}") from error
     if column.on_dirt not in ON_DIRT:
-        raise InvalidPlan(f"{where}: on_dirt is one of {', '.join(ON_DIRT)}")
+        raise InvalidPlan(
+            f"{where}: on_dirt is one of {', '.join(ON_DIRT)}",
+            hint='leave it out for "fail"',
+        )
     if column.type == "jsonb" and column.codec == "text":
         raise InvalidPlan(
             f"{where}: jsonb writes a document in its own way, so that the text "

@@ -64,7 +64,10 @@ def connect(url: DatabaseUrl) -> psycopg.Connection[Any]:
 def _check(connection: psycopg.Connection[Any]) -> None:
     version = connection.info.server_version
     if version < VERSION_MIN:
-        raise UnsupportedCapability(f"PostgreSQL {version // 10_000} is too old")
+        raise UnsupportedCapability(
+            f"PostgreSQL {version // 10_000} is too old",
+            hint="upgrade the server to PostgreSQL 13 or newer",
+        )
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise UnsupportedCapability(

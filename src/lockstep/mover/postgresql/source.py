@@ -178,7 +178,10 @@ class PostgresqlSource:
         for found in self.schema.tables:
             if source_name(found) == table.source:
                 return found
-        raise InvalidPlan(f"the source has no table {table.source!r}")
+        raise InvalidPlan(
+            f"the source has no table {table.source!r}",
+            hint="write the plan again: --write-plan FILE",
+        )
 
     def _place(self, table: TablePlan) -> str:
         return self._found(table).place

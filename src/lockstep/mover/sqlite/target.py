@@ -86,7 +86,10 @@ class SqliteTarget:
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
                 raise TargetInUse(f"{self._name} is written to by somebody") from error
-            raise StorageFailed(f"{self._name}: {error}") from error
+            raise StorageFailed(
+                f"{self._name}: {error}",
+                hint="check room and permissions of the file and its folder",
+            ) from error
 
     def taken(self, plan: Plan) -> list[str]:
         """Return the planned tables that are there already."""

@@ -79,7 +79,10 @@ class Reader(Generic[R]):
             InvalidValue: ``limit`` is no count.
         """
         if limit is not None and (isinstance(limit, bool) or limit < 0):
-            raise InvalidValue(f"limit must be a number of rows, not {limit!r}")
+            raise InvalidValue(
+                f"limit must be a number of rows, not {limit!r}",
+                hint="leave limit out, or pass an int",
+            )
         length = LIST_ROWS_MAX + 1 if limit is None else limit
         rows = self._some(asked, order, length)
         if limit is None and len(rows) > LIST_ROWS_MAX:
