@@ -64,10 +64,10 @@ def test_names_that_sqlite_takes_for_one(
         "users": [(2,)],
         "other.users": [(3,)],
         "other_users": [(4,)],
-        '"dot.ted"': [(5,)],
         "dot.ted": [(5,)],
-        '"dot.ted".t': [(6,)],
-        'dot."ted.t"': [(7,)],
+        '"dot"."ted"': [(5,)],
+        "dot.ted.t": [(7,)],
+        '"dot.ted"."t"': [(6,)],
         "sqlite_master": [(8,)],
         "lockstep_move_state": [(9,)],
     }

@@ -137,3 +137,20 @@ def test_a_database_of_postgresql_goes_there_and_back(
     ]
     assert row is not None
     assert row[0] > 9007199254740993
+
+
+def test_a_file_keeps_its_vacuum_and_names_with_dots(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path, back = tmp_path / "source.db", tmp_path / "back.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA auto_vacuum = 2")
+        connection.execute('CREATE TABLE "x.y" (k TEXT DEFAULT 7, v DATE TEXT)')
+        connection.execute("""INSERT INTO "x.y" VALUES ('a', x'00'), (NULL, 1.5)""")
+    url = make_database("postgresql").url.unmasked()
+    assert Mover(path, url).move().is_exact
+    assert Mover(url, back).move().is_exact
+    assert checker.typed_rows(back, "x.y") == checker.typed_rows(path, "x.y")
+    assert statements(back) == statements(path)
+    with closing(sqlite3.connect(back)) as connection:
+        assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)

@@ -13,7 +13,6 @@ from lockstep.engine.urls import DatabaseUrl
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.connecting import open_sqlite_source
 from lockstep.mover.failures import told
-from lockstep.mover.plan.from_postgresql import source_name
 from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.plan.times import JULIAN_DAYS, UNITS, may_be_moment, unit_of
 from lockstep.mover.results import (
@@ -72,7 +71,7 @@ def _inspect_postgresql(url: DatabaseUrl, on_progress: ProgressCallback) -> Insp
         plan = source.make_plan(on_progress)
         tables: list[dict[str, Any]] = []
         for table in source.schema.tables:
-            name = source_name(table)
+            name = table.full_name
             planned = next((t for t in plan.tables if t.source == name), None)
             tables.append(
                 {

@@ -104,21 +104,8 @@ def _default(plan: Plan, table: PgTable, found: PgColumn, column: ColumnPlan) ->
     try:
         column.default = default_to_sqlite(found.default, column)
     except Untranslatable as reason:
-        where = f"{source_name(table)}.{column.source}"
+        where = f"{table.full_name}.{column.source}"
         plan.losses.append(Loss("default", where, f"{found.default}: {reason}"))
-
-
-def source_name(table: PgTable) -> str:
-    """Return a table's name as a plan's ``source``; ``public`` is left out.
-
-    A dot inside of a name is told from the one between two.
-    """
-    return _full_name(table.schema, table.name)
-
-
-def _full_name(schema: str, table: str) -> str:
-    parts = [table] if schema == "public" else [schema, table]
-    return ".".join(quote(part) if "." in part else part for part in parts)
 
 
 def column_plan(column: PgColumn) -> ColumnPlan:
@@ -135,7 +122,7 @@ def column_plan(column: PgColumn) -> ColumnPlan:
 
 
 def _table(plan: Plan, table: PgTable, target: str) -> TablePlan:
-    made = TablePlan(source_name(table), target, [], rows=table.rows_estimated)
+    made = TablePlan(table.full_name, target, [], rows=table.rows_estimated)
     if table.name != target:
         plan.notices.append(f"{made.source!r} becomes {target!r}")
     made.columns = [column_plan(column) for column in table.columns]
@@ -206,7 +193,7 @@ def _column_clause(
         listed = ", ".join(map(quoted, found.labels))
         words.append(f"CHECK ({quote(column.target)} IN ({listed}))")
     for check in found.domain_checks:
-        where = f"{source_name(table)}.{column.source}: {check}"
+        where = f"{table.full_name}.{column.source}: {check}"
         plan.losses.append(Loss("check", where, f"{found.full_type} is a domain"))
     if found.generated:
         words.append(_generated(plan, table, made, column, found.default or ""))
@@ -219,7 +206,7 @@ def _generated(
     plan: Plan, table: PgTable, made: TablePlan, column: ColumnPlan, text: str
 ) -> str:
     """Return the clause of a computed column; empty where its values are carried."""
-    where = f"{source_name(table)}.{column.source}"
+    where = f"{table.full_name}.{column.source}"
     try:
         found = expression_to_sqlite(text, made)
         reason = "; ".join(found.differences)
@@ -252,7 +239,7 @@ def _key_clause(
         return "" if alias is not None else f"PRIMARY KEY ({columns})"
     head = f"CONSTRAINT {quote(key.name)} "
     if key.kind == "u":
-        _say_if_nulls_repeat(plan, source_name(table), key.name, key.definition)
+        _say_if_nulls_repeat(plan, table.full_name, key.name, key.definition)
         return f"{head}UNIQUE ({columns})"
     if key.kind == "f":
         text = _reference(plan, table, key, columns)
@@ -273,7 +260,7 @@ def _say_if_folded(
     folded = [c.name for c in table.columns if c.is_folded and c.name in columns]
     if folded:
         why = f"SQLite tells texts apart that are equal in {', '.join(folded)}"
-        plan.losses.append(Loss("unique", f"{source_name(table)}.{name}", why))
+        plan.losses.append(Loss("unique", f"{table.full_name}.{name}", why))
 
 
 def _say_if_nulls_repeat(plan: Plan, table: str, name: str, definition: str) -> None:
@@ -283,11 +270,10 @@ def _say_if_nulls_repeat(plan: Plan, table: str, name: str, definition: str) -> 
 
 
 def _reference(plan: Plan, table: PgTable, key: PgKey, columns: str) -> str:
-    wanted = _full_name(key.parent_schema, key.parent)
-    parent = next((t for t in plan.carried() if t.source == wanted), None)
+    parent = next((t for t in plan.carried() if t.source == key.refers_to), None)
     if parent is None:
         # SQLite would refuse every row of a table that refers to none.
-        _lose(plan, table, key, f"{wanted} is a partition, or is not carried")
+        _lose(plan, table, key, f"{key.parent} is a partition, or is not carried")
         return ""
     referred = ", ".join(quote(parent.column(n).target) for n in key.referred)
     text = f"FOREIGN KEY ({columns}) REFERENCES {quote(parent.target)} ({referred})"
@@ -304,7 +290,7 @@ def _reference(plan: Plan, table: PgTable, key: PgKey, columns: str) -> str:
 
 def _lose(plan: Plan, table: PgTable, key: PgKey, why: str) -> None:
     kinds = {"c": "check", "x": "exclusion", "u": "unique", "f": "foreign key"}
-    name = f"{source_name(table)}: {key.definition}"
+    name = f"{table.full_name}: {key.definition}"
     plan.losses.append(Loss(kinds.get(key.kind, "key"), name, why))
 
 

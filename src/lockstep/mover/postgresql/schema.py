@@ -75,7 +75,12 @@ class PgColumn:
 
 @dataclass
 class PgKey:
-    """A constraint of the kinds ``p``, ``u``, ``f``, ``c`` and ``x``."""
+    """A constraint of the kinds ``p``, ``u``, ``f``, ``c`` and ``x``.
+
+    Attributes:
+        refers_to: The full name of a foreign key's parent; empty where that is no
+            table of the schema's own: a partition, or the system's.
+    """
 
     kind: str
     name: str
@@ -87,6 +92,7 @@ class PgKey:
     on_update: str = "NO ACTION"
     on_delete: str = "NO ACTION"
     deferred: bool = False
+    refers_to: str = ""
 
 
 @dataclass
@@ -110,6 +116,8 @@ class PgTable:
     Attributes:
         is_heap: Its rows lie in pages of its own, so that a place among them can
             be read from.
+        full_name: What plans call it; ``public`` is left out, and quotes tell
+            ``a."b.c"`` from ``"a.b".c`` where both are there.
         problem: Why not all of its rows can be read; empty where they can.
     """
 
@@ -125,6 +133,12 @@ class PgTable:
     is_partitioned: bool = False
     is_heap: bool = False
     problem: str = ""
+    full_name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.full_name:
+            is_public = self.schema == "public"
+            self.full_name = self.name if is_public else f"{self.schema}.{self.name}"
 
     @property
     def place(self) -> str:
@@ -181,7 +195,22 @@ def read_postgresql(connection: psycopg.Connection[Any]) -> PgSchema:
         if not why:
             _read_sequence(connection, table)
         tables.append(table)
-    return PgSchema(tables, read_others(connection))
+    schema = PgSchema(tables, read_others(connection))
+    _tell_apart(schema)
+    return schema
+
+
+def _tell_apart(schema: PgSchema) -> None:
+    """Quote the full names that an earlier table has, too; find keys' parents."""
+    taken: set[str] = set()
+    for table in schema.tables:
+        if table.full_name in taken:
+            table.full_name = f"{quote(table.schema)}.{quote(table.name)}"
+        taken.add(table.full_name)
+    for table in schema.tables:
+        for key in table.keys:
+            parent = schema.table(key.parent_schema, key.parent)
+            key.refers_to = parent.full_name if parent is not None else ""
 
 
 def _read_columns(

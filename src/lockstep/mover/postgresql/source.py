@@ -22,7 +22,6 @@ from lockstep.mover.lines import unescape
 from lockstep.mover.plan.from_postgresql import (
     plan_from_postgresql,
     rebuild,
-    source_name,
 )
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, TablePlan
 from lockstep.mover.plan.rekey_back import keeps_numbers
@@ -176,7 +175,7 @@ class PostgresqlSource:
 
     def _found(self, table: TablePlan) -> PgTable:
         for found in self.schema.tables:
-            if source_name(found) == table.source:
+            if found.full_name == table.source:
                 return found
         raise InvalidPlan(
             f"the source has no table {table.source!r}",
@@ -189,7 +188,7 @@ class PostgresqlSource:
     def type_of(self, table: str, column: str) -> str:
         """Return the type of a column, by the plan's name of its table."""
         for found in self.schema.tables:
-            if table in (found.name, source_name(found)):
+            if table in (found.name, found.full_name):
                 for item in found.columns:
                     if item.name == column:
                         return item.type

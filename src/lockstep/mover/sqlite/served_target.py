@@ -72,6 +72,9 @@ class ServedTarget(SqliteTarget):
             return False
         return True
 
+    def lay_out(self, plan: Plan) -> None:
+        """Do nothing: a server makes its databases in its own way."""
+
     def set_pragmas(self, plan: Plan, names: Sequence[str]) -> None:
         """Set what a server lets be set."""
         super().set_pragmas(plan, [name for name in names if name in _SETTABLE])

@@ -125,7 +125,7 @@ class SqliteTarget:
         self._known_schema = None
         self.stand_in_for_collations(texts_of(plan))
         if plan.creates_tables:
-            self.set_pragmas(plan, ("encoding", "auto_vacuum"))
+            self.lay_out(plan)
         with self._transaction():
             self.journal.create(plan, source, fingerprint, request)
             for statement in plan.before:
@@ -147,6 +147,14 @@ class SqliteTarget:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+
+    def lay_out(self, plan: Plan) -> None:
+        """Set what a file is made with, while it has no page."""
+        self.set_pragmas(plan, ("encoding", "auto_vacuum"))
+        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        if not pages:
+            # ``lock`` began a transaction, since when only this changes auto_vacuum.
+            self._connection.execute("VACUUM")
 
     def set_pragmas(self, plan: Plan, names: Sequence[str]) -> None:
         """Set what the plan says of these."""

@@ -16,7 +16,6 @@ from lockstep.migrations.sqlite.tokens import fold, quote
 from lockstep.mover.codecs import Codec, codec_of
 from lockstep.mover.connecting import open_sqlite_source
 from lockstep.mover.encoding import LineBlock
-from lockstep.mover.plan.from_postgresql import source_name
 from lockstep.mover.plan.from_sqlite import owns_nothing
 from lockstep.mover.plan.model import ColumnPlan, TablePlan
 from lockstep.mover.postgresql.lines import PostgresqlLines
@@ -134,14 +133,14 @@ def _verify_servers(
     one, two = PostgresqlSource(source), PostgresqlSource(target)
     stack.callback(one.close)
     stack.callback(two.close)
-    ours = {source_name(table): table for table in one.schema.tables}
-    theirs = {source_name(table): table for table in two.schema.tables}
+    ours = {table.full_name: table for table in one.schema.tables}
+    theirs = {table.full_name: table for table in two.schema.tables}
     for table, partner in _pairs(ours, theirs, "table", "", report):
         columns = _pairs(
             {c.name: c for c in table.columns},
             {c.name: c for c in partner.columns},
             "column",
-            source_name(table),
+            table.full_name,
             report,
         )
         plan = _server_plan(table, partner, columns)
@@ -177,7 +176,7 @@ def _is_by_value(mine: PgColumn, other: PgColumn) -> bool:
 def _server_plan(
     table: PgTable, partner: PgTable, columns: list[tuple[PgColumn, PgColumn]]
 ) -> TablePlan:
-    plan = TablePlan(source_name(table), source_name(partner), [])
+    plan = TablePlan(table.full_name, partner.full_name, [])
     for mine, _ in columns:
         codec = "integer" if mine.type in _INTEGERS else "text"
         plan.columns.append(ColumnPlan(mine.name, mine.name, mine.type, codec))
