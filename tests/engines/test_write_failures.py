@@ -25,7 +25,7 @@ from lockstep.errors import (
     StorageFailed,
 )
 
-from .write_cases import ADD, Held, adding, queued, rows, with_parts
+from .write_cases import ADD, RAISE, Held, adding, queued, rows, with_parts
 
 
 @pytest.fixture
@@ -222,6 +222,45 @@ def test_a_server_that_is_lost_before_the_first_function_is_named(
             parts.write(adding(2))
     assert parts.write(adding(3)) == 3
     assert set(rows(parts)) == {1, 3}
+
+
+@pytest.mark.engines("postgresql")
+@pytest.mark.parametrize("way", ["execute", "send"])
+def test_a_failure_of_isolation_is_told_to_one(parts: Database, way: str) -> None:
+    """It ends the transaction for everybody; the others run again."""
+    url = sa.make_url(parts.url.unmasked()).update_query_dict(
+        {"options": "-c default_transaction_isolation=repeatable\\ read"}
+    )
+    looked, changed = threading.Event(), threading.Event()
+
+    def raising(unit: Unit) -> None:
+        getattr(unit, way)(RAISE)
+
+    def looking(unit: Unit) -> int:
+        found = unit.execute("SELECT n FROM part WHERE id = 1").fetchone()[0]
+        looked.set()
+        assert changed.wait(10)
+        unit.execute(ADD, {"id": 2 + found, "n": 0})
+        return found
+
+    with Database(url, settings=parts.settings) as isolated:
+        held = Held(isolated)
+        with ThreadPoolExecutor(4) as pool:
+            futures = []
+            for count, write in enumerate((looking, raising, raising), 1):
+                futures.append(pool.submit(isolated.write, write))
+                queued(isolated, count)
+            letting_go = pool.submit(held.let_go)
+            assert looked.wait(10)
+            parts.write(lambda unit: unit.execute(RAISE))
+            changed.set()
+            letting_go.result(30)
+            assert futures[0].result(30) == 1
+            with pytest.raises(Busy) as told:
+                futures[1].result(30)
+            assert told.value.retryable
+            futures[2].result(30)
+    assert rows(parts) == {1: 2, 3: 0}
 
 
 @pytest.mark.engines("sqlite")

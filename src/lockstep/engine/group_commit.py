@@ -73,6 +73,10 @@ class TransactionFacts(Protocol):
         """Say whether the engine itself rolled back when this error came."""
         ...
 
+    def dooms(self, error: BaseException) -> bool:
+        """Say whether nothing can succeed after this error, savepoint or not."""
+        ...
+
 
 @dataclass(slots=True)
 class Batch:
@@ -214,6 +218,7 @@ class GroupCommit:
             try:
                 unit.abandon()
                 self._check_open(driver, job)
+                self._check_not_doomed(job, error)
                 fence.undo(unit)
             except _TransactionLost:
                 raise
@@ -231,6 +236,10 @@ class GroupCommit:
             # Its COMMIT would be a rollback, of everybody's work and without a word.
             raise EngineError(FAILED_EARLIER, hint=FAILED_EARLIER_HINT)
 
+    def _check_not_doomed(self, job: Job, error: BaseException) -> None:
+        if self._backend.dooms(error):
+            raise _TransactionLost(job) from error
+
     def _settle(self, fence: Fence, batch: Batch) -> None:
         """Learn which functions failed after they had returned."""
         try:
@@ -244,6 +253,7 @@ class GroupCommit:
         for job, error in failures:
             batch.done.remove(job)
             job.value, job.error = None, error
+            self._check_not_doomed(job, error)
             batch.failed.append(job)
 
     def _commit(
@@ -269,9 +279,9 @@ class GroupCommit:
             unknown = _unknown("the connection was lost while it committed")
             unknown.__cause__ = error
             batch.fail_done(unknown)
-        elif isinstance(meaning, DataError) and len(batch.done) > 1:
-            # A constraint that is checked at the commit: alone, each shows
-            # whether it is the one.
+        elif isinstance(meaning, DataError | Busy) and len(batch.done) > 1:
+            # A constraint that is checked at the commit, or a conflict of isolation
+            # with somebody else: alone, each shows whether it is the one.
             left = {job for job in self._alone if job.state is State.WITHDRAWN}
             self._alone = (self._alone - left).union(batch.done)
             lane.put_back(batch.done)
@@ -286,14 +296,17 @@ class GroupCommit:
         if self._backend.is_broken(driver):
             batch.done.append(culprit)
             batch.fail_done(_lost_by(error))
-        elif error is None or not self._backend.rolled_back_by(error):
+        elif error is None or not (
+            self._backend.rolled_back_by(error) or self._backend.dooms(error)
+        ):
             batch.done.append(culprit)
             batch.fail_done(
                 _unknown("a function ended the transaction that it shared with others")
             )
         else:
-            # The engine rolled back by itself (a full disk, RAISE(ROLLBACK)):
-            # nothing of the others is written, so they may run again.
+            # The engine rolled back by itself (a full disk, RAISE(ROLLBACK)), or
+            # would let nobody commit: nothing of the others is written, so they may
+            # run again.
             culprit.error = classified(error)
             batch.failed.append(culprit)
             lane.put_back(batch.done)

@@ -133,6 +133,10 @@ class LibsqlBackend:
         """Say whether the server ended the transaction, or cannot be reached."""
         return driver.is_lost and not driver.was_rolled_back
 
+    def dooms(self, error: BaseException) -> bool:
+        """Say no: a savepoint takes back what failed."""
+        return False
+
     def rolled_back_by(self, error: BaseException) -> bool:
         """Say whether SQLite itself rolled back when this error came."""
         code = primary_code(error)

@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from lockstep.engine.capabilities import Capabilities
+from lockstep.engine.classify import classify
 from lockstep.engine.fence import Fence, PipelineFence
 from lockstep.engine.pipeline import Pipeline
 from lockstep.engine.postgresql_errors import WHILE_COMMITTING
@@ -57,6 +58,8 @@ Linux itself gives up after a quarter of an hour, or two hours where it waits fo
 answer. A server that is alive and busy is waited for: ``statement_timeout`` is its own.
 """
 
+_NOT_ISOLATED = "40001"
+"""serialization_failure"""
 _UNDER_WAY = 1
 """libpq's PQTRANS_ACTIVE."""
 _IN_ERROR = 3
@@ -191,6 +194,14 @@ class PostgresqlBackend:
     def rolled_back_by(self, error: BaseException) -> bool:
         """Say that PostgreSQL never ends a transaction by itself and goes on."""
         return False
+
+    def dooms(self, error: BaseException) -> bool:
+        """Say whether isolation failed: of its transaction nothing can be committed.
+
+        Only where ``default_transaction_isolation`` is not READ COMMITTED.
+        """
+        meaning = classify(error)
+        return meaning is not None and meaning.detail.get("sqlstate") == _NOT_ISOLATED
 
     def _session_settings(self) -> dict[str, str]:
         s = self._settings

@@ -197,6 +197,10 @@ class SqliteBackend:
         """Say that a file is never gone as a server is."""
         return False
 
+    def dooms(self, error: BaseException) -> bool:
+        """Say no: a savepoint takes back what failed."""
+        return False
+
     def rolled_back_by(self, error: BaseException) -> bool:
         """Say whether SQLite itself rolled back when this error came.
 
