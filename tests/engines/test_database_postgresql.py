@@ -122,6 +122,28 @@ def test_the_url_decides_whether_there_is_a_pooler(db: Database) -> None:
         assert told.describe().facts["behind_pooler"] is False
 
 
+def test_a_pooler_that_nobody_named_is_noticed(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It numbers processes by itself, and hands statements on to others' servers."""
+    number = property(lambda _: 4711)
+    monkeypatch.setattr(psycopg.ConnectionInfo, "backend_pid", number)
+    url = db.url.unmasked()
+    with Database(url, settings=load_settings(env={}, url=url)) as seen:
+        assert on_the_same_backend(seen) == (0, None)
+        assert seen.describe().facts["behind_pooler"] is True
+        with seen.write_session() as session:
+            assert session.execute(SETTINGS).one()[0] == "UTC"
+
+        async def look() -> Any:
+            async with seen.async_write_session() as session:
+                for number in range(20):
+                    await session.execute(sa.text("SELECT :n + 4"), {"n": number})
+                return (await session.execute(sa.text(LEFT_BEHIND))).one()[0]
+
+        assert asyncio.run(look()) == 0
+
+
 def test_a_read_session_begins_read_only_and_repeatable(db: Database) -> None:
     facts = sa.text(
         "SELECT current_setting('transaction_isolation'),"
@@ -261,8 +283,9 @@ async def write_fifty_times(db: Database) -> set[int]:
     return set(await asyncio.gather(*(write(n) for n in range(50))))
 
 
-def test_a_real_pgbouncer_in_transaction_mode(bounced_url: str) -> None:
-    url = bounced_url + "?pgbouncer=true"
+@pytest.mark.parametrize("word", ["?pgbouncer=true", ""])
+def test_a_real_pgbouncer_in_transaction_mode(bounced_url: str, word: str) -> None:
+    url = bounced_url + word
     loaded = load_settings(env={}, url=url, pool={"size": 10})
     with Database(url, settings=loaded) as db:
         with db.write_session() as session:
@@ -276,9 +299,13 @@ def test_a_real_pgbouncer_in_transaction_mode(bounced_url: str) -> None:
             assert connection.execute(LEFT_BEHIND).fetchone() == (0, None)
 
 
-def test_without_the_word_a_real_pgbouncer_mixes_clients_up(bounced_url: str) -> None:
+def test_told_that_it_is_not_there_a_real_pgbouncer_mixes_clients_up(
+    bounced_url: str,
+) -> None:
     """The hazard itself, so that the test above could fail."""
-    loaded = load_settings(env={}, url=bounced_url, pool={"size": 10})
+    loaded = load_settings(
+        env={}, url=bounced_url, pool={"size": 10}, postgresql={"pooler": "none"}
+    )
     with Database(bounced_url, settings=loaded) as db:
         with db.write_session() as session:
             session.execute(sa.text("CREATE TABLE part (id integer)"))

@@ -58,6 +58,8 @@ Linux itself gives up after a quarter of an hour, or two hours where it waits fo
 answer. A server that is alive and busy is waited for: ``statement_timeout`` is its own.
 """
 
+_SHARED = "lockstep.shared"
+"""Set in a connection's ``info`` when something stands before the server."""
 _NOT_ISOLATED = "40001"
 """serialization_failure"""
 _UNDER_WAY = 1
@@ -119,7 +121,7 @@ class PostgresqlBackend:
         dialect: Any = engine.dialect
         dialect.do_commit = _marking_errors(dialect.do_commit)
         event.listen(engine, "after_cursor_execute", _note_statement)
-        if self.behind_pooler:
+        if self._settings.pooler != "none":
             event.listen(engine, "begin", self._begin_behind_pooler)
 
     def close(self) -> None:
@@ -162,12 +164,12 @@ class PostgresqlBackend:
             "statement_timeout": row[4],
             "time_zone": row[5],
             "wal_level": row[6],
-            "behind_pooler": self.behind_pooler,
+            "behind_pooler": self._is_shared(connection),
         }
 
     def fence(self, driver: Any) -> Fence:
         """Return what keeps functions of one transaction apart."""
-        pipeline = Pipeline(driver, prepares=not self.behind_pooler)
+        pipeline = Pipeline(driver, prepares=driver.prepare_threshold is not None)
         if not self.in_transaction(driver):
             # psycopg begins with the first statement it sends; ours go past it.
             error = pipeline.run([pipeline.ready("BEGIN")])
@@ -237,14 +239,28 @@ class PostgresqlBackend:
         guard(dbapi_connection)
         if self.behind_pooler:
             return
+        # Whoever stands between gives a process number of its own. Statements that
+        # are prepared there, or settings that stay, would be those of others.
+        sql = self._set_config(local=False)
+        if self._settings.pooler == "auto":
+            sql += f" WHERE pg_backend_pid() = {dbapi_connection.info.backend_pid}"
         cursor = dbapi_connection.cursor()
-        cursor.execute(self._set_config(local=False))
+        cursor.execute(sql)
+        if cursor.fetchone() is None:
+            record.info[_SHARED] = True
+            record.driver_connection.prepare_threshold = None
         cursor.close()
         dbapi_connection.commit()
 
+    def _is_shared(self, connection: sa.Connection) -> bool:
+        """Say whether the server's side may be another one in each transaction."""
+        return self.behind_pooler or connection.info.get(_SHARED, False)
+
     def _begin_behind_pooler(self, connection: sa.Connection) -> None:
         options = connection.get_execution_options()
-        if options.get("isolation_level") != "AUTOCOMMIT":
+        if self._is_shared(connection) and options.get("isolation_level") != (
+            "AUTOCOMMIT"
+        ):
             connection.exec_driver_sql(self._set_config(local=True))
 
 
