@@ -57,7 +57,7 @@ def _inspected(tmp_path: Path, *statements: str) -> Inspection:
         (
             "made_at INTEGER",
             ["1600000000", "1700000000"],
-            ("epoch", "made_at", "integers that count s since 1970", 2, ()),
+            ("epoch", "made_at", "integers that count seconds since 1970", 2, ()),
         ),
         (
             "made_at INTEGER",

@@ -110,7 +110,7 @@ def test_references_hold_and_orphans_are_named(
     url = make_database("postgresql").url.unmasked()
     result = Mover(path, url).move()
     reasons = " ".join(loss.why for loss in result.plan.losses)
-    assert "1 rows point at nothing" in reasons
+    assert "1 row points at nothing" in reasons
     assert "no such table" in reasons
     with (
         psycopg.connect(url, autocommit=True) as connection,

@@ -35,7 +35,10 @@ FOOT_LETTERS = 120
 OURS = "Lockstep"
 
 _STYLE = """
-svg { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; }
+svg {
+  font: 13px system-ui, -apple-system, "Segoe UI", sans-serif;
+  color-scheme: light dark; background: #ffffff; max-width: 100%; height: auto;
+}
 .ground { fill: #ffffff; }
 text { fill: #1f2328; }
 .faint { fill: #59636e; }
@@ -45,6 +48,7 @@ text { fill: #1f2328; }
 .ours { fill: #0969da; }
 .range { stroke: #1f2328; stroke-width: 1; }
 @media (prefers-color-scheme: dark) {
+  svg { background: #0d1117; }
   .ground { fill: #0d1117; }
   text { fill: #e6edf3; }
   .faint { fill: #9198a1; }
@@ -80,8 +84,9 @@ def draw(machine: Machine, results: Sequence[Result], *, quick: bool = False) ->
     height = top + 16 * (len(facts) + 1) + MARGIN
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" '
-        f'width="{WIDTH}" height="{height:.0f}" role="img" '
-        'aria-label="Benchmark results">',
+        # No role="img": that would hide the names and numbers from a screen reader.
+        f'width="{WIDTH}" height="{height:.0f}">',
+        f"<title>{escape(head)}</title>",
         f"<style>{_STYLE}</style>",
         f'<rect class="ground" width="{WIDTH}" height="{height:.0f}"/>',
         _text(MARGIN, 40, head, "head"),

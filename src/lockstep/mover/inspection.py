@@ -14,7 +14,13 @@ from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.connecting import open_sqlite_source
 from lockstep.mover.failures import told
 from lockstep.mover.plan.model import Plan, TablePlan
-from lockstep.mover.plan.times import JULIAN_DAYS, UNITS, may_be_moment, unit_of
+from lockstep.mover.plan.times import (
+    JULIAN_DAYS,
+    UNIT_WORDS,
+    UNITS,
+    may_be_moment,
+    unit_of,
+)
 from lockstep.mover.results import (
     Finding,
     Inspection,
@@ -221,7 +227,7 @@ class _Report:
     ) -> None:
         unit = unit_of(column, stored)
         if unit:
-            message = f"integers that count {unit} since 1970"
+            message = f"integers that count {UNIT_WORDS[unit]} since 1970"
             self._add("epoch", where, message, stored.counts["integer"])
             return
         is_time = is_time_type(column.declared)

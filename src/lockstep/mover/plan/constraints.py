@@ -30,6 +30,7 @@ from lockstep.mover.translate.expressions import (
 )
 from lockstep.mover.translate.pieces import Piece, as_double, folded
 from lockstep.schema.names import constraint_name
+from lockstep.wording import counted
 
 INDEXED_BYTES_MAX = 2_600
 """A row of PostgreSQL's B-tree holds about a third of a page of 8 KiB."""
@@ -269,7 +270,11 @@ class Constraints:
                 continue
             count = orphans.get(key.number, 0)
             if count:
-                why = f"{count} rows point at nothing; it holds for new rows only"
+                point = "points" if count == 1 else "point"
+                why = (
+                    f"{counted(count, 'row')} {point} at nothing; it holds for new "
+                    "rows only"
+                )
                 self._lose("foreign key", where, why)
             self._reference(table, made, key, parent, referred, is_valid=not count)
 

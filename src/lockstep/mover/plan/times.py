@@ -17,6 +17,7 @@ UNITS = {
     "ms": (100_000_000_000, 9_999_999_999_999),
     "us": (100_000_000_000_000, 9_999_999_999_999_999),
 }
+UNIT_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
 JULIAN_DAYS = (2_300_000, 2_500_000)
 _NAME = re.compile(
     r"(?:^|_)(?:at|on|date|time|timestamp|ts|created|updated|modified|expires"
