@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from tests.engines.repository_models import (
     AuditedBase,
     Base,
@@ -34,8 +35,23 @@ from lockstep.errors import (
     UnsupportedCapability,
 )
 from lockstep.repository import Repository
+from lockstep.schema import AuditTrail, Json, Portable, UuidKey, Versioned
 
 pytestmark = pytest.mark.usefixtures("both_ways")
+
+
+class PaperBase(Portable, DeclarativeBase):
+    """Documents, and what happened to them."""
+
+
+class PaperTrail(AuditTrail, PaperBase):
+    """Their audit table."""
+
+
+class Paper(UuidKey, Versioned, PaperBase):
+    __tablename__ = "paper"
+
+    page: Mapped[Any] = mapped_column(Json())
 
 
 @pytest.fixture
@@ -132,6 +148,31 @@ def test_a_rows_life_is_told_in_order(db: Database) -> None:
     assert {one.table_name for one in life} == {"tool"}
     assert {one.row_key["id"] for one in life} == {str(tool.id)}
     shop.close()
+
+
+def test_what_only_python_calls_equal_is_a_change(db: Database) -> None:
+    shop = create(db, PaperBase)
+    pages = [
+        {"a": [1]},
+        {"a": [True]},
+        {"a": [1.0]},
+        {"a": True},
+        True,
+        1,
+        [0],
+        [False],
+    ]
+    with shop.write_session() as session:
+        paper = Repository(Paper, session).add({"page": pages[0]})
+    for number, page in enumerate(pages[1:], 1):
+        with shop.write_session() as session:
+            papers = Repository(Paper, session)
+            papers.update(paper.id, {"page": page}, expected_version=number)
+    with shop.read_session() as session:
+        life = Repository(Paper, session).history(paper.id)
+    found = [repr(one.after and one.after.get("page", "nothing")) for one in life]
+    assert found == list(map(repr, pages))
+    assert [repr(one.before["page"]) for one in life if one.before] == found[:-1]
 
 
 def test_what_is_refused_leaves_no_entry(shop: Database) -> None:

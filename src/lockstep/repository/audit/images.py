@@ -21,6 +21,7 @@ from lockstep.repository.audit.values import (
     JsonValue,
     encode,
     fingerprint,
+    is_same_json,
     masked,
 )
 from lockstep.repository.keys import conditions
@@ -221,7 +222,11 @@ class Change(NamedTuple):
         """
         before, after = self.before, self.after
         if before is not None and after is not None:
-            changed = [name for name in after if before.get(name) != after[name]]
+            changed = [
+                name
+                for name, value in after.items()
+                if not is_same_json(before.get(name), value)
+            ]
             if not changed:
                 return None
             if self.action != "delete":

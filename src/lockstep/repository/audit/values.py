@@ -78,6 +78,23 @@ def encode(value: Any, depth: int = 0) -> JsonValue:
     return encode(str(value))
 
 
+def is_same_json(one: JsonValue, other: JsonValue) -> bool:
+    """Whether two encoded values are one: to Python ``1`` equals ``True`` and ``1.0``.
+
+    Example:
+        >>> is_same_json({"a": [1]}, {"a": [1]}), is_same_json({"a": 1}, {"a": True})
+        (True, False)
+    """
+    if type(one) is not type(other) or one != other:
+        return False
+    if isinstance(one, dict):
+        items = cast("dict[str, JsonValue]", one).items()
+        return all(is_same_json(value, other[key]) for key, value in items)
+    if isinstance(one, list):
+        return all(map(is_same_json, cast("list[JsonValue]", one), other))
+    return True
+
+
 def _key(key: object) -> str:
     text = str(key)
     return text if is_storable_text(text) else _quoted(text)

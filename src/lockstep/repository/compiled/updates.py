@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from lockstep.repository.audit.values import encode, fingerprint, masked
+from lockstep.repository.audit.values import (
+    encode,
+    fingerprint,
+    is_same_json,
+    masked,
+)
 from lockstep.repository.compiled.inserts import (
     Fixed,
     Recipe,
@@ -37,6 +42,9 @@ if TYPE_CHECKING:
 
 #: What an entry is given beside its time and actor; they are documents.
 _DOCUMENTS = ("row_key", "before", "after")
+#: What may be equal and yet be written in another way: ``1.0`` and ``1.00``, and
+#: documents with ``1`` and ``true``.
+_WRITTEN_IN_WAYS = frozenset({decimal.Decimal, dict, list})
 
 
 class _WrittenJson(Json):
@@ -103,16 +111,15 @@ class Updates:
         for part in self.columns:
             was, became = old[part.place], new[part.place]
             # What is stored alike has one image, so only the rest is converted.
-            # Decimals may be equal and yet be written with more or fewer digits.
             if was is became or (
                 was == became
                 and type(was) is type(became)
-                and type(was) is not decimal.Decimal
+                and type(was) not in _WRITTEN_IN_WAYS
             ):
                 continue
             was = encode(read.value(part.place, was))
             became = encode(read.value(part.place, became))
-            if was != became:
+            if not is_same_json(was, became):
                 if part.is_secret:
                     was, became = masked(was), masked(became)
                 before.append(part.label + write(was, expands_floats))
