@@ -215,3 +215,32 @@ def test_a_view_shows_the_same_rows(
     back = Mover(url, tmp_path / "back.db").move()
     assert back.is_exact
     assert back.plan.losses == []
+
+
+NO_TEXTS = """
+CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, g INTEGER AS (id + 1) VIRTUAL,
+  h TEXT AS (typeof("g")) STORED, u AS (mine(a)) VIRTUAL, CHECK ("rowid" < 9));
+INSERT INTO t (a) VALUES ('one'), (NULL);
+CREATE VIEW numbers AS SELECT "rowid" AS r, a FROM t;
+CREATE VIEW mine_only AS SELECT "u" AS u FROM t;
+"""
+
+
+def test_names_in_double_quotes_that_are_no_columns_here_are_no_texts(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    """SQLite takes an unknown name in double quotes for a text; these are none."""
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.create_function("mine", 1, str, deterministic=True)
+        connection.executescript(NO_TEXTS)
+    url = make_database("postgresql").url.unmasked()
+    result = Mover(path, url).move()
+    assert result.is_exact
+    assert {(loss.kind, loss.name) for loss in result.plan.losses} == {
+        *(("generated column", "t.h"), ("generated column", "t.u"), ("check", "t")),
+        *(("view", "numbers"), ("view", "mine_only")),
+    }
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT id, g, h FROM t ORDER BY id").fetchall()
+    assert rows == [(1, 2, "integer"), (2, 3, "integer")]

@@ -74,11 +74,13 @@ class Constraints:
 
     def _compute(self, table: Table, made: TablePlan, column: Column) -> None:
         planned = made.column(column.name)
-        # PostgreSQL computes no column from another computed one.
-        computed = {fold(c.name) for c in table.columns if c.generated}
-        known = meanings(table, made).items()
-        plain = {name: found for name, found in known if name not in computed}
-        columns = named_both_ways(table, plain)
+        # PostgreSQL computes no column from another computed one. Left out, its name
+        # in double quotes would be a text.
+        known = meanings(table, made)
+        for other in table.columns:
+            if other.generated:
+                known[fold(other.name)] = _untranslatable("another computed column")
+        columns = named_both_ways(table, known)
         where = f"{table.name}.{column.name}"
         try:
             planned.computed = _stored_as(
@@ -351,7 +353,14 @@ def meanings(table: Table, made: TablePlan) -> dict[str, Meaning]:
             column.affinity,
             column.collation,
         )
+    for name in table.uncomputable:
+        found[fold(name)] = _untranslatable("a column that is not carried")
     return found
+
+
+def _untranslatable(what: str) -> Meaning:
+    """Return what a name means that may stand in no expression of PostgreSQL."""
+    return Meaning("", what, "values")
 
 
 def own_meanings(table: Table, made: TablePlan) -> dict[str, Meaning]:

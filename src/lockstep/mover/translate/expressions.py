@@ -116,6 +116,10 @@ def value(sql: str, columns: Mapping[str, Meaning]) -> Piece:
         return as_number(Translator(columns).piece(parse(sql)))
 
 
+_ROWIDS = frozenset({"rowid", "oid", "_rowid_"})
+"""Even in double quotes SQLite takes them for a row's number, and for no text."""
+
+
 class Translator:
     """Writes trees of SQLite for PostgreSQL.
 
@@ -165,7 +169,8 @@ class Translator:
         """Return the column of a name; None if it is a text in double quotes."""
         wanted = f"{node.table}.{node.name}" if node.table else node.name
         found = self._columns.get(fold(wanted))
-        if found is None and not node.is_text_too:
+        is_word = not node.is_text_too or fold(node.name) in _ROWIDS
+        if found is None and is_word:
             raise Untranslatable(f"the word {wanted}")
         return found
 
