@@ -122,3 +122,63 @@ def test_defaults_give_new_rows_what_they_gave(
             assert made != own, name
         else:
             assert made == own, name
+
+
+THERE = """
+a integer DEFAULT '-5'
+b numeric(10,2) DEFAULT 1.5
+c double precision DEFAULT 5
+d text DEFAULT 'it''s'
+e char(5) DEFAULT 'ab'
+f boolean DEFAULT 'f'
+g jsonb DEFAULT '{"b": 1, "a": [1, 2]}'
+h text[] DEFAULT '{}'
+i text[] DEFAULT ARRAY['a', 'b']
+j bytea DEFAULT '\\x00ff'
+k timestamptz DEFAULT '2024-02-28 10:20:30+02'
+l timestamp(3) DEFAULT '2024-02-28 10:20:30.1234'
+m money DEFAULT 5
+n bit(3) DEFAULT B'101'
+o interval DEFAULT '1 day'
+p amount DEFAULT 5
+r judged DEFAULT 5
+q mood DEFAULT 'sad'
+moment_a date DEFAULT CURRENT_DATE
+lost_a timestamp DEFAULT now()
+lost_b text DEFAULT upper('ab')
+lost_c date DEFAULT 'now'::text::date
+""".strip().splitlines()
+TYPES_THERE = """
+CREATE TYPE mood AS ENUM ('sad');
+CREATE DOMAIN amount AS numeric(6,2) CHECK (VALUE > 0);
+-- What its owner wrote is not called by a move.
+CREATE FUNCTION judge(n numeric) RETURNS boolean IMMUTABLE LANGUAGE sql AS
+  'SELECT 1 / (current_setting(''application_name'') <> ''lockstep move'')::int = 1';
+CREATE DOMAIN judged AS amount CHECK (judge(VALUE));
+"""
+
+
+def test_defaults_of_postgresql_give_new_rows_what_they_gave(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    url, path = make_database("postgresql").url.unmasked(), tmp_path / "a.db"
+    with psycopg.connect(url, autocommit=True) as there:
+        there.execute(TYPES_THERE.encode())
+        there.execute(
+            f"CREATE TABLE t (id int PRIMARY KEY, {', '.join(THERE)})".encode()
+        )
+        there.execute("INSERT INTO t (id) VALUES (1)")
+    plan = Mover(url, path).move().plan
+    lost = {
+        loss.name.removeprefix("t.") for loss in plan.losses if loss.kind == "default"
+    }
+    names = [line.split()[0] for line in THERE]
+    assert lost == {name for name in names if name.startswith("lost_")}
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("INSERT INTO t (id) VALUES (2)")
+        rows = connection.execute("SELECT * FROM t ORDER BY id").fetchall()
+    for name, own, made in zip(["id", *names], *rows, strict=True):
+        if name != "id" and not name.startswith("lost_"):
+            assert (type(made), made) == (type(own), own), name
+    again = make_database("postgresql").url.unmasked()
+    assert Mover(path, again).move().is_exact

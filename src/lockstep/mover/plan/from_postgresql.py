@@ -102,7 +102,7 @@ def _default(plan: Plan, table: PgTable, found: PgColumn, column: ColumnPlan) ->
     if found.default is None or found.generated:
         return
     try:
-        column.default = default_to_sqlite(found.default, column)
+        column.default = default_to_sqlite(found.default, found.constant, column)
     except Untranslatable as reason:
         where = f"{table.full_name}.{column.source}"
         plan.losses.append(Loss("default", where, f"{found.default}: {reason}"))

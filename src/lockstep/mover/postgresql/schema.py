@@ -8,8 +8,9 @@ See https://www.postgresql.org/docs/current/catalogs.html
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.postgresql.others import IS_OURS, PgOther, read_others
@@ -45,6 +46,20 @@ _ACTIONS = {
     "d": "SET DEFAULT",
 }
 
+_LITERAL = r"('(?:[^']|'')*'|-?\d+(?:\.\d+)?|true|false)"
+_CAST = r"(?:::[\w\". ]+(?:\[\])?)?"
+_ONE: Final = re.compile(rf"\(?{_LITERAL}\)?{_CAST}")
+_ITEM: Final = re.compile(f"{_LITERAL}{_CAST}")
+_SOME: Final = re.compile(rf"ARRAY\[{_ITEM.pattern}(?:, {_ITEM.pattern})*\]")
+_PLAIN_TYPE: Final = (
+    "(SELECT format_type(p.oid, CASE WHEN cardinality(b.types) > 1 THEN "
+    "(SELECT max(typtypmod) FROM pg_type WHERE oid = ANY (b.types)) "
+    "ELSE a.atttypmod END) FROM pg_type p LEFT JOIN pg_type e ON e.oid = p.typelem "
+    "WHERE p.oid = b.types[cardinality(b.types)] AND p.typtype IN ('b', 'e') "
+    "AND coalesce(e.typtype IN ('b', 'e'), true))"
+)
+"""Where no domain has a check, which may call anything."""
+
 
 @dataclass
 class PgColumn:
@@ -56,6 +71,10 @@ class PgColumn:
         may_be_null: Whether a row can hold NULL; even a domain that is NOT NULL lets
             it in with the result of an outer join or an empty subquery.
         is_folded: Whether two of its texts can be equal and not the same.
+        plain_type: That which its values have, with its modifiers; None where
+            reading one could run what the database's owner wrote.
+        constant: What its default gives every new row, as PostgreSQL writes it;
+            None where that is not known.
     """
 
     name: str
@@ -71,6 +90,8 @@ class PgColumn:
     domain_checks: list[str] = field(default_factory=list[str])
     may_be_null: bool = True
     is_folded: bool = False
+    plain_type: str | None = None
+    constant: str | None = None
 
 
 @dataclass
@@ -228,14 +249,35 @@ def _read_columns(
         "FROM pg_constraint k WHERE k.contypid = ANY (b.types) AND k.contype = 'c' "
         "ORDER BY k.oid), NOT a.attnotnull, EXISTS (SELECT 1 FROM pg_collation l "
         "WHERE l.oid = a.attcollation AND NOT l.collisdeterministic) OR (SELECT "
-        "typname = 'citext' FROM pg_type WHERE oid = b.types[cardinality(b.types)]) "
+        "typname = 'citext' FROM pg_type WHERE oid = b.types[cardinality(b.types)]), "
+        f"{_PLAIN_TYPE} "
         f"FROM pg_attribute a CROSS JOIN LATERAL ({_BASES}) b "
         "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
         "WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped "
-        "ORDER BY a.attnum",
+        "ORDER BY a.attnum".encode(),
         (oid,),
     ).fetchall()
     table.columns = [PgColumn(*row) for row in rows]
+    for column in table.columns:
+        column.constant = _constant(connection, column)
+
+
+def _constant(connection: psycopg.Connection[Any], column: PgColumn) -> str | None:
+    """Return what a default gives that calls nothing."""
+    import psycopg
+
+    default = column.default or ""
+    one, some = _ONE.fullmatch(default), _SOME.fullmatch(default)
+    if column.plain_type is None or not (one or some):
+        return None
+    given = one[1] if one else f"ARRAY[{', '.join(_ITEM.findall(default))}]"
+    asked = f"SELECT format('%s', ({given})::{column.plain_type})"
+    try:
+        with connection.transaction():
+            row = connection.execute(asked.encode()).fetchone()
+    except psycopg.Error:
+        return None
+    return None if row is None else row[0]
 
 
 def _read_keys(connection: psycopg.Connection[Any], oid: int, table: PgTable) -> None:
