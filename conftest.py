@@ -13,8 +13,8 @@ from hypothesis import settings
 
 # `make test` tries the same examples everywhere, so that a change is judged by what
 # it changed; `make fuzz` looks for new ones.
-settings.register_profile("same", derandomize=True)
-settings.register_profile("new", derandomize=False)
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("new", derandomize=False, deadline=None)
 settings.load_profile("same")
 
 # Nothing that a test writes has to outlive it. Where the machine lends memory as a
