@@ -1,7 +1,8 @@
 """An independent judge: reads both databases itself and compares every cell.
 
 It shares no code with the mover. Values are compared by what a reader sees:
-numbers by value, texts and bytes by their bytes, days and times by their text.
+numbers by value, texts and bytes by their bytes, days and times by their text; what
+PostgreSQL holds as a moment is compared as one by ``differences``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -74,7 +76,43 @@ def sqlite_rows(path: Path, table: str) -> Counter[tuple[bytes | None, ...]]:
     return Counter(tuple(canonical(v) for v in row) for row in _stored(path, table))
 
 
-def postgresql_rows(url: str, table: str) -> Counter[tuple[bytes | None, ...]]:
+def differences(path: Path, source: str, url: str, target: str) -> list[str]:
+    """Return the rows of one side that the other one lacks."""
+    moments = [
+        place
+        for place, (_, kind) in enumerate(_columns(url, target))
+        if kind.startswith("timestamp") or kind.startswith("time ")
+    ]
+    mine = _with_moments(sqlite_rows(path, source), moments)
+    other = _with_moments(postgresql_rows(url, target), moments)
+    return [f"{row}" for row in (*(mine - other), *(other - mine))]
+
+
+def _with_moments(
+    rows: Counter[tuple[bytes | None, ...]], places: list[int]
+) -> Counter[tuple[bytes | None, ...]]:
+    found: Counter[tuple[bytes | None, ...]] = Counter()
+    for row, count in rows.items():
+        cells = list(row)
+        for place in places:
+            cells[place] = _moment(cells[place])
+        found[tuple(cells)] += count
+    return found
+
+
+def _moment(text: bytes | None) -> bytes | None:
+    if text is None:
+        return None
+    written = text.decode()
+    if b"-" not in text[1:]:
+        return time.fromisoformat(written).isoformat("microseconds").encode()
+    moment = datetime.fromisoformat(written)
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return moment.isoformat(" ", "microseconds").encode()
+
+
+def _columns(url: str, table: str) -> list[tuple[str, str]]:
     with psycopg.connect(url) as connection:
         names = connection.execute(
             "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute "
@@ -82,7 +120,13 @@ def postgresql_rows(url: str, table: str) -> Counter[tuple[bytes | None, ...]]:
             "ORDER BY attnum",
             ('"' + table.replace('"', '""') + '"',),
         ).fetchall()
-        assert names, f"the target has no table {table}"
+    assert names, f"the target has no table {table}"
+    return names
+
+
+def postgresql_rows(url: str, table: str) -> Counter[tuple[bytes | None, ...]]:
+    names = _columns(url, table)
+    with psycopg.connect(url) as connection:
         shown = ", ".join(_readable(*name) for name in names)
         quoted = table.replace('"', '""').replace("%", "%%")
         connection.execute("SET TimeZone = 'UTC'")

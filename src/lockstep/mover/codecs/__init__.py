@@ -8,7 +8,7 @@ verification uses the same pair, so it cannot forgive what a copy did.
                                                    (a cell that comes back with
                                                    another class is *odd*)
 
-    base     the contract      numbers · texts · blobs · moments · keys   the words
+    base   the contract      numbers · texts · blobs · moments · written · keys   words
     models   our own types, named too                     stored   SQLite to SQLite
 
 Invariants: ``encode`` refuses (``ValueError``) what it cannot give back; a block is
@@ -34,6 +34,7 @@ from lockstep.mover.codecs.numbers import (
 )
 from lockstep.mover.codecs.stored import Stored
 from lockstep.mover.codecs.texts import MixedText, Text
+from lockstep.mover.codecs.written import moment_codec
 
 __all__ = ["CODEC_NAMES", "CellRefused", "Codec", "codec_of"]
 
@@ -55,6 +56,7 @@ _PLAIN: Final[dict[str, Callable[[], Codec]]] = {
 _WITH_WORD: Final[dict[str, Callable[[str], Codec]]] = {
     "mixed_bytes": MixedBytes,
     "epoch": Epoch,
+    "moment": moment_codec,
     "scaled": Scaled,
     "uuid7": Uuid7,
     "uuid7_by": Uuid7By,
@@ -62,7 +64,10 @@ _WITH_WORD: Final[dict[str, Callable[[str], Codec]]] = {
     "stored": Stored,
 }
 _OF_MODELS: Final = frozenset({"json", "array", "wide_decimal"})
-CODEC_NAMES: Final = (*_PLAIN, "mixed_bytes:<class>", "epoch:<unit>", "scaled:<digits>")
+CODEC_NAMES: Final = (
+    *(*_PLAIN, "mixed_bytes:<class>", "epoch:<unit>", "moment:<form>"),
+    "scaled:<digits>",
+)
 
 
 def codec_of(name: str) -> Codec:

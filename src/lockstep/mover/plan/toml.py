@@ -35,7 +35,8 @@ HEAD = """\
 """
 CODEC_HELP = (
     "integer, boolean, real, number, numeric, text, mixed_text, bytes,\n"
-    "#           text_bytes, mixed_bytes:CLASS, epoch:s|ms|us, julian, utc, uuid_bytes"
+    "#           text_bytes, mixed_bytes:CLASS, epoch:s|ms|us, julian, utc,\n"
+    "#           uuid_bytes, moment:YYYY-MM-DD HH:MM:SS.ffffff and other forms"
 )
 _COLUMN_KEYS: dict[str, type] = {
     **{"target": str, "type": str, "codec": str, "not_null": bool, "default": str},

@@ -10,8 +10,8 @@ decide: the narrowest type that holds each of them exactly and gives each back.
     reals (and integers)            numeric             declared DECIMAL, MONEY …
                                     double precision    the class comes back
                                     numeric             else (3 and 3.0 differ)
-    texts                           date, timestamp     declared so, every text is
-                                    time                PostgreSQL's own form
+    texts                           date, timestamp     declared so, all texts are
+                                    timestamptz, time   moments in one form
                                     bytea               NUL or invalid UTF-8
                                     text                else
     blobs                           bytea
@@ -23,14 +23,16 @@ Never ``real`` (4 bytes), never ``varchar(n)``: SQLite did not cut there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from lockstep.mover.sqlite.forms import OWN
 from lockstep.mover.sqlite.profile import ColumnProfile
 from lockstep.mover.sqlite.schema import Column
 
 _EXACT_WORDS: Final = ("DECIMAL", "NUMERIC", "MONEY", "CURRENCY")
-_TIME_FORMS: Final = ("timestamp", "date", "time")
+_OWN_FORMS: Final = frozenset(OWN.values())
 
 
 @dataclass(frozen=True)
@@ -113,10 +115,39 @@ def _text(column: Column, profile: ColumnProfile) -> Chosen:
             "text_bytes",
             f"texts with {what}, which PostgreSQL's text cannot hold",
         )
-    for form in _TIME_FORMS:
-        if form in profile.forms and form.upper() in _time_words(column.declared):
-            return Chosen(form, "text")
+    moment = _moment(column, profile.forms or set())
+    if moment is not None:
+        return moment
     return Chosen("text", "text", _surprise(column, "text"))
+
+
+def _moment(column: Column, forms: set[str]) -> Chosen | None:
+    """Return the type of texts that are all written in one form, if they are."""
+    wanted = _time_words(column.declared)
+    for form in by_preference(forms):
+        kind = type_of_form(form)
+        if kind.removesuffix("tz").upper() in wanted:
+            return Chosen(kind, "text" if form == kind else f"moment:{form}")
+    return None
+
+
+def by_preference(forms: Iterable[str]) -> list[str]:
+    """Return the forms that all texts of a column have, the likeliest first.
+
+    A program that always writes as many digits does so with a new row, too.
+    """
+    return sorted(
+        forms, key=lambda form: ("f" not in form or "[" in form, "[.ff" in form, form)
+    )
+
+
+def type_of_form(form: str) -> str:
+    """Return the type of PostgreSQL whose values a form writes."""
+    if form in _OWN_FORMS:
+        return form
+    if not form.startswith("YYYY"):
+        return "time"
+    return "timestamptz" if form.endswith(("Z", "0")) else "timestamp"
 
 
 def _time_words(declared: str) -> set[str]:

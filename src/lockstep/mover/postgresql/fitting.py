@@ -33,6 +33,10 @@ _KEEPS_ALL = {
     "uuid7_by": ("uuid",),
     "uuid_bytes": ("uuid",),
     "zoned": ("timestamp with time zone",),
+    "moment": (
+        *("timestamp without time zone", "timestamp with time zone"),
+        "time without time zone",
+    ),
 }
 """Codecs under which a type's every value comes back, so that none is tried."""
 

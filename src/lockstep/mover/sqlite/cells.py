@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import Codec, codec_of
+from lockstep.mover.codecs.written import Written
 from lockstep.mover.plan.model import ColumnPlan
 from lockstep.mover.sqlite.profile import ColumnProfile
 from lockstep.mover.values import is_same, real_text
@@ -51,7 +52,7 @@ _PRINTED_BELOW: Final = 1e22
 _BY_FUNCTION: Final = frozenset(
     {
         *("number", "numeric", "julian", "utc", "zoned"),
-        *("uuid_bytes", "epoch", "scaled", "uuid7"),
+        *("uuid_bytes", "epoch", "scaled", "uuid7", "moment"),
     }
 )
 
@@ -91,6 +92,9 @@ def _cheap(
         is_plain = stored.classes == {"blob"} and not has_null
         # Digits of either case are the same byte.
         return ("\\x%s", f"hex({name})") if is_plain else None
+    kind, _, form = planned.codec.partition(":")
+    if kind == "moment" and form in (stored.forms or ()):
+        return "%s", _or_null(name, has_null)
     return None
 
 
@@ -177,11 +181,29 @@ def _spelled(
         is_small = _lies_within(stored, _SMALL_BELOW) and prints_exactly()
         form = _SMALL_REAL if is_small else _REAL
         return "%s", _unless_null(name, form.format(name), has_null)
-    if word.partition(":")[0] in _BY_FUNCTION:
+    kind, _, form = word.partition(":")
+    if kind == "moment" and form in (stored.forms or ()) and classes == {"text"}:
+        return "%s", _unless_null(name, _moment(form, name), has_null)
+    if kind in _BY_FUNCTION:
         function = f"lockstep_{word}"
         functions[function] = _exact(codec_of(word))
         return "%s", _unless_null(name, f"{quote(function)}({name})", has_null)
     return None
+
+
+def _moment(form: str, name: str) -> str:
+    """Return what writes a text of a form as PostgreSQL does."""
+    codec = Written(form)
+    text = name
+    if codec.zone:
+        text = f"substr({text}, 1, length({text}) - {len(codec.zone)})"
+    if codec.between == "T":
+        text = f"replace({text}, 'T', ' ')"
+    if codec.is_fixed:
+        text = f"rtrim(rtrim({text}, '0'), '.')"
+    elif codec.digits:
+        text = f"iif(instr({text}, '.'), rtrim({text}, '0'), {text})"
+    return f"{text} || '{codec.own_zone}'" if codec.own_zone else text
 
 
 def _or_null(name: str, has_null: bool) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lockstep.mover.sqlite.forms import FORMS, have_form
+from lockstep.mover.sqlite.forms import forms_of
 from lockstep.mover.sqlite.rows import read_blocks
 from lockstep.mover.sqlite.schema import Column, Table
 from lockstep.mover.values import (
@@ -62,7 +62,8 @@ class ColumnProfile:
         number_text: Texts that read as a number.
         text_bytes_max: Length of the longest text or blob.
         is_in_pieces: Whether it has long cells and all of them were read in pieces.
-        forms: The forms that every text so far has (``date``, ``timestamp`` …).
+        forms: The forms of moments that every text so far has; None where nobody
+            looked at one.
     """
 
     name: str
@@ -82,7 +83,7 @@ class ColumnProfile:
     placeholder_text: int = 0
     text_bytes_max: int = 0
     is_in_pieces: bool = False
-    forms: set[str] = field(default_factory=lambda: set(FORMS))
+    forms: set[str] | None = None
     _watches_forms: bool = False
     _watches_numbers: bool = True
 
@@ -135,7 +136,7 @@ class ColumnProfile:
             self._add_texts(values)
         elif kind is RawText:
             self.invalid_text += len(values)
-            self.forms.clear()
+            self.forms = set()
             self.text_bytes_max = max(self.text_bytes_max, max(map(len, values)))
         elif kind is bytes:
             self.text_bytes_max = max(self.text_bytes_max, max(map(len, values)))
@@ -175,7 +176,7 @@ class ColumnProfile:
         joined = "".join(values)
         if "\0" in joined:
             self.nul_text += sum("\0" in value for value in values)
-            self.forms.clear()
+            self.forms = set()
         longest = max(map(len, values))
         if not joined.isascii():
             longest = max(len(v.encode("utf-8", "surrogatepass")) for v in values)
@@ -196,9 +197,14 @@ class ColumnProfile:
             lines: The texts, a newline behind each.
             count: How many.
         """
-        if lines.count("\n") != count:
-            self.forms.clear()
-        self.forms = {name for name in self.forms if have_form(name, lines)}
+        if self.forms == set():
+            return
+        self.keep_only(forms_of(lines) if lines.count("\n") == count else set())
+
+    def keep_only(self, forms: set[str] | None) -> None:
+        """Keep the forms that other texts have, too; None says that there are none."""
+        if forms is not None:
+            self.forms = forms if self.forms is None else self.forms & forms
 
     def to_json(self) -> dict[str, Any]:
         """Return it as the object that ``--json`` output carries."""

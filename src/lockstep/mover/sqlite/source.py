@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import Codec
@@ -21,10 +22,16 @@ from lockstep.mover.plan.model import Loss, Plan, TablePlan
 from lockstep.mover.plan.way_back import restore_types
 from lockstep.mover.results import Progress, ProgressCallback, silent
 from lockstep.mover.sqlite.checking import damage_of
+from lockstep.mover.sqlite.forms import OWN
 from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import Source
-from lockstep.mover.sqlite.profile import TableProfile, Tell, profile_table
+from lockstep.mover.sqlite.profile import (
+    ColumnProfile,
+    TableProfile,
+    Tell,
+    profile_table,
+)
 from lockstep.mover.sqlite.schema import (
     Schema,
     Table,
@@ -37,6 +44,7 @@ from lockstep.mover.sqlite.utf16 import BROKEN_TEXT, broken_texts
 if TYPE_CHECKING:
     from lockstep.mover.sqlite.served import ServedSource
 
+_TEXTS_AT_ONCE: Final = 10_000
 Look = Callable[[Any, Table, Tell], TableProfile]
 
 
@@ -217,7 +225,7 @@ class SqliteSource:
         plan.losses[:0] = [*damage, *self._broken_texts(profiles)]
         state = SqliteJournal(self.connection).state()
         if state is not None and state.plan.source == "postgresql":
-            restore_types(plan, state.plan, self._is_numbers_only)
+            restore_types(plan, state.plan, self._is_numbers_only, self._forms_of)
         return plan
 
     def _broken_texts(self, profiles: Mapping[str, TableProfile]) -> list[Loss]:
@@ -242,6 +250,39 @@ class SqliteSource:
             f"WHERE typeof({name}) = 'text' AND {name} <> 'NaN'"
         ).fetchone()
         return count == 0
+
+    def _forms_of(
+        self, table: str, column: str, fits: Callable[[str], str] | None
+    ) -> set[str] | None:
+        """Return the forms that all texts of a column have.
+
+        Args:
+            table: Whose.
+            column: Which; it has nothing but texts.
+            fits: Refuses a text that is no moment in any form.
+
+        Returns:
+            None where a text has no form and does not fit either; PostgreSQL's own
+            where there is no text.
+        """
+        name = quote(column)
+        profile = ColumnProfile(column)
+        with closing(self.connection.cursor()) as cursor:
+            cursor.execute(
+                f"SELECT {name} FROM {quote(table)} WHERE {name} IS NOT NULL"
+            )
+            while rows := cursor.fetchmany(_TEXTS_AT_ONCE):
+                texts = [text for (text,) in rows]
+                lines = "".join(f"{text}\n" for text in texts)
+                profile.keep_forms(lines, len(texts))
+                if profile.forms or fits is None:
+                    continue
+                try:
+                    for text in texts:
+                        fits(text)
+                except ValueError:
+                    return None
+        return set(OWN.values()) if profile.forms is None else profile.forms
 
     def bounds(self) -> dict[tuple[str, str], tuple[int, int]]:
         """Return least and greatest integer above zero, by (table, column)."""

@@ -66,7 +66,6 @@ class SurveyedColumn:
         if kind == "text":
             self.terms.append(f"group_concat({name}, '\n')")
         self._stored = ColumnProfile(column.name)
-        self._stored.forms = set(self._stored.forms)
         self._matching = self._present = 0
 
     def add(self, rows: int, answers: Iterator[Any]) -> None:
@@ -117,7 +116,7 @@ class SurveyedColumn:
         if self.kind != "text":
             return
         if is_time_type(self.column.declared):
-            stored.forms.clear()
+            stored.forms = set()
         decoder = getincrementaldecoder("utf-8")()
         try:
             for piece in pieces_of(opened):
@@ -136,7 +135,7 @@ class SurveyedColumn:
         mine.widen(other.integer_min, other.integer_max, other.integer_positive_min)
         mine.widen_reals(other.real_min, other.real_max, other.has_zero_real)
         mine.text_bytes_max = max(mine.text_bytes_max, other.text_bytes_max)
-        mine.forms &= other.forms
+        mine.keep_only(other.forms)
         mine.is_in_pieces |= other.is_in_pieces
 
     @property

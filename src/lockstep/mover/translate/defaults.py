@@ -156,7 +156,7 @@ def _epoch(spelled: str) -> str | None:
 
 
 def _moment(format_: str, column: ColumnPlan, clock: str = _UTC) -> str:
-    if column.codec == "text" and column.type in ("timestamp", "date", "time"):
+    if column.type in ("timestamp", "date", "time"):
         return _truncated(format_, column.type, clock)
     if column.type in ("text", "varchar"):
         return f"to_char({clock}, '{format_}')"

@@ -179,6 +179,8 @@ class Translator:
         if found is None:
             return literal(node.name)
         kind = _KINDS.get((found.type, found.codec))
+        if kind is None and found.codec.startswith("moment:"):
+            kind = "written"
         if kind is None:
             raise Untranslatable(f"{node.name} holds {found.codec} as {found.type}")
         return Piece(
@@ -397,6 +399,8 @@ def united(parts: Sequence[Piece]) -> tuple[Kind, list[Piece]]:
             f"alternatives of several kinds: {', '.join(sorted(kinds))}"
         )
     (kind,) = kinds
+    if kind == "written":
+        raise Untranslatable("alternatives that are moments in other forms")
     if kind == "integer" and any(part.is_literal for part in parts):
         first = parts[0]
         parts = [replace(first, sql=f"({first.sql})::bigint"), *parts[1:]]

@@ -9,6 +9,7 @@ it; PostgreSQL knows the type beforehand: only where both must agree there is a 
     text      text                 boolean   0 and 1 in SQLite
     blob      bytea                null      nothing but NULL
     day, moment, clock             texts that PostgreSQL holds as date, timestamp, time
+    written                        such texts in a form that is not PostgreSQL's own
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ Kind = Literal[
     "day",
     "moment",
     "clock",
+    "written",
 ]
 TIMES: Final[dict[Kind, str]] = {"day": "date", "moment": "timestamp", "clock": "time"}
 NUMBERS: Final = frozenset({"integer", "real", "number", "numeric"})
@@ -136,7 +138,7 @@ def comparable(left: Piece, right: Piece, *, is_ordering: bool) -> tuple[str, st
         return _numbers(left, right)
     if left.kind in TIMES or right.kind in TIMES:
         return _times(left, right, is_ordering=is_ordering)
-    if left.kind != right.kind:
+    if left.kind != right.kind or left.kind == "written":
         raise Untranslatable(f"it compares a {left.kind} with a {right.kind}")
     if left.kind == "text":
         return _texts(left, right, is_ordering=is_ordering)

@@ -374,6 +374,8 @@ class _ViewWriter:
     def _sorted(self, term: _Term) -> str:
         piece = as_number(self._translator.piece(self._meant(term.node)))
         sql = piece.sql
+        if piece.kind == "written":
+            raise Untranslatable("moments in another form, in an order")
         if piece.kind == "text" and piece.collation == "NOCASE":
             sql = folded(piece)
         elif piece.kind == "text":
