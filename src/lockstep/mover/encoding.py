@@ -74,8 +74,9 @@ class LineBlock:
         data: The lines in UTF-8, each with its newline.
         count: How many lines.
         read: How many rows were read for them.
-        is_open: Whether the block is a piece of a long row's line, of which more
-            comes in the next one; it has no newline then, and counts no line.
+        is_open: Whether more of the last row comes in the next block: of its line,
+            which has no newline and is not counted before its end, or of its cells
+            (``LongRowBlock``). Nobody stops behind such a block.
     """
 
     position: int | str | None
@@ -136,6 +137,32 @@ class ColumnBlock(LineBlock):
         """Let go of the rows: they are written."""
         super().forget()
         self.columns = ()
+
+
+@dataclass
+class LongRowBlock(LineBlock):
+    """One row whose long cells come behind it, each in pieces.
+
+    Attributes:
+        data: Its line, which has NULL for them.
+        sizes: How many bytes each has, by its column in SQLite.
+    """
+
+    sizes: dict[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass
+class PieceBlock(LineBlock):
+    """A piece of a long cell of the last row.
+
+    Attributes:
+        data: Its bytes, of a text those of UTF-8; no line.
+        column: Of SQLite.
+        at: Where in the cell they begin.
+    """
+
+    column: str = ""
+    at: int = 0
 
 
 Blocks = Callable[[int | str | None], Iterator[LineBlock]]

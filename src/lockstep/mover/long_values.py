@@ -1,8 +1,10 @@
 """Values too long to be held in memory: which those are, and what stands for one.
 
 Owns the limit and the stand-in. A cell of more than ``LONG_BYTES`` is copied in
-pieces of ``PIECE_BYTES``. Where two databases are compared, both sides read the whole
-value where it lies and give its length and its SHA-256 instead of it:
+pieces of ``PIECE_BYTES``, so that a copy needs no memory for it; only SQLite, when it
+makes room for such cells of a row, holds that room twice. Where two databases are
+compared, both sides read the whole value where it lies and give its length and its
+SHA-256 instead of it:
 
     SQLite      blobopen, piece by piece        ──►  314572800 bytes, sha256 9f86d0…
     PostgreSQL  octet_length(c), sha256(c)      ──►  314572800 bytes, sha256 9f86d0…
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from lockstep.mover.encoding import LineBlock
@@ -29,6 +32,28 @@ PIECE_BYTES: Final = 256 * 1024
 
 CODECS: Final = ("text", "bytes")
 """Under which a value's bytes are the same on both sides."""
+
+
+@dataclass(frozen=True, slots=True)
+class LongCells:
+    """In which columns a long cell does not come as a whole, and how it comes.
+
+    Attributes:
+        columns: By the source's names.
+        in_pieces: For a copy: in blocks of its own; by its stand-in otherwise.
+    """
+
+    columns: frozenset[str] = frozenset()
+    in_pieces: bool = False
+
+    @property
+    def with_stand_ins(self) -> frozenset[str]:
+        """The columns whose long cells have stand-ins."""
+        return frozenset() if self.in_pieces else self.columns
+
+
+WHOLE: Final = LongCells()
+"""Every cell comes as a whole."""
 
 
 def stand_in(length: int, sha256: str) -> str:
@@ -50,16 +75,15 @@ def stand_in_of(pieces: Iterable[bytes]) -> str:
     return stand_in(length, digest.hexdigest())
 
 
-def with_stand_ins(
-    block: LineBlock, plan: TablePlan, columns: frozenset[str]
-) -> LineBlock:
+def with_stand_ins(block: LineBlock, plan: TablePlan, long: LongCells) -> LineBlock:
     """Put stand-ins into lines that hold their values in full.
 
     Args:
         block: Of whole lines.
         plan: Whose lines they are.
-        columns: The source's names of the columns that have stand-ins.
+        long: What has stand-ins.
     """
+    columns = long.with_stand_ins
     # No value is longer than what a line has for it.
     if columns and len(block.data) > LONG_BYTES:
         places = [

@@ -26,6 +26,7 @@ from lockstep.errors import InvalidPlan, TargetInUse
 from lockstep.mover.connecting import open_move_source, open_move_target
 from lockstep.mover.failures import told, write_whole
 from lockstep.mover.journal import State
+from lockstep.mover.long_values import LongCells
 from lockstep.mover.plan.from_models import plan_from_models
 from lockstep.mover.plan.model import Loss, Plan, TablePlan
 from lockstep.mover.plan.rekey import Rekey, rekeyed
@@ -77,6 +78,9 @@ class _Phases:
 
 class Mover:
     """Moves one database into another, empty one.
+
+    Its memory does not grow with tables, nor with values that travel in pieces
+    (``long_values``); towards SQLite it needs twice the long values of one row.
 
     Args:
         source: A SQLite file, or the URL of a libSQL server or of PostgreSQL; it is
@@ -323,9 +327,10 @@ class Mover:
             self._on_progress(Progress("copy", table.source, done, table.rows))
 
         policies = {column.on_dirt for column in table.columns}
+        long = LongCells(target.takes_in_pieces(table), in_pieces=True)
         progress = target.fill(
             table,
-            lambda after: source.own_order(table, after, for_copy=True),
+            lambda after: source.own_order(table, after, for_copy=True, long=long),
             tell,
             "quarantine" if policies - {"fail"} else "fail",
         )

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from lockstep.mover.encoding import Blocks, LineBlock, OddRow, Rejected
 from lockstep.mover.journal import State, Status, TableProgress
+from lockstep.mover.long_values import WHOLE, LongCells
 from lockstep.mover.plan.model import Plan, Statement, TablePlan
 from lockstep.mover.results import ProgressCallback
 
@@ -43,7 +44,7 @@ class MoveSource(Protocol):
         after: int | str | None,
         *,
         for_copy: bool = False,
-        stand_ins: frozenset[str] = frozenset(),
+        long: LongCells = WHOLE,
     ) -> Iterator[LineBlock]:
         """Yield the blocks after a position.
 
@@ -53,7 +54,7 @@ class MoveSource(Protocol):
         ...
 
     def key_order(
-        self, table: TablePlan, stand_ins: frozenset[str] = frozenset()
+        self, table: TablePlan, long: LongCells = WHOLE
     ) -> Iterable[LineBlock]:
         """Yield all blocks sorted by the plan's ``order_key``."""
         ...
@@ -152,6 +153,10 @@ class MoveTarget(Protocol):
         """Return what cannot be built even on empty tables, and why."""
         ...
 
+    def takes_in_pieces(self, table: TablePlan) -> frozenset[str]:
+        """Return the columns whose long cells ``fill`` takes in pieces."""
+        ...
+
     def fill(
         self,
         table: TablePlan,
@@ -169,13 +174,13 @@ class MoveTarget(Protocol):
         ...
 
     def key_order(
-        self, table: TablePlan, stand_ins: frozenset[str] = frozenset()
+        self, table: TablePlan, long: LongCells = WHOLE
     ) -> Generator[LineBlock]:
         """Yield the target's own rows, sorted by the plan's ``order_key``."""
         ...
 
     def any_order(
-        self, table: TablePlan, stand_ins: frozenset[str] = frozenset()
+        self, table: TablePlan, long: LongCells = WHOLE
     ) -> Generator[LineBlock]:
         """Yield the target's own rows."""
         ...

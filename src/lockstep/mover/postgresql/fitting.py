@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 
 from lockstep.mover.codecs import Codec, codec_of
-from lockstep.mover.encoding import LineBlock, Rejected
+from lockstep.mover.encoding import LineBlock, PieceBlock, Rejected
 from lockstep.mover.lines import NULL, cells_of, escape, unescape
 from lockstep.mover.plan.model import ColumnPlan, TablePlan
 from lockstep.mover.values import shown
@@ -87,9 +87,17 @@ class Fitting:
         Raises:
             Unmappable: A value does not fit and the plan says ``fail``.
         """
+        is_left_out = False
         for block in blocks:
+            if isinstance(block, PieceBlock):
+                if not is_left_out:
+                    yield block
+                elif not block.is_open:
+                    yield LineBlock(block.position, b"", 0, 0)
+                continue
             if self._tried and not self._is_fitting(block):
                 self._edit(block)
+            is_left_out = not block.count
             yield block
 
     def _is_fitting(self, block: LineBlock) -> bool:

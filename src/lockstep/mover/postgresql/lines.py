@@ -17,6 +17,7 @@ from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.encoding import LineBlock
 from lockstep.mover.long_values import CODECS, LONG_BYTES
 from lockstep.mover.plan.model import ColumnPlan, TablePlan
+from lockstep.mover.postgresql.long_rows import LongColumn, blocks_of, in_pieces
 
 if TYPE_CHECKING:
     import psycopg
@@ -39,6 +40,7 @@ class PostgresqlLines:
         order: str = "",
         where: str = "",
         limit: int | None = None,
+        long: Sequence[LongColumn] = (),
     ) -> Generator[LineBlock]:
         """Return a table's lines, read while they are asked for.
 
@@ -48,16 +50,25 @@ class PostgresqlLines:
             order: What stands behind ORDER BY; empty for the server's order.
             where: What stands behind WHERE.
             limit: How many lines at most; None for all.
+            long: Columns whose long cells come in pieces.
         """
-        listed = ", ".join(columns)
-        query = f"SELECT {listed} FROM {table}"
+        rest = f"FROM {table}"
         if where:
-            query += f" WHERE {where}"
+            rest += f" WHERE {where}"
         if order:
-            query += f" ORDER BY {order}"
+            rest += f" ORDER BY {order}"
         if limit is not None:
-            query += f" LIMIT {limit}"
-        return self._blocks(f"COPY ({query}) TO STDOUT")
+            rest += f" LIMIT {limit}"
+        if long:
+            query = in_pieces(columns, long, rest)
+            return self._long_blocks(f"COPY ({query}) TO STDOUT", long)
+        return self._blocks(f"COPY (SELECT {', '.join(columns)} {rest}) TO STDOUT")
+
+    def _long_blocks(
+        self, statement: str, long: Sequence[LongColumn]
+    ) -> Generator[LineBlock]:
+        with closing(self.messages(statement)) as messages:
+            yield from blocks_of(messages, long)
 
     def messages(self, statement: str) -> Generator[bytes]:
         """Yield what a COPY sends, a message for each row."""

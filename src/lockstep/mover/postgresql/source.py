@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from lockstep.errors import InvalidPlan
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import codec_of
-from lockstep.mover.encoding import LineBlock, OddRow, line_digest
+from lockstep.mover.encoding import LineBlock, OddRow, PieceBlock, line_digest
 from lockstep.mover.journal import State
 from lockstep.mover.lines import unescape
+from lockstep.mover.long_values import LONG_BYTES, WHOLE, LongCells
 from lockstep.mover.plan.from_postgresql import (
     plan_from_postgresql,
     rebuild,
@@ -29,7 +30,8 @@ from lockstep.mover.plan.way_back import plan_way_back
 from lockstep.mover.postgresql.fitting import Fitting
 from lockstep.mover.postgresql.journal import PostgresqlJournal
 from lockstep.mover.postgresql.lines import PostgresqlLines, long_columns, with_stand_in
-from lockstep.mover.postgresql.packed import PackedTable, packing_of
+from lockstep.mover.postgresql.long_rows import LongColumn
+from lockstep.mover.postgresql.packed import RESULTS_MAX, PackedTable, packing_of
 from lockstep.mover.postgresql.packed_columns import Misfit
 from lockstep.mover.postgresql.schema import PgSchema, PgTable, read_postgresql
 from lockstep.mover.postgresql.session import connect
@@ -63,6 +65,7 @@ class PostgresqlSource:
         self._connection = connect(url)
         self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         self.notices: list[str] = []
+        self._long: dict[str, list[LongColumn]] = {}
 
     @property
     def connection(self) -> Any:
@@ -204,7 +207,7 @@ class PostgresqlSource:
         after: int | str | None,
         *,
         for_copy: bool = False,
-        stand_ins: frozenset[str] = frozenset(),
+        long: LongCells = WHOLE,
     ) -> Iterator[LineBlock]:
         """Yield the blocks after a position: the key of the last row, as text.
 
@@ -215,13 +218,13 @@ class PostgresqlSource:
         fitting = self._fitting(table)
         packing = self._packing(table) if for_copy and fitting.passes_all else None
         if packing is not None:
-            return self._packed(table, packing, after)
+            return self._packed(table, packing, after, long)
         if table.order_key:
-            blocks = self._behind_key(table, after, stand_ins=stand_ins)
+            blocks = self._behind_key(table, after, long=long)
         elif self._has_pages(table):
-            blocks = self._behind_page(table, after, stand_ins)
+            blocks = self._behind_page(table, after, long)
         else:
-            blocks = self._read(table, [], "", stand_ins=stand_ins)
+            blocks = self._read(table, [], "", long=long)
         return fitting.blocks(blocks)
 
     def _packing(self, table: TablePlan) -> PackedTable | None:
@@ -231,7 +234,11 @@ class PostgresqlSource:
         return packing_of(self._connection, table, self._found(table))
 
     def _packed(
-        self, table: TablePlan, packing: PackedTable, after: int | str | None
+        self,
+        table: TablePlan,
+        packing: PackedTable,
+        after: int | str | None,
+        long: LongCells,
     ) -> Iterator[LineBlock]:
         """Yield packed blocks; one that cannot be packed, and many such, as lines."""
         lines = PostgresqlLines(self._connection)
@@ -244,20 +251,20 @@ class PostgresqlSource:
             except Misfit:
                 if not table.order_key:
                     break
-                for block in self._behind_key(table, after, packing.rows):
+                for block in self._behind_key(table, after, packing.rows, long):
                     after = block.position
                     yield block
             else:
                 return
         behind = self._behind_key if table.order_key else self._behind_page
-        yield from behind(table, after)
+        yield from behind(table, after, long=long)
 
     def _behind_key(
         self,
         table: TablePlan,
         after: int | str | None,
         limit: int | None = None,
-        stand_ins: frozenset[str] = frozenset(),
+        long: LongCells = WHOLE,
     ) -> Iterator[LineBlock]:
         key = [table.column(name) for name in table.order_key]
         where = ""
@@ -269,8 +276,11 @@ class PostgresqlSource:
                 for value, column in zip(last, key, strict=True)
             )
             where = f"ROW({names}) > ROW({values})"
-        for block in self._read(table, key, where, limit, stand_ins):
-            block.position = _position(table, block)
+        position = None
+        for block in self._read(table, key, where, limit, long):
+            if not isinstance(block, PieceBlock):
+                position = _position(table, block)
+            block.position = position
             yield block
 
     def _has_pages(self, table: TablePlan) -> bool:
@@ -282,7 +292,7 @@ class PostgresqlSource:
         self,
         table: TablePlan,
         after: int | str | None,
-        stand_ins: frozenset[str] = frozenset(),
+        long: LongCells = WHOLE,
     ) -> Iterator[LineBlock]:
         row = self._connection.execute(
             "SELECT pg_relation_size(to_regclass(%s)) "
@@ -295,7 +305,7 @@ class PostgresqlSource:
             following = page + PAGES_AT_ONCE
             where = f"ctid >= '({page},0)' AND ctid < '({following},0)'"
             last = None
-            for block in self._read(table, [], where, stand_ins=stand_ins):
+            for block in self._read(table, [], where, long=long):
                 if last is not None:
                     yield last
                 last = block
@@ -311,11 +321,11 @@ class PostgresqlSource:
         return [self.type_of(table.source, c.source) for c in table.columns]
 
     def key_order(
-        self, table: TablePlan, stand_ins: frozenset[str] = frozenset()
+        self, table: TablePlan, long: LongCells = WHOLE
     ) -> Iterable[LineBlock]:
         """Yield all blocks sorted by the key."""
         key = [table.column(name) for name in table.order_key]
-        blocks = self._read(table, key, "", stand_ins=stand_ins)
+        blocks = self._read(table, key, "", long=long)
         return self._fitting(table).blocks(blocks)
 
     def long_columns(self, table: TablePlan) -> frozenset[str]:
@@ -327,17 +337,50 @@ class PostgresqlSource:
             return frozenset()
         return long_columns(table, self._types(table))
 
+    def _in_pieces(self, table: TablePlan, long: LongCells) -> list[LongColumn]:
+        """Return the columns that have long cells, of those that may be in pieces."""
+        wanted = long.columns & self.long_columns(table) if long.in_pieces else None
+        if not wanted or len(table.columns) + len(wanted) > RESULTS_MAX:
+            return []
+        if table.source not in self._long:
+            lengths = self._longest(table, wanted)
+            self._long[table.source] = [
+                LongColumn(place, column.target, column.codec == "bytes")
+                for place, column in enumerate(table.columns)
+                if lengths.get(column.source, 0) > LONG_BYTES
+            ]
+        return self._long[table.source]
+
+    def _longest(self, table: TablePlan, columns: frozenset[str]) -> dict[str, int]:
+        """Return how long the longest cell of each column is; none where it is short.
+
+        What is longer than a page lies in a table of its own, which may be empty.
+        """
+        found, names = self._found(table), sorted(columns)
+        row = self._connection.execute(
+            "SELECT pg_relation_size(nullif(reltoastrelid, 0)) FROM pg_class "
+            "WHERE oid = to_regclass(%s)",
+            (found.place.removeprefix("ONLY "),),
+        ).fetchone()
+        if found.is_heap and not (row and row[0]):
+            return {}
+        asked = ", ".join(f"coalesce(max(octet_length({quote(n)})), 0)" for n in names)
+        (lengths,) = self._connection.execute(
+            f"SELECT {asked} FROM {found.place}".encode()
+        ).fetchall()
+        return dict(zip(names, lengths, strict=True))
+
     def _read(
         self,
         table: TablePlan,
         key: list[ColumnPlan],
         where: str,
         limit: int | None = None,
-        stand_ins: frozenset[str] = frozenset(),
+        long: LongCells = WHOLE,
     ) -> Iterator[LineBlock]:
         columns = [
             with_stand_in(quote(column.source), column.codec)
-            if column.source in stand_ins
+            if column.source in long.with_stand_ins
             else column.read_as or quote(column.source)
             for column in table.columns
         ]
@@ -350,6 +393,7 @@ class PostgresqlSource:
             order=", ".join(map(_sorted_by, key)),
             where=where,
             limit=limit,
+            long=self._in_pieces(table, long),
         ):
             if odd:
                 for line in block.text.split("\n")[:-1]:

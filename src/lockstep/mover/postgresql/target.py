@@ -26,6 +26,7 @@ from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.ahead import Reading
 from lockstep.mover.encoding import Blocks, LineBlock, Rejected
 from lockstep.mover.journal import SEQUENCES, TableProgress, build_all
+from lockstep.mover.long_values import WHOLE, LongCells
 from lockstep.mover.plan.model import ColumnPlan, Plan, Statement, TablePlan
 from lockstep.mover.postgresql.journal import PostgresqlJournal
 from lockstep.mover.postgresql.lines import (
@@ -357,31 +358,35 @@ class PostgresqlTarget:
         return read_postgresql(self._connection)
 
     def key_order(
-        self, table: TablePlan, stand_ins: frozenset[str] = frozenset()
+        self, table: TablePlan, long: LongCells = WHOLE
     ) -> Generator[LineBlock]:
         """Yield the target's own rows, sorted by the plan's ``order_key``."""
         key = [table.column(name) for name in table.order_key]
-        return self._read(table, order_of(key, "target"), stand_ins)
+        return self._read(table, order_of(key, "target"), long)
 
     def any_order(
-        self, table: TablePlan, stand_ins: frozenset[str] = frozenset()
+        self, table: TablePlan, long: LongCells = WHOLE
     ) -> Generator[LineBlock]:
         """Yield the target's own rows."""
-        return self._read(table, "", stand_ins)
+        return self._read(table, "", long)
+
+    def takes_in_pieces(self, table: TablePlan) -> frozenset[str]:
+        """Return all columns: a line that comes in pieces is COPY's own way."""
+        return frozenset(column.source for column in table.columns)
 
     def long_columns(self, table: TablePlan) -> frozenset[str]:
         """Return the columns whose long cells the server can give stand-ins for."""
         return long_columns(table, [column.type for column in table.columns])
 
     def _read(
-        self, table: TablePlan, order: str, stand_ins: frozenset[str]
+        self, table: TablePlan, order: str, long: LongCells
     ) -> Generator[LineBlock]:
         columns = [quote(column.target) for column in table.columns]
         for place, column in enumerate(table.columns):
             if column.type == "real" and column.codec != "real":
                 # Four bytes show fewer digits than they stand for; eight show them all.
                 columns[place] += "::float8"
-            elif column.source in stand_ins:
+            elif column.source in long.columns:
                 columns[place] = with_stand_in(columns[place], column.codec)
         lines = PostgresqlLines(self._connection)
         return lines.read(quote(table.target), columns, order=order)

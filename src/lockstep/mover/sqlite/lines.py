@@ -14,7 +14,7 @@ from typing import Any
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock, TableEncoder
-from lockstep.mover.long_values import with_stand_ins
+from lockstep.mover.long_values import WHOLE, LongCells, with_stand_ins
 from lockstep.mover.plan.model import ColumnPlan, TablePlan
 from lockstep.mover.sqlite.long_rows import LongCell
 from lockstep.mover.sqlite.opening import processors
@@ -78,22 +78,21 @@ class SqliteLines:
         after: int | str | None,
         *,
         for_copy: bool = False,
-        stand_ins: frozenset[str] = frozenset(),
+        long: LongCells = WHOLE,
     ) -> Generator[LineBlock]:
         """Yield the blocks after a position.
 
         Args:
             plan: Which table.
             after: The position of the last block; None begins at the first row.
-            for_copy: The lines are read by a database, and compared with nothing;
-                a long row's line then comes in several blocks.
-            stand_ins: Of ``long_columns``, those whose long cells have stand-ins.
+            for_copy: The lines are read by a database, and compared with nothing.
+            long: Which long cells come in pieces, or have stand-ins.
         """
         table, encoder = self._prepared(plan)
         packing = None
         is_whole = True
         if table.rowid_name:
-            packing = self._packing(plan, table, for_copy=for_copy, stand_ins=stand_ins)
+            packing = self._packing(plan, table, for_copy=for_copy, long=long)
         if packing is not None:
             try:
                 with closing(self._by_rowid(table, packing, after)) as blocks:
@@ -115,7 +114,7 @@ class SqliteLines:
             columns=[self._name(column) for column in plan.columns],
             is_clean=self._is_clean(table),
         ):
-            yield with_stand_ins(encoder.block(position, rows), plan, stand_ins)
+            yield with_stand_ins(encoder.block(position, rows), plan, long)
 
     def long_columns(self, plan: TablePlan) -> frozenset[str]:
         """Return the source's names of columns with long cells read in pieces."""
@@ -150,16 +149,16 @@ class SqliteLines:
         )
 
     def in_key_order(
-        self, plan: TablePlan, stand_ins: frozenset[str] = frozenset()
+        self, plan: TablePlan, long: LongCells = WHOLE
     ) -> Generator[LineBlock]:
         """Yield all blocks, sorted by ``order_key``; texts by their bytes.
 
-        ``stand_ins``: of ``long_columns``, those whose long cells have stand-ins.
+        ``long`` says which long cells have stand-ins.
         """
         table, encoder = self._prepared(plan)
         names = [self._name(column) for column in plan.columns]
         key = [self._name(plan.column(name)) for name in plan.order_key]
-        packing, done = self._packing(plan, table, stand_ins=stand_ins), 0
+        packing, done = self._packing(plan, table, long=long), 0
         if packing is not None:
             try:
                 with closing(self._by_key(table, packing, key)) as blocks:
@@ -177,7 +176,7 @@ class SqliteLines:
             done -= skipped
             if skipped < len(rows):
                 block = encoder.block(None, rows[skipped:])
-                yield with_stand_ins(block, plan, stand_ins)
+                yield with_stand_ins(block, plan, long)
 
     def _by_key(
         self, table: Table, packing: Packing, key: list[str]
@@ -208,7 +207,7 @@ class SqliteLines:
         table: Table,
         *,
         for_copy: bool = False,
-        stand_ins: frozenset[str] = frozenset(),
+        long: LongCells = WHOLE,
     ) -> Packing | None:
         """Return how rows can be packed; None where the slower way is the exact one."""
         if plan.source in self._codecs:
@@ -218,9 +217,7 @@ class SqliteLines:
         if profile is None or not is_usual:
             return None
         columns = [self._name(column) for column in plan.columns]
-        return packing_of(
-            plan, columns, table, profile, for_copy=for_copy, stand_ins=stand_ins
-        )
+        return packing_of(plan, columns, table, profile, for_copy=for_copy, long=long)
 
     def _prepared(self, plan: TablePlan) -> tuple[Table, TableEncoder]:
         table = self._schema.table(self._table(plan))

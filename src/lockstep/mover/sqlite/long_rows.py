@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from lockstep.migrations.sqlite.tokens import quote
@@ -47,14 +48,14 @@ class LongRows:
         rowids: Of the rows that have a long cell.
         cells: Of the plan's columns: a long one, or the expression that packs it.
         lines_of: Makes lines of packed rows, and what they have of a piece of text.
-        for_copy: A line may come in several blocks; it comes in one otherwise.
+        in_pieces: A line may come in several blocks; it comes in one otherwise.
     """
 
     table: Table
     rowids: frozenset[int]
     cells: Sequence[LongCell | str]
     lines_of: Callable[[bytes], bytes]
-    for_copy: bool
+    in_pieces: bool
 
     def blocks(
         self, connection: sqlite3.Connection, rowid: int
@@ -64,21 +65,18 @@ class LongRows:
         Raises:
             sqlite3.Error: A cell cannot be read.
         """
-        parts = self._parts(connection, rowid)
-        if not self.for_copy:
-            yield LineBlock(rowid, b"".join(parts), 1, 1)
-            return
         waiting: list[bytes] = []
         size = 0
-        for part in parts:
-            waiting.append(part)
-            size += len(part)
-            if size >= PIECE_BYTES:
-                yield LineBlock(None, b"".join(waiting), 0, 0, is_open=True)
-                waiting, size = [], 0
+        with closing(self._parts(connection, rowid)) as parts:
+            for part in parts:
+                waiting.append(part)
+                size += len(part)
+                if self.in_pieces and size >= PIECE_BYTES:
+                    yield LineBlock(None, b"".join(waiting), 0, 0, is_open=True)
+                    waiting, size = [], 0
         yield LineBlock(rowid, b"".join(waiting), 1, 1)
 
-    def _parts(self, connection: sqlite3.Connection, rowid: int) -> Iterator[bytes]:
+    def _parts(self, connection: sqlite3.Connection, rowid: int) -> Generator[bytes]:
         terms = [
             cell if isinstance(cell, str) else f"typeof({quote(cell.name)}) = 'null'"
             for cell in self.cells

@@ -24,7 +24,7 @@ from typing import Final
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.ahead import in_turn
 from lockstep.mover.encoding import LineBlock
-from lockstep.mover.long_values import CODECS
+from lockstep.mover.long_values import CODECS, WHOLE, LongCells
 from lockstep.mover.plan.model import TablePlan
 from lockstep.mover.sqlite.cells import Cell, Functions, cell_of
 from lockstep.mover.sqlite.long_rows import LongCell, LongRows
@@ -66,7 +66,7 @@ def packing_of(
     profile: TableProfile,
     *,
     for_copy: bool = False,
-    stand_ins: frozenset[str] = frozenset(),
+    long: LongCells = WHOLE,
 ) -> Packing | None:
     """Return how the rows can be packed; None where that would not be exact.
 
@@ -76,7 +76,7 @@ def packing_of(
         table: The table that has them.
         profile: What lies in it, in the snapshot that is read.
         for_copy: The lines are read by a database, and compared with nothing.
-        stand_ins: The source's names of columns whose long cells have them.
+        long: Which long cells come in pieces, or have stand-ins.
     """
     cells: list[Cell] = []
     functions: Functions = {}
@@ -91,18 +91,19 @@ def packing_of(
         cells.append(cell)
     if not cells:
         return None
-    long = None
+    long_rows = None
     if profile.long_rows and not any(c.computed or c.generated for c in plan.columns):
         parts: list[LongCell | str] = []
         for planned, name, cell in zip(plan.columns, columns, cells, strict=True):
             if planned.codec in CODECS and profile.column(name).is_in_pieces:
                 is_blob = planned.codec == "bytes"
-                parts.append(LongCell(name, is_blob, planned.source in stand_ins))
+                has_stand_ins = planned.source in long.with_stand_ins
+                parts.append(LongCell(name, is_blob, has_stand_ins))
             else:
                 parts.append(_row([cell]))
         rowids = frozenset(profile.long_rows)
-        long = LongRows(table, rowids, parts, lines_of, for_copy)
-    return Packing(_row(cells), functions, long)
+        long_rows = LongRows(table, rowids, parts, lines_of, long.in_pieces)
+    return Packing(_row(cells), functions, long_rows)
 
 
 def _row(cells: Sequence[Cell]) -> str:

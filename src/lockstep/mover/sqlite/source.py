@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock
+from lockstep.mover.long_values import WHOLE, LongCells
 from lockstep.mover.plan.copies import CopyTarget, plan_copy
 from lockstep.mover.plan.from_sqlite import owns_nothing, plan_from_sqlite
 from lockstep.mover.plan.model import Loss, Plan, TablePlan
@@ -322,18 +323,16 @@ class SqliteSource:
         after: int | str | None,
         *,
         for_copy: bool = False,
-        stand_ins: frozenset[str] = frozenset(),
+        long: LongCells = WHOLE,
     ) -> Iterator[LineBlock]:
         """Yield the blocks after a position."""
-        return self._lines.in_own_order(
-            table, after, for_copy=for_copy, stand_ins=stand_ins
-        )
+        return self._lines.in_own_order(table, after, for_copy=for_copy, long=long)
 
     def key_order(
-        self, table: TablePlan, stand_ins: frozenset[str] = frozenset()
+        self, table: TablePlan, long: LongCells = WHOLE
     ) -> Iterable[LineBlock]:
         """Yield all blocks sorted by the key."""
-        return self._lines.in_key_order(table, stand_ins)
+        return self._lines.in_key_order(table, long)
 
     def long_columns(self, table: TablePlan) -> frozenset[str]:
         """Return the columns that have cells too long to be held."""

@@ -23,6 +23,7 @@ from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import Blocks, LineBlock
 from lockstep.mover.failures import is_of_the_system
 from lockstep.mover.journal import SEQUENCES, TableProgress, build_all
+from lockstep.mover.long_values import CODECS, WHOLE, LongCells
 from lockstep.mover.plan.model import Plan, Statement, TablePlan
 from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
@@ -211,9 +212,10 @@ class SqliteTarget:
         progress = self.journal.progress(table.source)
         if progress.is_done:
             return progress
-        with closing(Reading(blocks, progress.position)) as reading:
+        writer = RowWriter(table, on_dirt)
+        with closing(Reading(blocks, progress.position)) as reading, closing(writer):
             while not progress.is_done:
-                progress = self._filled(table, RowWriter(table, on_dirt), reading)
+                progress = self._filled(table, writer, reading)
                 on_progress(progress.read)
         return progress
 
@@ -235,7 +237,9 @@ class SqliteTarget:
             block.forget()
             written.append(block)
             # Without a position a copy cannot go on, so the table is one chunk.
-            if size >= self.chunk_bytes and block.position is not None:
+            if block.is_open or block.position is None:
+                continue
+            if size >= self.chunk_bytes:
                 return written, False
         return written, True
 
@@ -243,6 +247,7 @@ class SqliteTarget:
         self, plan: Plan, on_progress: Callable[[str], None]
     ) -> list[tuple[Statement, str]]:
         """Build indexes, triggers and views; return those that were refused."""
+        self._known_schema = None
         self.stand_in_for_collations(texts_of(plan))
         done = self.journal.steps()
         statements = (s for table in plan.carried() for s in table.statements)
@@ -327,16 +332,42 @@ class SqliteTarget:
         )
 
     def key_order(
-        self, table: TablePlan, stand_ins: frozenset[str] = frozenset()
+        self, table: TablePlan, long: LongCells = WHOLE
     ) -> Generator[LineBlock]:
         """Yield the target's own rows, sorted by the plan's ``order_key``."""
-        return self._lines().in_key_order(table, stand_ins)
+        return self._lines().in_key_order(table, long)
 
     def any_order(
-        self, table: TablePlan, stand_ins: frozenset[str] = frozenset()
+        self, table: TablePlan, long: LongCells = WHOLE
     ) -> Generator[LineBlock]:
         """Yield the target's own rows."""
-        return self._lines().in_own_order(table, None, stand_ins=stand_ins)
+        return self._lines().in_own_order(table, None, long=long)
+
+    def takes_in_pieces(self, table: TablePlan) -> frozenset[str]:
+        """Return the columns whose cells can be written in pieces.
+
+        SQLite opens a cell by its rowid, and none that an index holds.
+        """
+        if not isinstance(self._connection, sqlite3.Connection):
+            return frozenset()
+        schema = self.schema()
+        found = schema.table(table.target)
+        if (
+            schema.encoding != "UTF-8"
+            or found is None
+            or found.rowid_name is None
+            or any(column.generated for column in found.columns)
+        ):
+            return frozenset()
+        indexed = {part.column for index in found.indexes for part in index.parts}
+        if None in indexed:
+            return frozenset()
+        kept = {fold(name or "") for name in indexed | set(found.key)}
+        return frozenset(
+            column.source
+            for column in table.columns
+            if column.codec in CODECS and fold(column.target) not in kept
+        )
 
     def long_columns(self, table: TablePlan) -> frozenset[str]:
         """Return the columns that have cells too long to be held."""

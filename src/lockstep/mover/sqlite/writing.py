@@ -17,7 +17,7 @@ from typing import Any
 from lockstep.errors import Unmappable
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.decoding import TableDecoder
-from lockstep.mover.encoding import LineBlock, Rejected
+from lockstep.mover.encoding import LineBlock, LongRowBlock, PieceBlock, Rejected
 from lockstep.mover.lines import unescape
 from lockstep.mover.plan.model import TablePlan
 from lockstep.mover.values import shown
@@ -42,6 +42,8 @@ class RowWriter:
         self._plan = table
         self._on_dirt = on_dirt
         self._decoder = TableDecoder(table)
+        self._rowid: int | None = None
+        self._opened: sqlite3.Blob | None = None
         names = ", ".join(map(quote, self._decoder.names))
         self._row = f"({', '.join(self._decoder.marks)})"
         self._head = f"INSERT INTO {quote(table.target)} ({names}) VALUES "
@@ -50,12 +52,20 @@ class RowWriter:
             self._one = f"INSERT INTO {quote(table.target)} DEFAULT VALUES"
 
     def write(self, connection: Any, block: LineBlock) -> None:
-        """Insert a block's rows; those that SQLite refuses go by the plan.
+        """Insert a block's rows, or write a piece of the last one.
+
+        Those that SQLite refuses go by the plan.
 
         Raises:
             Unmappable: SQLite refuses a row, and the plan says ``fail``.
         """
+        if isinstance(block, PieceBlock):
+            self._write_piece(connection, block)
+            return
         values = self._decoder.values(block)
+        if isinstance(block, LongRowBlock) and block.count:
+            self._insert_long(connection, block, values)
+            return
         connection.execute("SAVEPOINT block")
         try:
             self._insert(connection, values, block.count)
@@ -90,6 +100,49 @@ class RowWriter:
                     done += together
                 together //= GROUPS_SMALLER
         connection.executemany(self._one, self._rows(values, done, count))
+
+    def _insert_long(
+        self, connection: Any, block: LongRowBlock, values: list[Any]
+    ) -> None:
+        """Insert a row with room for its long cells, whose pieces come next."""
+        decoder = self._decoder
+        marks: list[str] = []
+        at = 0
+        for name, usual in zip(decoder.names, decoder.marks, strict=True):
+            if name in block.sizes:
+                values[at] = block.sizes[name]
+                is_blob = at in decoder.blobs
+                marks.append("zeroblob(?)" if is_blob else "CAST(zeroblob(?) AS TEXT)")
+            else:
+                marks.append(usual)
+            at += usual.count("?")
+        self._rowid = None
+        try:
+            cursor = connection.execute(f"{self._head}({', '.join(marks)})", values)
+        except (sqlite3.IntegrityError, sqlite3.DataError) as error:
+            self._refuse(block, 0, str(error), error)
+        else:
+            self._rowid = cursor.lastrowid
+
+    def _write_piece(self, connection: Any, block: PieceBlock) -> None:
+        if self._rowid is None:
+            return  # the row was refused
+        if block.at == 0:
+            # Open until its last piece: what it is made of is found by going along it.
+            self.close()
+            self._opened = connection.blobopen(
+                self._plan.target, block.column, self._rowid
+            )
+        assert self._opened is not None, "the first piece of a cell comes first"
+        self._opened.write(block.data)
+        if not block.is_open:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the cell that is being written."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
     def _rows(self, values: list[Any], first: int, end: int) -> Iterator[list[Any]]:
         width = self._decoder.width

@@ -14,6 +14,7 @@ from functools import partial
 from lockstep.mover.ahead import Ahead
 from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock, OddRow
+from lockstep.mover.long_values import WHOLE, LongCells
 from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.results import Difference, Progress, ProgressCallback, VerifyReport
 from lockstep.mover.sides import MoveSource, MoveTarget
@@ -114,13 +115,13 @@ def _compare(
             yield block.taken()
 
     in_key_order = bool(table.order_key)
-    stand_ins: frozenset[str] = frozenset()
+    long = WHOLE
     if not comparison.is_foreign:
-        stand_ins = source.long_columns(table) & target.long_columns(table)
-    unsorted = partial(source.own_order, table, None, stand_ins=stand_ins)
-    stream = source.key_order(table, stand_ins) if in_key_order else unsorted()
+        long = LongCells(source.long_columns(table) & target.long_columns(table))
+    unsorted = partial(source.own_order, table, None, long=long)
+    stream = source.key_order(table, long) if in_key_order else unsorted()
     there = target.key_order if in_key_order else target.any_order
-    stored = there(table, stand_ins)
+    stored = there(table, long)
     # A read of PostgreSQL that stops early must end before the next one begins.
     with closing(Ahead(stream)) as blocks, closing(stored):
         compare = comparison.ordered if in_key_order else comparison.in_step
@@ -130,7 +131,7 @@ def _compare(
         first, second = _first_only(), _first_only()
         rows = comparison.as_sets(
             lambda: mine(unsorted(), counts=first()),
-            lambda: other(target.any_order(table, stand_ins), counts=second()),
+            lambda: other(target.any_order(table, long), counts=second()),
         )
     theirs.add(target.journal.odd_rows(table.source))
     # Between strangers the type decides what a cell says, and no class is kept.
