@@ -172,12 +172,24 @@ def test_a_savepoint_of_the_function_s_own_is_fine(parts: Database) -> None:
     assert set(rows(parts)) == {1, 2}
 
 
-def test_a_transaction_ended_behind_our_back_is_told_to_all(parts: Database) -> None:
+def committing(unit: Unit) -> None:
+    unit.driver.commit()
+
+
+def committing_and_failing(unit: Unit) -> None:
+    unit.driver.commit()
+    raise ValueError("what others wrote is written all the same")
+
+
+@pytest.mark.parametrize("end", [committing, committing_and_failing])
+def test_a_transaction_ended_behind_our_back_is_told_to_all(
+    parts: Database, end: Callable[[Unit], None]
+) -> None:
     held = Held(parts)
     with ThreadPoolExecutor(2) as pool:
         before = pool.submit(parts.write, adding(2))
         queued(parts, 1)
-        ending = pool.submit(parts.write, lambda unit: unit.driver.commit())
+        ending = pool.submit(parts.write, end)
         queued(parts, 2)
         held.let_go()
         for future in (before, ending, held.result):

@@ -21,7 +21,9 @@ from lockstep.errors import (
     Busy,
     CheckFailed,
     ConnectionLost,
+    Duplicate,
     EngineError,
+    OutcomeUnknown,
     StorageFailed,
 )
 
@@ -203,6 +205,38 @@ def test_a_server_that_ends_the_connection_has_written_nothing(parts: Database) 
         assert len({id(error) for error in told}) == 3, "one object told to several"
     assert parts.write(adding(4)) == 4
     assert set(rows(parts)) == {1, 4}
+
+
+LOST_AT_COMMIT = """
+CREATE FUNCTION lost() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END';
+CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON part
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.id = 66) EXECUTE FUNCTION lost()
+"""
+
+
+@pytest.mark.engines("postgresql")
+def test_a_commit_without_an_answer_is_unknown_to_all_who_shared_it(
+    parts: Database,
+) -> None:
+    with parts.engine.begin() as connection:
+        connection.exec_driver_sql(LOST_AT_COMMIT)
+    held = Held(parts)
+    with ThreadPoolExecutor(3) as pool:
+        futures = []
+        for count, key in enumerate((2, 1, 66), 1):
+            futures.append(pool.submit(parts.write, adding(key)))
+            queued(parts, count)
+        held.let_go()
+        shared, failed, last = [future.exception(30) for future in futures]
+    assert isinstance(failed, Duplicate), "its own error stands"
+    for error in (shared, last, held.result.exception(30)):
+        assert isinstance(error, OutcomeUnknown)
+        assert not error.retryable
+        assert "idempotency_key" in error.hint
+        assert isinstance(error.__cause__, sa.exc.DBAPIError)
+    assert parts.write(adding(3)) == 3
+    assert set(rows(parts)) == {1, 3}
 
 
 @pytest.mark.engines("postgresql")
