@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from lockstep.errors import (
     ConfigError,
     PoolerIncompatible,
     ProgramMissing,
+    StorageFailed,
 )
 
 pytestmark = pytest.mark.engines("postgresql")
@@ -159,7 +163,52 @@ def test_what_pg_dump_says_is_passed_on(
     monkeypatch.setenv("LOCKSTEP_POSTGRESQL_BIN", str(tmp_path / "bin"))
     with pytest.raises(BackupFailed, match="the moon is full"):
         back_up(db, tmp_path / "shop.dump")
+    usage = type(shutil.disk_usage(tmp_path))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(100, 100, 0))
+    with pytest.raises(StorageFailed, match=r"0 bytes free .* the moon is full"):
+        back_up(db, tmp_path / "shop.dump")
     assert [p.name for p in tmp_path.iterdir()] == ["bin"]
+
+
+BACK_UP_WITH_A_LIMIT = """
+import resource, signal, sys
+from lockstep.engine import Database
+from lockstep.engine.backup import back_up
+from lockstep.errors import BackupFailed
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    back_up(Database(sys.argv[1]), sys.argv[2], force=True)
+except BackupFailed as error:
+    print("refused:", error.message)
+"""
+
+
+def test_a_disk_that_fills_up_leaves_the_old_backup(
+    db: Database, tmp_path: Path
+) -> None:
+    fill(db)
+    result = back_up(db, f"{tmp_path}/safe/")
+    before = {path: path.read_bytes() for path in result.path.parent.iterdir()}
+    with db.write_session() as session:
+        run = session.connection().exec_driver_sql
+        run("CREATE TABLE long AS SELECT md5(n::text) FROM generate_series(1, 9000) n")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            BACK_UP_WITH_A_LIMIT,
+            db.url.unmasked(),
+            str(result.path),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("refused: pg_dump")
+    after = {path: path.read_bytes() for path in result.path.parent.iterdir()}
+    assert after == before
+    assert verify_backup(result.path).is_good
 
 
 def test_a_pooler_is_refused(tmp_path: Path) -> None:

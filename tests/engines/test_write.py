@@ -7,14 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from lockstep.clock import ManualClock
 from lockstep.contrib.pytest.databases import MakeDatabase
-from lockstep.engine import Database, Unit
+from lockstep.engine import Database, Unit, idempotency
 from lockstep.errors import (
     Busy,
     CheckFailed,
@@ -389,6 +391,29 @@ def test_a_key_of_a_failed_write_is_free(parts: Database) -> None:
     assert parts.write(adding(2), idempotency_key="a") == 2
     assert parts.write(lambda _: None, idempotency_key="none") is None
     assert rows(parts) == {1: 0, 2: 0}
+
+
+def test_a_clock_that_is_set_forward_forgets_no_key(
+    parts: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "PRUNE_EVERY", 0)
+    clock = ManualClock()
+    settings = parts.settings
+    with Database(parts.url.unmasked(), settings=settings, clock=clock) as db:
+
+        def once(key: str) -> int:
+            before = rows(db)[1]
+            db.write(lambda u: u.execute(RAISE).rowcount, idempotency_key=key)
+            return rows(db)[1] - before
+
+        assert once("one") == 1
+        clock.set(clock.now() + timedelta(days=4000))
+        assert once("two") == 1
+        assert once("one") == 0, "it was said to be done"
+        clock.set(clock.now() - timedelta(days=4000))
+        clock.advance(settings.write.key_retention_s + 10)
+        assert once("three") == 1
+        assert once("one") == 1, "it was kept as long as it is to be"
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201])

@@ -59,6 +59,8 @@ class WriteKeys:
         self._retention_s = retention_s
         self._is_there = False
         self._until_prune = 0
+        # When the first key was used, by the wall clock and by one that never steps.
+        self._began_s: tuple[float, float] | None = None
 
     def once(self, unit: Unit, key: str, function: Callable[[Unit], Any]) -> Any:
         """Run ``function``, or return what it returned when the key was first used.
@@ -75,6 +77,8 @@ class WriteKeys:
         if not self._is_there:
             self._make_table(unit)
         now = int(unit.clock.now().timestamp())
+        if self._began_s is None:
+            self._began_s = now, unit.clock.monotonic_s()
         if unit.execute(_TAKE, {"key": key, "at": now}).rowcount == 0:
             row = unit.execute(_FIND, {"key": key}).fetchone()
             return None if row is None or row[0] is None else json.loads(row[0])
@@ -103,6 +107,10 @@ class WriteKeys:
         self._until_prune -= 1
         if self._until_prune < 0:
             self._until_prune = PRUNE_EVERY
+            # A wall clock that was set forward meanwhile makes no key older.
+            began_s, began_monotonic_s = self._began_s or (now, 0.0)
+            passed_s = unit.clock.monotonic_s() - began_monotonic_s
+            now = min(now, int(began_s + passed_s) + 1)
             unit.execute(_PRUNE, {"before": now - int(self._retention_s)})
 
 

@@ -18,6 +18,7 @@ See https://www.postgresql.org/docs/current/app-pgdump.html (--snapshot)
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +31,13 @@ from lockstep.engine.backup.files import stamp
 from lockstep.engine.backup.programs import Program, find_program, running
 from lockstep.engine.sessions import raise_classified
 from lockstep.engine.urls import DatabaseUrl
-from lockstep.errors import Busy, MissingExtraError, PoolerIncompatible
+from lockstep.errors import (
+    BackupFailed,
+    Busy,
+    MissingExtraError,
+    PoolerIncompatible,
+    StorageFailed,
+)
 
 if TYPE_CHECKING:
     import psycopg
@@ -39,6 +46,8 @@ if TYPE_CHECKING:
 
 VERSION_TABLE = "alembic_version"
 NAME_BYTES_MAX = 63
+ROOM_BYTES_MIN = 64 * 1024
+"""With less, a failure of pg_dump is one of the disk: it writes pieces of 4 KB."""
 
 # What turns values into text must not depend on the server's or the user's taste.
 _CANONICAL: LiteralString = """
@@ -112,6 +121,7 @@ def dump_database(
         PoolerIncompatible: The URL leads through a transaction pooler.
         ProgramMissing: There is no pg_dump that is new enough.
         BackupFailed: pg_dump failed.
+        StorageFailed: It failed where there is no room.
     """
     refuse_pooler(url, settings)
     with connected(url) as connection:
@@ -128,7 +138,7 @@ def dump_database(
         # between the digest and the dump.
         _lock(connection, tables)
         arguments = ["--format=custom", f"--snapshot={snapshot}", f"--file={partial}"]
-        with running(program, arguments, url) as run:
+        with _telling_of_room(partial), running(program, arguments, url) as run:
             content = tuple(_content(connection, tables, on_progress, "reading"))
             while not run.wait():
                 size = partial.stat().st_size
@@ -136,6 +146,22 @@ def dump_database(
         version = _one(connection, "SHOW server_version")
         connection.rollback()
     return PostgresqlSnapshot(content, revisions, version, program)
+
+
+@contextmanager
+def _telling_of_room(partial: Path) -> Generator[None]:
+    """Say so when pg_dump failed for want of room: it tells only in words."""
+    try:
+        yield
+    except BackupFailed as error:
+        free = shutil.disk_usage(partial.parent).free
+        if free >= ROOM_BYTES_MIN:
+            raise
+        raise StorageFailed(
+            f"there are {free:,} bytes free in {partial.parent}: {error.message}",
+            hint="make room, or name another folder; earlier backups are untouched",
+            detail=error.detail,
+        ) from error
 
 
 def refuse_pooler(url: DatabaseUrl, settings: PostgresqlSettings) -> None:

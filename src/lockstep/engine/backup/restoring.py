@@ -17,7 +17,7 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -269,7 +269,7 @@ def _restore_sqlite(
         entry = _entry_for(plan, copy_file(plan.backup, copy, told))
         problems, differences, _ = check_copy(copy, entry.tables, on_progress)
         _refuse_differences(str(plan.backup), problems, differences)
-        moment = datetime.now(UTC)
+        moment = database.clock.now()
         if path.exists():
             kept = _replace(path, copy, entry, plan, database, moment, on_progress)
         else:
@@ -350,5 +350,5 @@ def _restore_postgresql(
     postgresql.refuse_others(url)
     with postgresql.successor_of(url) as successor:
         fill(successor)
-        old = postgresql.take_over(url, successor, datetime.now(UTC))
+        old = postgresql.take_over(url, successor, database.clock.now())
     return Restored(plan, (old,))
