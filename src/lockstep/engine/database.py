@@ -295,7 +295,8 @@ class Database:
             function: Gets a ``Unit``; what it returns is returned. Keep it short,
                 everybody waits for it; let it change nothing but the database,
                 because it runs again when a constraint that is checked at the
-                commit, or a full disk, took back the transaction it shared.
+                commit, a full disk or a failure of isolation took back the
+                transaction it shared.
             actor: Who does it; audit rows and ``Audited`` columns name them.
             timeout_s: How long it may wait for its turn; ``LOCKSTEP_WRITE__TIMEOUT_S``
                 by default. Once begun, it runs to its end.
