@@ -79,6 +79,23 @@ def test_there_and_back_is_word_for_word(
     assert cells_of(back) == cells_of(path)
 
 
+def test_a_counter_behind_its_rows_stays_where_it_is(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path, back = tmp_path / "source.db", tmp_path / "back.db"
+    checker.made(
+        path,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT);"
+        "INSERT INTO t VALUES (7); UPDATE sqlite_sequence SET seq = 3;",
+    )
+    url = make_database("libsql").url.unmasked()
+    assert Mover(path, url).move().is_exact
+    assert Mover(url, back).move().is_exact
+    assert checker.typed_rows(back, "sqlite_sequence") == checker.typed_rows(
+        path, "sqlite_sequence"
+    )
+
+
 @pytest.fixture
 def filled(make_database: MakeDatabase) -> Iterator[tuple[str, dbapi.Connection]]:
     url = make_database("libsql").url

@@ -294,10 +294,11 @@ class SqliteTarget:
             ).fetchone()
             for table in plan.carried():
                 if has_counter and table.sequence is not None:
-                    self._set_sequence(table.target, table.sequence)
+                    self._set_sequence(plan, table.target, table.sequence)
             self.journal.add_step(SEQUENCES, "sequence", "")
 
-    def _set_sequence(self, table: str, last: int) -> None:
+    def _set_sequence(self, plan: Plan, table: str, last: int) -> None:
+        """Let a table count on behind a number; a copy's own may be a lower one."""
         row = self._connection.execute(
             "SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)
         ).fetchone()
@@ -305,7 +306,7 @@ class SqliteTarget:
             self._connection.execute(
                 "INSERT INTO sqlite_sequence VALUES (?, ?)", (table, last)
             )
-        elif row is not None and last > row[0]:
+        elif plan.is_copy or last > row[0]:
             self._connection.execute(
                 "UPDATE sqlite_sequence SET seq = ? WHERE name = ?", (last, table)
             )
