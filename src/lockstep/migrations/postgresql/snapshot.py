@@ -1,7 +1,7 @@
 """The schema of a PostgreSQL database, read for comparison.
 
 Owns the queries against ``pg_catalog``. Every expression comes from the server's
-own deparser, so the same meaning has the same text.
+own deparser, so the same meaning has the same text (``settled.py`` has the exception).
 Must not know: models, SQLite.
 
 The caller puts the schema to be read first in ``search_path``: only then does the
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from lockstep.migrations.postgresql.settled import settled
 from lockstep.migrations.state import (
     CheckState,
     ColumnState,
@@ -178,7 +179,7 @@ def _column(row: Any, schema: str) -> ColumnState:
     if expression is not None:
         # A sequence is the one thing that is written with its schema when the
         # default was stored before the search_path named it.
-        expression = expression.replace(f"{schema}.", "")
+        expression = settled(expression.replace(f"{schema}.", ""))
     identity = None
     if row.attidentity in _IDENTITIES:
         identity = f"{_IDENTITIES[row.attidentity]} {row.sequence}"
@@ -202,7 +203,7 @@ def _add_constraint(table: TableState, row: Any) -> None:
         when = "deferred" if row.condeferred else "immediate"
         deferral = f" deferrable initially {when}"
     if row.contype == "c":
-        table.checks.append(CheckState(row.conname, row.expression))
+        table.checks.append(CheckState(row.conname, settled(row.expression)))
     elif row.contype == "f":
         actions = (
             f"delete {_ACTIONS[row.confdeltype]} update {_ACTIONS[row.confupdtype]}"
@@ -233,6 +234,7 @@ def _index(row: Any) -> IndexState:
         options.append("nulls not distinct")
     if not row.indisvalid:
         options.append("invalid")
+    predicate = None if row.predicate is None else settled(row.predicate)
     return IndexState(
-        row.name, row.indisunique, tuple(row.keys), row.predicate, " ".join(options)
+        row.name, row.indisunique, tuple(row.keys), predicate, " ".join(options)
     )
