@@ -23,6 +23,7 @@ from lockstep.mover.encoding import LineBlock, TableEncoder
 from lockstep.mover.long_values import LONG_BYTES, PIECE_BYTES, LongCells
 from lockstep.mover.plan.from_sqlite import plan_from_sqlite
 from lockstep.mover.plan.toml import plan_to_toml
+from lockstep.mover.postgresql import packed as packed_back
 from lockstep.mover.postgresql import target as to_pg
 from lockstep.mover.sqlite import long_rows
 from lockstep.mover.sqlite.lines import SqliteLines
@@ -136,6 +137,31 @@ def test_long_cells_arrive_as_they_are(
     assert back.verification is not None
     assert back.verification.differences == []
     assert back.is_exact
+    expected = checker.typed_rows(path, "photo")
+    assert checker.typed_rows(tmp_path / "b.db", "photo") == expected
+
+
+def test_some_long_rows_among_many_that_postgresql_packs(
+    tmp_path: Path, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = [20] * 3_000
+    for number in (0, 7, 1_500, 2_999):
+        sizes[number] = LONG_BYTES + number + 1
+    path = photos(tmp_path / "a.db", sizes)
+    url = make_database("postgresql").url.unmasked()
+    assert Mover(path, url).move().is_exact
+    seen: list[str] = []
+    usual = RowWriter.write
+
+    def write(self: RowWriter, connection: Any, block: LineBlock) -> None:
+        seen.append(type(block).__name__)
+        usual(self, connection, block)
+
+    # The long values make a row longer on the average than any that is packed.
+    monkeypatch.setattr(packed_back, "BLOCK_BYTES", 64 * 1024 * 1024)
+    monkeypatch.setattr(RowWriter, "write", write)
+    assert Mover(url, tmp_path / "b.db").move().is_exact
+    assert {"ColumnBlock", "LongRowBlock", "PieceBlock"} <= set(seen)
     expected = checker.typed_rows(path, "photo")
     assert checker.typed_rows(tmp_path / "b.db", "photo") == expected
 
