@@ -36,7 +36,7 @@ from lockstep.mover.sqlite.writing import RowWriter
 MakeDatabase = Callable[..., Database]
 MEGABYTES = 16
 GROWTH_MAX_KIB = 12 * 1024
-"""What two values of ``MEGABYTES`` may cost: twelve times less than one of them did."""
+"""What a row with two values of ``MEGABYTES`` may cost: less than one of them is."""
 
 PEAK = """
 import sys
