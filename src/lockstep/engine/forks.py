@@ -60,27 +60,37 @@ class ForkGate:
         self._coming: dict[object, tuple[int, str]] = {}
         self._users: dict[ConnectionPoolEntry, int] = {}
 
-    def take(
+    def open_file(
         self, file: str, connect: Callable[[], ConnectionPoolEntry]
     ) -> ConnectionPoolEntry:
-        """Take a connection out of a pool, unless a fork is under way; then after it.
-
-        Who has one already may take another: the fork waits for both.
-        """
+        """Make a connection, unless a fork is under way; then after it."""
         me, coming = threading.get_ident(), object()
         # Said first and asked second; a fork does it the other way round.
         self._coming[coming] = me, file
         try:
-            if not self._is_open.is_set() and me not in self._users.values():
+            if self._must_wait(me):
                 del self._coming[coming]
                 self._is_open.wait(2 * FORK_WAIT_S)
                 self._coming[coming] = me, file
             record = connect()
             self._files[record] = file
-            self._users[record] = me
         finally:
             self._coming.pop(coming, None)
         return record
+
+    def take(self, record: ConnectionPoolEntry) -> None:
+        """Begin to use a connection, unless a fork is under way; then after it."""
+        me = threading.get_ident()
+        self._users[record] = me
+        if not self._is_open.is_set():
+            del self._users[record]
+            if self._must_wait(me):
+                self._is_open.wait(2 * FORK_WAIT_S)
+            self._users[record] = me
+
+    def _must_wait(self, me: int) -> bool:
+        """Say whether a fork comes first; who has a connection may take another."""
+        return not self._is_open.is_set() and me not in list(self._users.values())
 
     def give(self, record: ConnectionPoolEntry) -> None:
         """End a use."""

@@ -108,10 +108,19 @@ class _Counted(_Mixed):
             if self.file is not None:
                 gate.give(record)
 
+    def _create_connection(self) -> ConnectionPoolEntry:
+        create = super()._create_connection
+        return create() if self.file is None else gate.open_file(self.file, create)
+
     def _do_get(self) -> ConnectionPoolEntry:
-        if self.file is None:
-            return self._take()
-        return gate.take(self.file, self._take)
+        record = self._take()
+        if self.file is not None:
+            try:
+                gate.take(record)
+            except BaseException:  # Ctrl-C while it waited
+                self._do_return_conn(record)
+                raise
+        return record
 
     def _take(self) -> ConnectionPoolEntry:
         with self._waiting_lock:
