@@ -184,6 +184,22 @@ def test_what_is_no_table_is_named(tmp_path: Path, make_database: MakeDatabase) 
     assert (rows_of(path, "base"), rows_of(path, "heir")) == ([(1,)], [(2, 3)])
 
 
+def test_moments_beyond_a_calendar_come_back(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    url, again = (make_database("postgresql").url.unmasked() for _ in range(2))
+    filled(
+        url,
+        "CREATE TABLE t (z timestamptz, p timestamp); INSERT INTO t VALUES "
+        "('294276-12-31 23:59:59.999999+00', '10000-01-01'), ('infinity', '-infinity'),"
+        "('0044-03-15 12:00:00.5+00 BC', '4713-01-01 BC'), ('2024-02-29+01', NULL)",
+    )
+    path = tmp_path / "there.db"
+    assert Mover(url, path).move().is_exact
+    assert Mover(path, again).move().is_exact
+    assert Mover(url, again).verify().is_same
+
+
 def test_uniqueness_under_a_collation_of_its_own_is_named() -> None:
     text = PgColumn("a", "citext", "citext", True, None, False, False, None, None)
     text.is_folded = True

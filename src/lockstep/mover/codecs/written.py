@@ -163,7 +163,7 @@ class AnyMoment(Codec):
         if type(value) is not str:
             raise refusal(value, "moment")
         if _FAR.fullmatch(value):
-            return value
+            return value.removesuffix(":00") if value.endswith("+00:00") else value
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is not None and not self._has_zone:
             raise ValueError("the moment has a zone, the column has none")
