@@ -144,6 +144,12 @@ TRAPS = [
         {("four-byte-epochs", "warning", "orders.created_at")},
     ),
     Trap(
+        "days in four bytes, which last for ever",
+        """ALTER TABLE orders ADD COLUMN due_at integer;
+           UPDATE orders SET due_at = 20000 + id""",
+        set(),
+    ),
+    Trap(
         "an empty column called like a moment, in four bytes",
         "ALTER TABLE orders ADD COLUMN expires_at integer",
         {("four-byte-epochs", "warning", "orders.expires_at")},

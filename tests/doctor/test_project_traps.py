@@ -187,6 +187,7 @@ TRAPS = [
             'to.write_bytes(Path("app.db").read_bytes())\n',
             "backup.js": "fs.copyFileSync('app.db', 'backup.db')\n",
             "right.sh": "sqlite3 app.db \".backup '/bak/day.db'\"\ngzip /bak/day.db\n"
+            "sqlite3 app.db \"VACUUM INTO 'b.db'\" && cp b.db /bak/c.db\n"
             "systemctl stop app\ncp app.db /bak/cold.db\n",
         },
         {
@@ -250,6 +251,15 @@ TRAPS = [
         {("bind-limit", "notice", "app/find.py:1")},
     ),
     Trap(
+        "a pooler and a driver that was told",
+        {
+            "app/pg.py": "import asyncpg\nPOOL = {'statement_cache_size': 0}\n"
+            "c = asyncpg.connect(url, statement_cache_size=0)\n",
+            "app/settings.py": "URL = 'postgresql://app@db.corp.net:6543/app'\n",
+        },
+        set(),
+    ),
+    Trap(
         "a pooler and a driver that prepares",
         {
             "app/pg.py": "import asyncpg\n",
@@ -281,6 +291,11 @@ TRAPS = [
             + "    replaces = [('blog', '0001_initial'), ('blog', '0002_a')]\n",
             "cart/apps.py": "",
             "cart/models.py": "class Item(models.Model):\n    pass\n",
+            # No application, no file of models, no model.
+            "library/models.py": "class Item(models.Model):\n    pass\n",
+            "cart/views.py": "class Item(models.Model):\n    pass\n",
+            "pages/apps.py": "",
+            "pages/models.py": "from django.db import models\n",
         },
         {
             ("migrations", "problem", "shop/migrations"),

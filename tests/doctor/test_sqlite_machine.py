@@ -273,3 +273,8 @@ def test_other_databases_beside_it_are_no_copies(tmp_path: Path) -> None:
     make(tmp_path / "app2.db")
     make(tmp_path / "other-backup.db")
     assert look(path, "backup-by-copy") == []
+
+
+def test_a_copy_that_never_had_a_wal_lacks_nothing(tmp_path: Path) -> None:
+    path = make(tmp_path / "app-backup.db", wal=False)
+    assert look(path, "backup-by-copy") == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,10 @@ def test_declared_foreign_keys_are_said_to_be_off_by_default(tmp_path: Path) -> 
     (found,) = report.findings
     assert found.severity == "notice"
     assert found.evidence["foreign_keys"] == 2
+    with closing(sqlite3.connect(tmp_path / "none.db")) as connection:
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    report = examine(tmp_path / "none.db", checks=["foreign-keys-off"])
+    assert report.findings == ()
 
 
 def test_every_finding_says_what_why_and_how_to_mend(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import orm
 
 from lockstep.engine import Database
 from lockstep.errors import Duplicate, ReadOnlySession
@@ -48,6 +49,33 @@ async def test_a_write_session_commits_or_takes_back(db: Database) -> None:
     with pytest.raises(Duplicate):
         await insert(db, 2, 1)
     assert stored(db) == [1]
+
+
+class Base(orm.DeclarativeBase):
+    """Of the table that every test here has."""
+
+
+class Part(Base):
+    __tablename__ = "part"
+
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+
+
+async def test_a_second_try_may_add_the_same_instances(db: Database) -> None:
+    part = Part(id=2)
+
+    async def add(*others: int) -> None:
+        async with db.async_write_session() as session:
+            session.add(part)
+            await session.flush()
+            for id_ in others:
+                await session.execute(INSERT, {"id": id_})
+
+    with pytest.raises(Duplicate):
+        await add(2)
+    assert part.id == 2, "it can still be shown"
+    await add(3)
+    assert stored(db) == [2, 3]
 
 
 async def test_a_read_session_sees_one_snapshot_and_cannot_write(db: Database) -> None:
