@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -45,6 +46,22 @@ def _scrubbed_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         foreign = name.startswith(("PG", "LOCKSTEP_")) and name not in _KEPT
         if foreign or name in ("DATABASE_URL", "APP_ENV"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _one_sqlite_library(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forget the library that the benchmark's tests import for its peers.
+
+    In the process they ran in, a connection that a test makes by ``sqlite3`` itself
+    would be taken for that library's.
+    """
+    from lockstep.engine.sqlite_files import SQLITE_LIBRARIES
+
+    if "bench" not in request.path.parts:
+        for name in SQLITE_LIBRARIES:
+            monkeypatch.delitem(sys.modules, name, raising=False)
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from lockstep.config import SqliteSettings
 from lockstep.engine import sqlite_files
 from lockstep.engine.sqlite_files import (
-    SQLITE_LIBRARIES,
     Mount,
     check_filesystem,
     check_folder,
@@ -165,9 +164,7 @@ def apsw(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for library in SQLITE_LIBRARIES:  # that another test of this run has imported
-        monkeypatch.delitem(sys.modules, library, raising=False)
+def file(tmp_path: Path) -> Path:
     path = tmp_path / "a.db"
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE t (x)")
