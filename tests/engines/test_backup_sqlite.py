@@ -29,6 +29,7 @@ from lockstep.errors import (
     Busy,
     ConfigError,
     StorageFailed,
+    Unexaminable,
 )
 
 pytestmark = pytest.mark.engines("sqlite")
@@ -404,7 +405,7 @@ def test_the_database_is_not_its_own_backup(db: Database) -> None:
 
 def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     with Database(tmp_path / "none.db") as db:
-        with pytest.raises(StorageFailed, match="does not exist"):
+        with pytest.raises(Unexaminable, match="there is no"):
             back_up(db, tmp_path / "backup.db")
         assert list(tmp_path.iterdir()) == []
 
