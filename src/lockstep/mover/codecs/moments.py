@@ -81,7 +81,7 @@ class Utc(Codec):
         return f"{day}T{time}.{fraction.ljust(6, '0')}Z"
 
     def values(self, fields: Sequence[str]) -> list[Value]:
-        shapes = "\n".join(fields).translate(_DIGITS_AS_ZERO).split("\n")
+        shapes = shapes_of(fields)
         if len(shapes) != len(fields):
             return super().values(fields)
         return [
@@ -106,6 +106,11 @@ class Zoned(Codec):
 
     def decode(self, text: str) -> Value:
         return f"{text}:00" if text.endswith("+00") else text
+
+
+def shapes_of(fields: Sequence[str]) -> list[str]:
+    """Return fields with each digit as zero; more of them where one has a newline."""
+    return "\n".join(fields).translate(_DIGITS_AS_ZERO).split("\n")
 
 
 def postgresql_moment(moment: datetime) -> str:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from lockstep.mover.codecs.base import Codec, refusal
+from lockstep.mover.codecs.moments import Zoned, postgresql_moment, shapes_of
 from lockstep.mover.lines import unescape
 from lockstep.mover.sqlite.forms import OWN, SHORTEST, forms_of
 from lockstep.mover.values import Value
@@ -36,7 +37,6 @@ _OWN: Final = re.compile(
 _FAR: Final = re.compile(r"-?infinity|\d{5,}-.*|.* BC", re.ASCII)
 """Moments of PostgreSQL that no form has."""
 
-_DIGITS_AS_ZERO: Final = str.maketrans("123456789", "0" * 9)
 _DIGITS_MAX: Final = 6
 
 
@@ -128,7 +128,7 @@ class Written(Codec):
         return f"{day[:10]}{self.between}{time}{end}{self.zone}"
 
     def values(self, fields: Sequence[str]) -> list[Value]:
-        shapes = "\n".join(fields).translate(_DIGITS_AS_ZERO).split("\n")
+        shapes = shapes_of(fields)
         if len(shapes) != len(fields):
             return super().values(fields)
         padding, between, zone = self._padding, self.between, self.zone
@@ -147,7 +147,7 @@ class Written(Codec):
         return None if text is None else self.decode(text)
 
 
-class AnyMoment(Codec):
+class AnyMoment(Zoned):
     """Texts of moments in whichever forms ↔ ``timestamp``, ``timestamptz``.
 
     For a column that was one before: the moment is kept, not how it was written.
@@ -163,15 +163,11 @@ class AnyMoment(Codec):
         if type(value) is not str:
             raise refusal(value, "moment")
         if _FAR.fullmatch(value):
-            return value.removesuffix(":00") if value.endswith("+00:00") else value
+            return super().encode(value)
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is not None and not self._has_zone:
             raise ValueError("the moment has a zone, the column has none")
         if moment.tzinfo is not None:
-            moment = moment.astimezone(UTC).replace(tzinfo=None)
-        text = moment.isoformat(" ")
-        text = text.rstrip("0") if "." in text else text
+            moment = moment.astimezone(UTC)
+        text = postgresql_moment(moment)
         return f"{text}+00" if self._has_zone else text
-
-    def decode(self, text: str) -> Value:
-        return f"{text}:00" if text.endswith("+00") else text
