@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -271,9 +272,11 @@ def test_the_pieces_of_a_row_that_does_not_fit_stay_behind_with_it(
     )
 
 
+@pytest.mark.parametrize("blob", ["BLOB", "BLOB UNIQUE"])
 def test_a_long_row_that_sqlite_refuses_is_quarantined(
-    tmp_path: Path, make_database: MakeDatabase
+    tmp_path: Path, make_database: MakeDatabase, blob: str
 ) -> None:
+    """Whether it comes before its pieces or, where an index holds one, behind them."""
     url = make_database("postgresql").url.unmasked()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
@@ -289,13 +292,14 @@ def test_a_long_row_that_sqlite_refuses_is_quarantined(
             'type = "INTEGER UNIQUE", codec = "integer", on_dirt = "coerce"',
         )
         if line.lstrip().startswith('"k"')
-        else line
+        else line.replace('type = "BLOB"', f'type = "{blob}"')
         for line in text.split("\n")
     ]
     result = Mover(
         url, tmp_path / "b.db", plan="\n".join(lines), quarantine=tmp_path / "q"
     ).move()
     assert result.quarantined == 1
+    assert json.loads((tmp_path / "q").read_text())["value"].startswith("'1 | ")
     with closing(sqlite3.connect(tmp_path / "b.db")) as file:
         rows = file.execute("SELECT k, length(v), length(b) FROM t").fetchall()
     assert rows == [(1, 3, 2_000_000), (2, 2_000_000, None)]

@@ -32,6 +32,7 @@ class TableDecoder:
         names: The columns that are filled; SQLite computes the others.
         marks: What stands for the values of each in VALUES.
         width: How many values a row has.
+        places: Where among them those of each column begin.
         blobs: Places of a row's values that are bytes, or NULL.
     """
 
@@ -41,11 +42,13 @@ class TableDecoder:
         self.names = [plan.columns[place].target for place in self._kept]
         self.marks = [_mark(self._codecs[place]) for place in self._kept]
         self.width = sum(mark.count("?") for mark in self.marks)
+        self.places: list[int] = []
         self.blobs: list[int] = []
         at = 0
         for place, mark in zip(self._kept, self.marks, strict=True):
             if isinstance(self._codecs[place], Bytes | UuidBytes):
                 self.blobs.append(at)
+            self.places.append(at)
             at += mark.count("?")
 
     def values(self, block: LineBlock) -> list[Any]:

@@ -212,12 +212,18 @@ class SqliteTarget:
         progress = self.journal.progress(table.source)
         if progress.is_done:
             return progress
-        writer = RowWriter(table, on_dirt)
+        writer = self._writer(table, on_dirt)
         with closing(Reading(blocks, progress.position)) as reading, closing(writer):
             while not progress.is_done:
                 progress = self._filled(table, writer, reading)
                 on_progress(progress.read)
         return progress
+
+    def _writer(self, table: TablePlan, on_dirt: str) -> RowWriter:
+        if not isinstance(self._connection, sqlite3.Connection):
+            return RowWriter(table, on_dirt)
+        encoding = self.schema().encoding
+        return RowWriter(table, on_dirt, self._openable(table), encoding)
 
     def _filled(
         self, table: TablePlan, writer: RowWriter, reading: Reading
@@ -345,12 +351,17 @@ class SqliteTarget:
         return self._lines().in_own_order(table, None, long=long)
 
     def takes_in_pieces(self, table: TablePlan) -> frozenset[str]:
-        """Return the columns whose cells can be written in pieces.
-
-        SQLite opens a cell by its rowid, and none that an index holds.
-        """
+        """Return the columns whose cells are written as the bytes that they are."""
         if not isinstance(self._connection, sqlite3.Connection):
             return frozenset()
+        return frozenset(c.source for c in table.columns if c.codec in CODECS)
+
+    def _openable(self, table: TablePlan) -> frozenset[str]:
+        """Return the columns whose cells SQLite opens, so that pieces need no memory.
+
+        It opens one by its rowid, none that an index holds, and none in a table with
+        computed columns.
+        """
         schema = self.schema()
         found = schema.table(table.target)
         if (
@@ -364,11 +375,7 @@ class SqliteTarget:
         if None in indexed:
             return frozenset()
         kept = {fold(name or "") for name in indexed | set(found.key)}
-        return frozenset(
-            column.source
-            for column in table.columns
-            if column.codec in CODECS and fold(column.target) not in kept
-        )
+        return frozenset(c.target for c in table.columns if fold(c.target) not in kept)
 
     def long_columns(self, table: TablePlan) -> frozenset[str]:
         """Return the columns that have cells too long to be held."""

@@ -10,7 +10,7 @@ Invariant: every row of a block is in the table or in ``rejected``, exactly once
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -20,6 +20,7 @@ from lockstep.mover.decoding import TableDecoder
 from lockstep.mover.encoding import LineBlock, LongRowBlock, PieceBlock, Rejected
 from lockstep.mover.lines import unescape
 from lockstep.mover.plan.model import TablePlan
+from lockstep.mover.sqlite.long_cells import CollectedCells, OpenedCells
 from lockstep.mover.values import shown
 
 VALUES_AT_ONCE = 1_600
@@ -36,14 +37,23 @@ class RowWriter:
         table: The table's plan.
         on_dirt: What is done with a row that SQLite refuses: ``fail``, or anything
             else to note it.
+        openable: The columns whose cells SQLite opens.
+        encoding: Of the file's texts, by SQLite's name.
     """
 
-    def __init__(self, table: TablePlan, on_dirt: str = "fail") -> None:
+    def __init__(
+        self,
+        table: TablePlan,
+        on_dirt: str = "fail",
+        openable: frozenset[str] = frozenset(),
+        encoding: str = "UTF-8",
+    ) -> None:
         self._plan = table
         self._on_dirt = on_dirt
+        self._openable = openable
+        self._encoding = encoding
         self._decoder = TableDecoder(table)
-        self._rowid: int | None = None
-        self._opened: sqlite3.Blob | None = None
+        self._cells: OpenedCells | CollectedCells | None = None
         names = ", ".join(map(quote, self._decoder.names))
         self._row = f"({', '.join(self._decoder.marks)})"
         self._head = f"INSERT INTO {quote(table.target)} ({names}) VALUES "
@@ -60,7 +70,7 @@ class RowWriter:
             Unmappable: SQLite refuses a row, and the plan says ``fail``.
         """
         if isinstance(block, PieceBlock):
-            self._write_piece(connection, block)
+            self._write_piece(block)
             return
         values = self._decoder.values(block)
         if isinstance(block, LongRowBlock) and block.count:
@@ -104,45 +114,93 @@ class RowWriter:
     def _insert_long(
         self, connection: Any, block: LongRowBlock, values: list[Any]
     ) -> None:
-        """Insert a row with room for its long cells, whose pieces come next."""
+        """Insert a row whose long cells come next, or keep it until they are there."""
+        self.close()
         decoder = self._decoder
-        marks: list[str] = []
-        at = 0
-        for name, usual in zip(decoder.names, decoder.marks, strict=True):
-            if name in block.sizes:
-                values[at] = block.sizes[name]
-                is_blob = at in decoder.blobs
-                marks.append("zeroblob(?)" if is_blob else "CAST(zeroblob(?) AS TEXT)")
-            else:
-                marks.append(usual)
-            at += usual.count("?")
-        self._rowid = None
+        places = dict(zip(decoder.names, decoder.places, strict=True))
+        texts = {
+            name: places[name] not in decoder.blobs
+            for name in decoder.names
+            if name in block.sizes
+        }
+        if texts.keys() <= self._openable:
+            self._cells = self._with_room(connection, block, values, texts)
+            return
+        line = block.data
+
+        def insert(cells: dict[str, bytearray]) -> None:
+            marks: dict[str, str] = {}
+            for name in list(cells):
+                values[places[name]], marks[name] = self._bound(
+                    cells.pop(name), is_text=texts[name]
+                )
+            block.data = line  # who refuses the row shows it
+            self._insert_one(connection, block, values, marks)
+            block.forget()
+            values.clear()
+
+        self._cells = CollectedCells(texts, insert)
+
+    def _bound(self, cell: bytearray, *, is_text: bool) -> tuple[Any, str]:
+        """Return what is bound for a cell's bytes, and the mark for it."""
+        if not is_text:
+            return cell, "?"
+        if self._encoding == "UTF-8":
+            return cell, "CAST(? AS TEXT)"
+        return cell.decode("utf-8"), "?"
+
+    def _with_room(
+        self,
+        connection: Any,
+        block: LongRowBlock,
+        values: list[Any],
+        texts: Mapping[str, bool],
+    ) -> OpenedCells | None:
+        """Insert a row with room for its long cells; None if it was refused."""
+        decoder = self._decoder
+        for name, place in zip(decoder.names, decoder.places, strict=True):
+            if name in texts:
+                values[place] = block.sizes[name]
+        marks = {
+            name: "CAST(zeroblob(?) AS TEXT)" if is_text else "zeroblob(?)"
+            for name, is_text in texts.items()
+        }
+        rowid = self._insert_one(connection, block, values, marks)
+        if rowid is None:
+            return None
+        return OpenedCells(connection, self._plan.target, rowid)
+
+    def _insert_one(
+        self,
+        connection: Any,
+        block: LongRowBlock,
+        values: list[Any],
+        marks: Mapping[str, str],
+    ) -> int | None:
+        """Insert a row, some columns by other marks; None if it was refused."""
+        decoder = self._decoder
+        usual = zip(decoder.names, decoder.marks, strict=True)
+        listed = ", ".join(marks.get(name, mark) for name, mark in usual)
         try:
-            cursor = connection.execute(f"{self._head}({', '.join(marks)})", values)
+            cursor = connection.execute(f"{self._head}({listed})", values)
         except (sqlite3.IntegrityError, sqlite3.DataError) as error:
             self._refuse(block, 0, str(error), error)
-        else:
-            self._rowid = cursor.lastrowid
+            return None
+        return cursor.lastrowid
 
-    def _write_piece(self, connection: Any, block: PieceBlock) -> None:
-        if self._rowid is None:
+    def _write_piece(self, block: PieceBlock) -> None:
+        if self._cells is None:
             return  # the row was refused
-        if block.at == 0:
-            # Open until its last piece: what it is made of is found by going along it.
-            self.close()
-            self._opened = connection.blobopen(
-                self._plan.target, block.column, self._rowid
-            )
-        assert self._opened is not None, "the first piece of a cell comes first"
-        self._opened.write(block.data)
+        self._cells.write(block)
         if not block.is_open:
-            self.close()
+            self._cells.finish()
+            self._cells = None
 
     def close(self) -> None:
-        """Let go of the cell that is being written."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        """Let go of a row whose pieces have not all come."""
+        if self._cells is not None:
+            self._cells.close()
+            self._cells = None
 
     def _rows(self, values: list[Any], first: int, end: int) -> Iterator[list[Any]]:
         width = self._decoder.width
