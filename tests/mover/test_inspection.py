@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from lockstep.mover import Inspection, inspect_database
+from lockstep.doctor import examine
+from lockstep.engine import Database
+from lockstep.moments.spellings import SPELLING_NAMES
+from lockstep.moments.units import UNIT_NAMES
+from lockstep.mover import Inspection, Mover, inspect_database
 
 
 def _inspected(tmp_path: Path, *statements: str) -> Inspection:
@@ -49,7 +54,7 @@ def _inspected(tmp_path: Path, *statements: str) -> Inspection:
             (
                 "dates",
                 "d",
-                "not all one form",
+                "form: 1 as zero dates, 1 as ISO dates",
                 0,
                 ("row 3: '0000-00-00'", "row 4: '99999-01-01'"),
             ),
@@ -57,12 +62,18 @@ def _inspected(tmp_path: Path, *statements: str) -> Inspection:
         (
             "made_at INTEGER",
             ["1600000000", "1700000000"],
-            ("epoch", "made_at", "integers that count seconds since 1970", 2, ()),
+            ("epoch", "made_at", "moments in seconds since 1970", 2, ()),
         ),
         (
             "made_at INTEGER",
             ["1600000000", "1700000000000", "0"],
-            ("mixed epochs", "made_at", "1 in s, 1 in ms", 0, ()),
+            (
+                "mixed epochs",
+                "made_at",
+                "1 in seconds since 1970, 1 in milliseconds since 1970",
+                0,
+                (),
+            ),
         ),
         (
             "made_at",
@@ -70,10 +81,25 @@ def _inspected(tmp_path: Path, *statements: str) -> Inspection:
             (
                 "mixed epochs",
                 "made_at",
-                "1 in us, 1 in Julian days, 1 as text",
+                "1 in Julian days, 1 in microseconds since 1970, 1 as ISO text with a",
                 0,
                 (),
             ),
+        ),
+        (
+            "made_at REAL",
+            ["2460000.5", "NULL"],
+            ("epoch", "made_at", "moments in Julian days", 1, ()),
+        ),
+        (
+            "made TIMESTAMP",
+            ["'2024-01-01T10:00:00+02:00'", "'2024-01-01'"],
+            ("dates", "made", "1 as ISO dates, 1 as ISO text with an offset", 0, ()),
+        ),
+        (
+            "gemacht_am TEXT, geändert TEXT",
+            ["'2024-01-01 10:00', '2024-01-01 10:00'", "NULL, '2024-01-01T10:00'"],
+            ("mixed epochs", "geändert", "1 as ISO text with T, 1 as ISO text", 0, ()),
         ),
         (
             "made DATETIME",
@@ -97,6 +123,77 @@ def test_each_kind_of_dirt_is_named(
     assert (found.where, found.count) == (f"t.{column}", count)
     assert words in found.message
     assert found.examples == examples
+
+
+MOMENTS = [
+    *("20240131", "2460000", "1700000000", "1700000000000", "1700000000000000"),
+    *("13350000000000000", "133500000000000000", "638000000000000000"),
+    *("1700000000000000000", "'0000-00-00'", "'2024-01-31'", "'2024-01-31T10:00Z'"),
+    *("'2024-01-31T10:00'", "'2024-01-31 10:00'", "'31.1.2024'", "'1/31/2024'"),
+    *("'20240131T100000'", "'Wed, 31 Jan 2024 10:00:00 GMT'", "'1700000000'"),
+]
+"""One for each unit and each spelling."""
+
+
+def test_it_names_the_units_that_the_doctor_names(tmp_path: Path) -> None:
+    pairs = [*zip(MOMENTS, [*MOMENTS[1:], MOMENTS[0]], strict=True)]
+    listed = ", ".join(f"n{number}_at" for number in range(len(pairs)))
+    rows = [", ".join(values) for values in zip(*pairs, strict=True)]
+    seen = _inspected(
+        tmp_path,
+        f"CREATE TABLE t ({listed})",
+        f"INSERT INTO t VALUES ({rows[0]}), ({rows[1]})",
+    )
+    told = {
+        finding.subject: finding.what.partition(": ")[2]
+        for finding in examine(tmp_path / "seen.db").findings
+        if finding.check == "mixed-epochs" and finding.subject != "moments"
+    }
+    named = {
+        finding.where: finding.message.partition(": ")[2]
+        for finding in seen.findings
+        if finding.kind == "mixed epochs"
+    }
+    assert named == told
+    # Dates among ISO texts are no other kind of clock.
+    assert len(named) == len(pairs) - 1
+    kinds = {kind for words in named.values() for kind in words.split(", ")}
+    known = {*UNIT_NAMES, *SPELLING_NAMES}
+    assert {kind.split(" ", 2)[2] for kind in kinds} == known
+
+
+def test_clean_reads_what_counts_since_1601(
+    tmp_path: Path, make_database: Callable[..., Database]
+) -> None:
+    path, back = tmp_path / "seen.db", tmp_path / "back.db"
+    seen = _inspected(
+        tmp_path,
+        "CREATE TABLE visits (visit_time INTEGER, due INTEGER, no_day INTEGER)",
+        "INSERT INTO visits VALUES (13350000000000001, 1700000000, 20240131), "
+        "(0, 0, 20240229), (NULL, NULL, NULL)",
+    )
+    assert [(f.where, f.message) for f in seen.findings] == [
+        ("visits.visit_time", "moments in microseconds since 1601"),
+        ("visits.due", "moments in seconds since 1970"),
+        ("visits.no_day", "moments in days like 20240131"),
+    ]
+    url = make_database("postgresql").url.unmasked()
+    result = Mover(path, url, clean=True).move()
+    assert result.is_exact
+    types = {column.source: column.type for column in result.plan.tables[0].columns}
+    assert types == {"visit_time": "timestamptz", "due": "timestamptz"} | {
+        "no_day": "bigint"
+    }
+    with psycopg.connect(url) as there:
+        there.execute("SET TimeZone = 'UTC'")
+        found = there.execute("SELECT visit_time::text, due::text FROM visits")
+        assert found.fetchall()[:2] == [
+            ("2024-01-17 21:20:00.000001+00", "2023-11-14 22:13:20+00"),
+            ("1601-01-01 00:00:00+00", "1970-01-01 00:00:00+00"),
+        ]
+    assert Mover(url, back).move().is_exact
+    with closing(sqlite3.connect(back)) as there:
+        assert there.execute("SELECT * FROM visits").fetchone()[0] == 13350000000000001
 
 
 def test_null_where_the_table_forbids_it_is_named(tmp_path: Path) -> None:

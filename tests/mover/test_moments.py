@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from tests.mover import checker
 
 from lockstep.engine import Database
+from lockstep.moments.forms import OWN, forms_of
 from lockstep.mover import Mover
 from lockstep.mover.codecs import codec_of
-from lockstep.mover.sqlite.forms import OWN, forms_of
 
 MakeDatabase = Callable[..., Database]
 

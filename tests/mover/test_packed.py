@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.mover.test_schemas import tables
 
+from lockstep.moments.forms import has_form
 from lockstep.mover.ahead import Ahead
 from lockstep.mover.codecs import codec_of
 from lockstep.mover.encoding import LineBlock
@@ -25,7 +26,6 @@ from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.results import silent
 from lockstep.mover.sqlite import lines, opening, packed
 from lockstep.mover.sqlite import survey as survey_module
-from lockstep.mover.sqlite.forms import has_form
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import open_source
 from lockstep.mover.sqlite.profile import TableProfile, profile_table

@@ -1,4 +1,4 @@
-"""What a name gives away: money, time, uniqueness, a quantity.
+"""What a name gives away: money, uniqueness, a quantity.
 
 Owns how a name is read and what its words mean; the words themselves, of a dozen
 languages, are in ``vocabulary``. A name alone never decides where the values can be
@@ -12,7 +12,6 @@ Invariant: a name is read word by word (``createdAt``, ``created_at`` and
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 
 from lockstep.doctor.vocabulary import (
@@ -22,38 +21,17 @@ from lockstep.doctor.vocabulary import (
     MONEY,
     MONEY_ENDINGS,
     NOT_MONEY,
-    NOT_TIME,
     NUMBERED,
     PEOPLE,
     QUANTITY,
-    TIME,
     TITLES,
 )
+from lockstep.wording import words
 
-_PART = re.compile(r"[^\W\d_]+|\d+")
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _UNIQUE = re.compile(
     r"(unique|uniq)(idx|index|key|constraint)?|unq|uq|ux|uk"
     r"|eindeutig|unic[oa]|unicite|unik|uniek|nodup|nodups"
 )
-
-
-def words(name: str) -> list[str]:
-    """Return the words of a name, in lower case.
-
-    Example:
-        >>> words("lastUpdated_AT2")
-        ['last', 'updated', 'at', '2']
-    """
-    # Accents go, and what letters are of another alphabet stays as it is.
-    plain = "".join(
-        letter
-        for letter in unicodedata.normalize("NFD", name)
-        if not unicodedata.combining(letter)
-    )
-    return [
-        word.casefold() for part in _PART.findall(plain) for word in _CAMEL.split(part)
-    ]
 
 
 def says_money(name: str) -> bool:
@@ -74,12 +52,6 @@ def are_about_money(names: Iterable[str]) -> bool:
     """Return whether one of the names of a table and its columns is about money."""
     company = {word for name in names for word in words(name)}
     return bool(company & (ABOUT_MONEY | MONEY))
-
-
-def says_time(name: str) -> bool:
-    """Return whether a column's name says that it holds a moment or a date."""
-    found = words(name)
-    return bool(TIME & set(found)) and not NOT_TIME & set(found)
 
 
 def says_quantity(name: str) -> bool:

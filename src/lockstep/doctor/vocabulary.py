@@ -66,44 +66,6 @@ NOT_MONEY = frozenset(
         *("gewicht", "menge", "stunden", "minuten", "tage", "taux", "tipo", "fecha"),
     }
 )
-TIME = frozenset(
-    {
-        *("at", "date", "datetime", "time", "timestamp", "ts", "created", "updated"),
-        *("modified", "deleted", "expires", "expiry", "expiration", "since", "until"),
-        *("deadline", "due", "started", "finished", "ended", "born", "birthday"),
-        *("birthdate", "dob", "login", "seen", "visited", "added", "changed", "logged"),
-        *("published", "closed", "opened", "synced", "received", "sent", "epoch"),
-        *("mtime", "ctime", "atime", "when", "completed", "resolved", "utc", "moment"),
-        *("creation", "modification", "edited", "accessed", "scheduled", "joined"),
-        *("verified", "confirmed", "registered", "issued", "arrival", "departure"),
-        *("happened", "occurred", "observed", "measured", "recorded", "uploaded"),
-        *("downloaded", "archived", "imported", "processed", "begin", "day", "shipped"),
-        *("datum", "zeit", "zeitpunkt", "zeitstempel", "uhrzeit", "erstellt"),
-        *("erstelldatum", "erstellungsdatum", "geaendert", "geandert", "angelegt"),
-        *("aktualisiert", "geloescht", "geloscht", "bestellt", "gesehen", "seit"),
-        *("gueltig", "gultig", "faellig", "fallig", "beginn", "ende", "gebucht"),
-        *("geburtsdatum", "geburtstag", "eingang", "erledigt", "abgeschlossen", "bis"),
-        *("versendet", "bezahldatum", "rechnungsdatum", "bestelldatum", "anmeldung"),
-        *("fecha", "hora", "creado", "creada", "actualizado", "actualizada", "desde"),
-        *("modificado", "modificada", "eliminado", "borrado", "vencimiento", "hasta"),
-        *("nacimiento", "inicio", "cree", "creee", "modifie", "maj", "horodatage"),
-        *("heure", "naissance", "debut", "echeance", "supprime", "jour", "creato"),
-        *("modificato", "modifica", "aggiornato", "scadenza", "nascita", "ora"),
-        *("aangemaakt", "gewijzigd", "bijgewerkt", "verwijderd", "tijd", "tijdstip"),
-        *("geboortedatum", "criado", "atualizado", "nascimento", "skapad", "andrad"),
-        *("utworzono", "zmieniono", "czas", "дата", "время", "создан", "создано"),
-        *("изменен", "обновлен", "日期", "时间"),
-    }
-)
-NOT_TIME = frozenset(
-    {
-        *("zone", "timezone", "tz", "by", "id", "count", "type", "format", "spent"),
-        *("duration", "elapsed", "total", "run", "delta", "offset", "interval"),
-        *("amount", "number", "name", "flag", "status", "policy", "is", "has", "days"),
-        *("hours", "minutes", "seconds", "ms", "timeout", "limit", "unit", "precision"),
-        *("dauer", "von", "por", "par", "nummer", "anzahl", "tage", "stunden", "ist"),
-    }
-)
 NUMBERED = frozenset(
     {
         *("id", "ids", "key", "no", "number", "phone", "tel", "fax", "size", "bytes"),

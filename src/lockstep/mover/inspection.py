@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.moments.found import SQLITE_COUNTS, MomentsFound, sqlite_kind
+from lockstep.moments.names import is_time_type
 from lockstep.mover.connecting import open_sqlite_source
 from lockstep.mover.failures import told
 from lockstep.mover.plan.model import Plan, TablePlan
-from lockstep.mover.plan.times import (
-    JULIAN_DAYS,
-    UNIT_WORDS,
-    UNITS,
-    may_be_moment,
-    unit_of,
-)
+from lockstep.mover.plan.times import may_be_moment, unit_of
 from lockstep.mover.results import (
     Finding,
     Inspection,
@@ -29,7 +25,7 @@ from lockstep.mover.results import (
     silent,
 )
 from lockstep.mover.sqlite.opening import rows_of
-from lockstep.mover.sqlite.profile import ColumnProfile, is_time_type
+from lockstep.mover.sqlite.profile import ColumnProfile
 from lockstep.mover.sqlite.rows import decoding
 from lockstep.mover.sqlite.schema import Column, Table
 from lockstep.mover.values import shown, text_of
@@ -226,55 +222,48 @@ class _Report:
         self, table: Table, column: Column, stored: ColumnProfile, where: str
     ) -> None:
         unit = unit_of(column, stored)
-        if unit:
-            message = f"integers that count {UNIT_WORDS[unit]} since 1970"
+        if unit is not None:
+            message = f"moments in {unit.name}"
             self._add("epoch", where, message, stored.counts["integer"])
             return
-        is_time = is_time_type(column.declared)
-        if stored.classes == {"text"}:
-            if is_time and not stored.forms:
-                message = "texts that are not all one form PostgreSQL writes back"
-                examples = self._examples(
-                    table,
-                    column,
-                    "{} IS NOT NULL AND (date({}) IS NULL "
-                    "OR {} < '0001-01-01' OR {} > '9999-12-31')",
-                )
-                self._add("dates", where, message, 0, examples)
+        is_time, classes = is_time_type(column.declared), stored.classes
+        # What has a form becomes what it was declared as.
+        if stored.forms or not classes or not (is_time or may_be_moment(column)):
             return
-        if may_be_moment(column):
-            units = self._units(table, column)
-            if len(units) > 1:
-                found = ", ".join(f"{count} {unit}" for unit, count in units.items())
-                message = f"moments written in different ways: {found}"
-                self._add("mixed epochs", where, message)
-                return
-        if is_time and len(stored.classes) > 1:
+        found = self._moments(table, column)
+        is_mixed = len(found.units) > 1
+        if is_time and classes == {"text"}:
+            told = f": {found.in_words()}" if found.counts else ""
+            message = f"texts that are not all moments in one form{told}"
+            examples = self._examples(
+                table,
+                column,
+                "{} IS NOT NULL AND (date({}) IS NULL "
+                "OR {} < '0001-01-01' OR {} > '9999-12-31')",
+            )
+            self._add("dates", where, message, 0, examples)
+        elif is_mixed or len(found.iso_spellings) > 1:
+            message = f"moments written in different ways: {found.in_words()}"
+            self._add("mixed epochs", where, message)
+        elif is_time and "text" in classes and len(classes) > 1:
             message = "moments written in different ways: numbers and texts"
             self._add("mixed epochs", where, message)
+        elif found.numeric_units:
+            (kind,) = found.numeric_units
+            self._add("epoch", where, f"moments in {kind}", found.counts[kind])
 
-    def _units(self, table: Table, column: Column) -> dict[str, int]:
-        """Return how many values are moments in which unit; only what occurs."""
-        name = quote(column.name)
-        wanted = {
-            f"in {unit}": f"typeof({name}) = 'integer' "
-            f"AND {name} BETWEEN {first} AND {last}"
-            for unit, (first, last) in UNITS.items()
-        }
-        first, last = JULIAN_DAYS
-        wanted["in Julian days"] = (
-            f"typeof({name}) IN ('integer', 'real') "
-            f"AND {name} BETWEEN {first} AND {last}"
-        )
-        wanted["as text"] = (
-            f"typeof({name}) = 'text' AND {name} GLOB '[0-9][0-9][0-9][0-9]-[0-9]*'"
-        )
-        terms = ", ".join(f"total({condition})" for condition in wanted.values())
+    def _moments(self, table: Table, column: Column) -> MomentsFound:
+        """Count the values that are moments, by the unit or spelling they are in."""
+        row = sqlite_kind(quote(column.name))
+        # With a LIMIT, SQLite looks at a value once, and not for each of the counts.
         ((*counts,),) = rows_of(
-            self._source.connection, f"SELECT {terms} FROM {quote(table.name)}"
+            self._source.connection,
+            f"SELECT {', '.join(SQLITE_COUNTS)} "
+            f"FROM (SELECT {row} FROM {quote(table.name)} LIMIT -1)",
         )
-        found = zip(wanted, map(int, counts), strict=True)
-        return {unit: count for unit, count in found if count}
+        found = MomentsFound()
+        found.add(counts)
+        return found.without_other_numbers()
 
     def _examples(self, table: Table, column: Column, condition: str) -> list[str]:
         name = quote(column.name)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lockstep.moments.units import UNIT_OF_WORD
 from lockstep.mover.values import RawText
 from lockstep.mover.verify.foreign import Foreign
 
@@ -92,4 +93,5 @@ def test_another_value_is_another(type_: str, stored: Any, theirs: str) -> None:
 def test_integers_count_in_the_unit_of_the_column(
     unit: str, stored: int, theirs: str
 ) -> None:
-    assert Foreign(WITH_ZONE, unit).encode(stored) == Foreign(WITH_ZONE).decode(theirs)
+    column = Foreign(WITH_ZONE, UNIT_OF_WORD[unit])
+    assert column.encode(stored) == Foreign(WITH_ZONE).decode(theirs)

@@ -6,9 +6,9 @@ from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import counted, some
 from lockstep.doctor.postgresql.context import PostgresqlContext
 from lockstep.doctor.sqlite.context import SqliteContext
+from lockstep.moments.units import SECONDS
 
 INTEGER_MAX = 2**31 - 1
-EARLIEST = 100_000_000
 _NAMES_ALONE = ("_at", "_ts", "timestamp", "epoch")
 _WIDE = ("bigint", "int8", "unsigned big int", "long", "int64")
 
@@ -45,8 +45,9 @@ def examine_postgresql(context: PostgresqlContext) -> Findings:
             if column.declared != "integer":
                 continue
             values, seconds = context.row(
-                f"SELECT count({{c}}), count(*) FILTER (WHERE {{c}} BETWEEN {EARLIEST}"
-                f" AND {INTEGER_MAX}) FROM (SELECT {{c}} FROM {{t}} LIMIT {{n}}) AS s",
+                "SELECT count({c}), count(*) FILTER (WHERE {c} BETWEEN "
+                f"{SECONDS.low} AND {INTEGER_MAX})"
+                " FROM (SELECT {c} FROM {t} LIMIT {n}) AS s",
                 table,
                 column.name,
             )

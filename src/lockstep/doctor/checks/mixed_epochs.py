@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import Finding, some
-from lockstep.doctor.moments import Moments
 from lockstep.doctor.postgresql.context import PostgresqlContext
 from lockstep.doctor.postgresql.moments import read_moments
 from lockstep.doctor.sqlite.context import SqliteContext
+from lockstep.moments.found import MomentsFound
+from lockstep.moments.units import DAYS, UNIT_NAMES
 
 
 def examine(context: SqliteContext) -> Findings:
@@ -36,7 +37,7 @@ class _Found:
     def __init__(self) -> None:
         self.by_table: dict[str, dict[str, list[str]]] = {}
 
-    def column(self, table: str, column: str, moments: Moments) -> Findings:
+    def column(self, table: str, column: str, moments: MomentsFound) -> Findings:
         """Yield what is wrong within a column; else remember its unit."""
         subject = f"{table}.{column}"
         if len(moments.units) > 1:
@@ -48,21 +49,21 @@ class _Found:
             units.setdefault(moments.units[0], []).append(column)
 
 
-def _mixed(subject: str, moments: Moments) -> Finding:
-    shown = ", ".join(f"{count:,} in {unit}" for unit, count in moments.counts.items())
+def _mixed(subject: str, moments: MomentsFound) -> Finding:
     return CHECK.finding(
         "problem",
         subject,
-        f"the column holds moments in several units: {shown}{moments.told}",
+        f"the column holds moments in several units: "
+        f"{moments.in_words()}{moments.told}",
         mend="choose one unit (lockstep's UtcDateTime: UTC, microseconds), convert the "
         "others by the range they are in, and add a CHECK",
         evidence={"units": dict(moments.counts)},
     )
 
 
-def _two_spellings(subject: str, moments: Moments) -> Finding:
+def _two_spellings(subject: str, moments: MomentsFound) -> Finding:
     shown = ", ".join(
-        f"{moments.counts[unit]:,} in {unit}" for unit in moments.iso_spellings
+        f"{moments.counts[unit]:,} as {unit}" for unit in moments.iso_spellings
     )
     return CHECK.finding(
         "warning",
@@ -76,7 +77,7 @@ def _two_spellings(subject: str, moments: Moments) -> Finding:
 
 
 def _between_columns(by_table: dict[str, dict[str, list[str]]]) -> Findings:
-    numeric = {"seconds", "milliseconds", "microseconds", "nanoseconds", "julian days"}
+    numeric = UNIT_NAMES - {DAYS.name}
     everywhere: dict[str, list[str]] = {}
     for table, units in by_table.items():
         own = {unit: columns for unit, columns in units.items() if unit in numeric}

@@ -6,8 +6,7 @@ from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import EXAMPLES_MAX, counted, some
 from lockstep.doctor.postgresql.context import PostgresqlContext
 from lockstep.doctor.sqlite.context import SqliteContext
-
-_NAIVE = ("ISO text with T", "ISO text with a space")
+from lockstep.moments.spellings import NAIVE_SPELLINGS
 
 
 def examine(context: SqliteContext) -> Findings:
@@ -16,7 +15,7 @@ def examine(context: SqliteContext) -> Findings:
     for table in context.tables:
         for column in context.moment_columns(table):
             counts = context.moments(table, column.name).counts
-            if any(counts.get(unit) for unit in _NAIVE):
+            if any(counts.get(unit) for unit in NAIVE_SPELLINGS):
                 found.append(f"{table.name}.{column.name}")
     if found:
         yield CHECK.finding(

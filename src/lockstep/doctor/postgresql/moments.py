@@ -1,7 +1,6 @@
 """Ask PostgreSQL in which units the moments of a column are written.
 
-Owns the shapes of texts that are dates, as regular expressions. Columns that are
-dates or timestamps by type have one unit and are not asked.
+Owns which columns are asked: those that are dates or timestamps by type have one unit.
 """
 
 from __future__ import annotations
@@ -9,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lockstep.doctor.moments import (
-    GUESSED,
-    NUMBERS,
     SAMPLE_ROWS,
-    Moments,
     are_iso_texts,
     are_moments,
     may_be_guessed,
 )
+from lockstep.moments.found import MomentsFound
+from lockstep.moments.spellings import postgresql_begins_as_date, postgresql_spelling
+from lockstep.moments.units import GUESSED, unit_sql
 
 if TYPE_CHECKING:
     from lockstep.doctor.catalog import Column, Table
@@ -24,47 +23,28 @@ if TYPE_CHECKING:
 
 COUNTED = ("integer", "real", "decimal", "text")
 """Families that need a look at the values; dates and timestamps have one unit."""
-_STRANGE = "no unit"
-_DAY = "^[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_TEXTS = {
-    "zero dates": "^0000-00-00",
-    "dates": _DAY + "$",
-    "ISO text with an offset": _DAY + "[T ].*(Z|[+-][0-9]{2}:?([0-9]{2})?)$",
-    "ISO text with T": _DAY + "T",
-    "ISO text with a space": _DAY + " [0-9]{2}:",
-    "day.month.year": "^[0-9]{1,2}[.][0-9]{1,2}[.][0-9]{4}",
-    "slashes": "^[0-9]{1,4}/[0-9]{1,2}/[0-9]{2,4}",
-    "compact ISO text": "^[12][0-9]{3}[01][0-9][0-3][0-9]T[0-2]",
-    "mail dates": "^[A-Z][a-z]{2}, [0-9]{1,2} [A-Z][a-z]{2} [0-9]{2}",
-    "numbers as text": "^[0-9]{6,18}[.]?[0-9]{1,10}$",
-}
-"""Unit: the pattern of a text; the first that matches is its unit."""
+_OTHER = "no unit"
 
 
 def read_moments(
     database: PostgresqlQuestions, table: Table, column: Column
-) -> Moments:
+) -> MomentsFound:
     """Count the units in which ``column``, a number or a text, is written."""
     name = database.name(column.name)
     if column.family == "text":
-        conditions = {unit: f"{name} ~ '{pattern}'" for unit, pattern in _TEXTS.items()}
+        kind = postgresql_spelling(name)
     else:
-        conditions = {
-            unit: f"{name} BETWEEN {low} AND {high}"
-            for unit, (low, high) in NUMBERS.items()
-        }
-    cases = " ".join(f"WHEN {sql} THEN '{unit}'" for unit, sql in conditions.items())
-    if column.family != "text":
-        cases += f" WHEN {name} NOT IN (0, -1) THEN '{_STRANGE}'"
+        other = f"CASE WHEN {name} NOT IN (0, -1) THEN '{_OTHER}' END"
+        kind = f"coalesce({unit_sql(name)}, {other})"
     rows_max = database.limits.rows_max
     found = database.rows(
-        f"SELECT unit, count(*) FROM (SELECT CASE {cases} END AS unit FROM"
+        f"SELECT unit, count(*) FROM (SELECT {kind} AS unit FROM"
         f" (SELECT {name} FROM {table.quoted} LIMIT {rows_max}) AS s) AS u"
         " WHERE unit IS NOT NULL GROUP BY 1 ORDER BY 2 DESC"
     )
     counts = dict(found)
-    strangers = counts.pop(_STRANGE, 0)
-    return Moments(counts, database.told(table), strangers).without_other_numbers()
+    others = counts.pop(_OTHER, 0)
+    return MomentsFound(counts, others, database.told(table)).without_other_numbers()
 
 
 def guessed_columns(database: PostgresqlQuestions, table: Table) -> list[Column]:
@@ -98,12 +78,12 @@ def _sampled(database: PostgresqlQuestions, column: Column) -> list[str]:
     if column.family == "text":
         return [
             f"count(nullif({name}, ''))",
-            f"count(*) FILTER (WHERE {name} ~ '{_DAY}')",
+            f"count(*) FILTER (WHERE {postgresql_begins_as_date(name)})",
         ]
     return [
         f"count({name})",
         *(
             f"count(*) FILTER (WHERE {name} BETWEEN {low} AND {high})"
-            for low, high in GUESSED.values()
+            for low, high in GUESSED
         ),
     ]

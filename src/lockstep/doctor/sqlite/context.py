@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from lockstep.doctor.catalog import Catalog, Column, Table
 from lockstep.doctor.findings import EXAMPLES_MAX
 from lockstep.doctor.limits import Limits, OutOfTime
-from lockstep.doctor.moments import Moments, may_hold_moments
+from lockstep.doctor.moments import may_hold_moments
 from lockstep.doctor.sqlite.catalog import read_catalog
 from lockstep.doctor.sqlite.census import TableCensus, take_census
 from lockstep.doctor.sqlite.moments import guessed_columns, read_moments
 from lockstep.doctor.sqlite.opening import Opened
 from lockstep.doctor.sqlite.questions import SqliteQuestions
+from lockstep.moments.found import MomentsFound
 from lockstep.schema.names import quote_identifier as quoted
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class SqliteContext(SqliteQuestions):
         self.name = server if path is None else path.name
         self.settings = settings
         self._census: dict[str, TableCensus] = {}
-        self._moments: dict[tuple[str, str], Moments] = {}
+        self._moments: dict[tuple[str, str], MomentsFound] = {}
         self._moment_columns: dict[str, tuple[Column, ...]] = {}
 
     @property
@@ -116,7 +117,7 @@ class SqliteContext(SqliteQuestions):
             )
         return self._moment_columns[table.name]
 
-    def moments(self, table: Table, column: str) -> Moments:
+    def moments(self, table: Table, column: str) -> MomentsFound:
         """Return in which units the moments of a column are written."""
         key = (table.name, column)
         if key not in self._moments:

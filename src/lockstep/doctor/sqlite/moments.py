@@ -1,6 +1,6 @@
 """Ask SQLite in which units the moments of a column are written.
 
-Owns the shapes of texts that are dates, as GLOB patterns.
+Owns how much of a table is looked at.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from lockstep.doctor.limits import OutOfTime
 from lockstep.doctor.moments import (
-    GUESSED,
-    NUMBERS,
     SAMPLE_ROWS,
-    Moments,
     are_iso_texts,
     are_moments,
     may_be_guessed,
 )
 from lockstep.doctor.sqlite.bites import Progress, aggregates
+from lockstep.moments.found import SQLITE_COUNTS, MomentsFound, sqlite_kind
+from lockstep.moments.spellings import sqlite_begins_as_date
+from lockstep.moments.units import GUESSED
 from lockstep.schema.names import quote_identifier as quoted
 
 if TYPE_CHECKING:
@@ -25,54 +25,15 @@ if TYPE_CHECKING:
     from lockstep.doctor.sqlite.questions import SqliteQuestions
 
 SAMPLE_COLUMNS = 200
-"""SQLite's answer has at most 2,000 columns; each takes six here."""
-
-_DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
-_OFFSETS = ("*Z", "*[+-][0-9][0-9]:[0-9][0-9]", "*[0-9][+-][0-9][0-9][0-9][0-9]")
-TEXTS = {
-    "zero dates": "{0} GLOB '0000-00-00*'",
-    "dates": f"{{0}} GLOB '{_DAY}'",
-    "ISO text with an offset": f"{{0}} GLOB '{_DAY}[T ]*' AND ("
-    + " OR ".join(f"{{0}} GLOB '{end}'" for end in _OFFSETS)
-    + ")",
-    "ISO text with T": f"{{0}} GLOB '{_DAY}T*'",
-    "ISO text with a space": f"{{0}} GLOB '{_DAY} [0-9][0-9]:*'",
-    "day.month.year": "{0} GLOB '[0-9]*.[0-9]*.[0-9][0-9][0-9][0-9]*'",
-    "slashes": "{0} GLOB '[0-9]*/[0-9]*/[0-9][0-9]*'",
-    "compact ISO text": "{0} GLOB '[12][0-9][0-9][0-9][01][0-9][0-3][0-9]T[0-2]*'",
-    "mail dates": "{0} GLOB '[A-Z][a-z][a-z], [0-9]* [A-Z][a-z][a-z] [0-9][0-9]*'",
-    "numbers as text": "length({0}) BETWEEN 7 AND 20 AND {0} NOT GLOB '*[^0-9.]*'"
-    " AND {0} NOT GLOB '*.*.*'",
-}
-"""Unit: the condition on a text; the first that holds is its unit."""
+"""SQLite's answer has at most 2,000 columns; each takes seven here."""
 
 
-def read_moments(database: SqliteQuestions, table: Table, column: str) -> Moments:
+def read_moments(database: SqliteQuestions, table: Table, column: str) -> MomentsFound:
     """Count the units in which ``column`` is written."""
-    name = quoted(column)
-    numbers = [
-        f"WHEN {low} <= {name} AND {name} <= {high} THEN '{unit}'"
-        for unit, (low, high) in NUMBERS.items()
-    ]
-    texts = [
-        f"WHEN {condition.format(name)} THEN '{unit}'"
-        for unit, condition in TEXTS.items()
-    ]
-    kind = (
-        f"CASE WHEN typeof({name}) IN ('integer', 'real') THEN CASE {' '.join(numbers)}"
-        f" END WHEN typeof({name}) = 'text' THEN CASE {' '.join(texts)} END END"
-    )
-    strange = f"typeof({name}) IN ('integer', 'real') AND {name} NOT IN (0, -1)"
-    units = [*NUMBERS, *TEXTS]
-    moments, progress = Moments(), Progress()
-    expressions = [f"sum(unit = '{unit}')" for unit in units]
-    expressions.append("sum(unit IS NULL AND strange)")
-    row = f"{kind} AS unit, {strange} AS strange"
-    for values in aggregates(database, table, expressions, progress, row=row):
-        moments.strangers += values.pop() or 0
-        for unit, count in zip(units, values, strict=True):
-            if count:
-                moments.counts[unit] = moments.counts.get(unit, 0) + count
+    moments, progress = MomentsFound(), Progress()
+    row = sqlite_kind(quoted(column))
+    for values in aggregates(database, table, [*SQLITE_COUNTS], progress, row=row):
+        moments.add(values)
     moments.told = progress.told()
     return moments.without_other_numbers()
 
@@ -108,8 +69,8 @@ def _sampled(column: Column) -> list[str]:
         f"sum({number})",
         *(
             f"sum({number} AND {name} BETWEEN {low} AND {high})"
-            for low, high in GUESSED.values()
+            for low, high in GUESSED
         ),
         f"sum({text} AND {name} <> '')",
-        f"sum({text} AND {name} GLOB '{_DAY}*')",
+        f"sum({text} AND {sqlite_begins_as_date(name)})",
     ]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Final
+from datetime import datetime, timedelta
+from typing import Any, Final
 
+from lockstep.moments.units import JULIAN_DAY_OF_1970, UNIT_OF_WORD, UNIX
 from lockstep.mover.codecs.base import Codec, refusal
 from lockstep.mover.lines import unescape
 from lockstep.mover.values import Value
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNITS: Final = {"s": 1, "ms": 1_000, "us": 1_000_000}
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?", re.ASCII)
 _DIGITS_AS_ZERO: Final = str.maketrans("123456789", "0" * 9)
 _WHOLE: Final = "0000-00-00 00:00:00.000000+00"
@@ -20,45 +19,39 @@ _WHOLE: Final = "0000-00-00 00:00:00.000000+00"
 
 
 class Epoch(Codec):
-    """Integers that count seconds, ms or µs since 1970 ↔ ``timestamptz``."""
+    """Integers that count one of the units that have a word ↔ ``timestamptz``."""
 
-    def __init__(self, unit: str) -> None:
-        if unit not in _UNITS:
-            raise ValueError(f"an epoch counts s, ms or us, not '{unit}'")
-        self._per_second = _UNITS[unit]
+    def __init__(self, word: str) -> None:
+        if word not in UNIT_OF_WORD:
+            known = ", ".join(UNIT_OF_WORD)
+            raise ValueError(f"an epoch counts one of {known}, not '{word}'")
+        self._unit = UNIT_OF_WORD[word]
 
     def encode(self, value: Any) -> str:
         if type(value) is not int:
             raise refusal(value, "count of time units")
-        seconds, rest = divmod(value, self._per_second)
-        micros = rest * (1_000_000 // self._per_second)
-        moment = _EPOCH + timedelta(seconds=seconds, microseconds=micros)
-        return postgresql_moment(moment) + "+00"
+        return postgresql_moment(self._unit.moment(value)) + "+00"
 
     def decode(self, text: str) -> Value:
-        moment = datetime.fromisoformat(text)
-        micros = (moment - _EPOCH) // timedelta(microseconds=1)
-        return micros // (1_000_000 // self._per_second)
+        return self._unit.number(datetime.fromisoformat(text))
 
 
 class Julian(Codec):
     """Real Julian days ↔ ``timestamptz``, where a day comes back bit for bit."""
 
-    _UNIX_DAY: ClassVar[float] = 2440587.5
-
     def encode(self, value: Any) -> str:
         if type(value) is not float:
             raise refusal(value, "Julian day")
-        micros = round((value - self._UNIX_DAY) * 86_400_000_000)
-        text = postgresql_moment(_EPOCH + timedelta(microseconds=micros)) + "+00"
+        micros = round((value - JULIAN_DAY_OF_1970) * 86_400_000_000)
+        text = postgresql_moment(UNIX + timedelta(microseconds=micros)) + "+00"
         if self.decode(text) != value:
             raise ValueError("the Julian day is no whole number of microseconds")
         return text
 
     def decode(self, text: str) -> Value:
         moment = datetime.fromisoformat(text)
-        micros = (moment - _EPOCH) // timedelta(microseconds=1)
-        return micros / 86_400_000_000 + self._UNIX_DAY
+        micros = (moment - UNIX) // timedelta(microseconds=1)
+        return micros / 86_400_000_000 + JULIAN_DAY_OF_1970
 
 
 class Utc(Codec):

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from lockstep.moments.forms import OWN, SHORTEST, forms_of
 from lockstep.mover.codecs.base import Codec, refusal
 from lockstep.mover.codecs.moments import Zoned, postgresql_moment, shapes_of
 from lockstep.mover.lines import unescape
-from lockstep.mover.sqlite.forms import OWN, SHORTEST, forms_of
 from lockstep.mover.values import Value
 
 UTC_IS_MEANT: Final = " UTC"

@@ -18,7 +18,7 @@ from lockstep.mover.plan.constraints import Constraints, meanings
 from lockstep.mover.plan.keys import KeyValues
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
 from lockstep.mover.plan.names import CATALOG, Names, column_names
-from lockstep.mover.plan.times import UNIT_WORDS, unit_of
+from lockstep.mover.plan.times import unit_of
 from lockstep.mover.plan.types import Chosen, choose
 from lockstep.mover.plan.width import why_too_wide
 from lockstep.mover.sqlite.comments import comments_of
@@ -184,11 +184,10 @@ def _column(
     stored = profile.column(column.name)
     where = f"{table.name}.{column.name}"
     chosen = choose(column, stored)
-    unit = unit_of(column, stored) if clean else ""
-    if unit:
-        chosen = Chosen(
-            "timestamptz", f"epoch:{unit}", f"integers that count {UNIT_WORDS[unit]}"
-        )
+    unit = unit_of(column, stored) if clean else None
+    if unit is not None and unit.word:
+        note = f"integers in {unit.name}"
+        chosen = Chosen("timestamptz", f"epoch:{unit.word}", note)
     made = ColumnPlan(column.name, name, chosen.type, chosen.codec, note=chosen.note)
     if name != column.name:
         plan.notices.append(f"{where} becomes {name!r}")

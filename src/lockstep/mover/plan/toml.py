@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from lockstep.errors import InvalidPlan
+from lockstep.moments.units import UNIT_OF_WORD
 from lockstep.mover.codecs import codec_of
 from lockstep.mover.plan.model import (
     ON_DIRT,
@@ -35,8 +36,9 @@ HEAD = """\
 """
 CODEC_HELP = (
     "integer, boolean, real, number, numeric, text, mixed_text, bytes,\n"
-    "#           text_bytes, mixed_bytes:CLASS, epoch:s|ms|us, julian, utc,\n"
-    "#           uuid_bytes, moment:YYYY-MM-DD HH:MM:SS.ffffff and other forms"
+    f"#           text_bytes, mixed_bytes:CLASS, epoch:{'|'.join(UNIT_OF_WORD)},\n"
+    "#           julian, utc, uuid_bytes,\n"
+    "#           moment:YYYY-MM-DD HH:MM:SS.ffffff and other forms"
 )
 _COLUMN_KEYS: dict[str, type] = {
     **{"target": str, "type": str, "codec": str, "not_null": bool, "default": str},

@@ -27,7 +27,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from lockstep.mover.sqlite.forms import OWN
+from lockstep.moments.forms import OWN
 from lockstep.mover.sqlite.profile import ColumnProfile
 from lockstep.mover.sqlite.schema import Column
 

@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lockstep.mover.sqlite.forms import forms_of
+from lockstep.moments.forms import forms_of
+from lockstep.moments.names import is_time_type
 from lockstep.mover.sqlite.rows import read_blocks
 from lockstep.mover.sqlite.schema import Column, Table
 from lockstep.mover.values import (
@@ -310,16 +311,9 @@ def _greatest(one: Any, two: Any) -> Any:
     return max((x for x in (one, two) if x is not None), default=None)
 
 
-def is_time_type(declared: str) -> bool:
-    """Whether a column was declared as a date, a time or a timestamp."""
-    words = declared.upper()
-    return "DATE" in words or "TIME" in words
-
-
 __all__ = [
     "ColumnProfile",
     "TableProfile",
-    "is_time_type",
     "profile_table",
     "storage_of",
 ]

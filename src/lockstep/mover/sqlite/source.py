@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.moments.forms import OWN
 from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock
 from lockstep.mover.long_values import WHOLE, LongCells
@@ -23,7 +24,6 @@ from lockstep.mover.plan.model import Loss, Plan, TablePlan
 from lockstep.mover.plan.way_back import restore_types
 from lockstep.mover.results import Progress, ProgressCallback, silent
 from lockstep.mover.sqlite.checking import damage_of
-from lockstep.mover.sqlite.forms import OWN
 from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import Source

@@ -22,13 +22,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.moments.names import is_time_type
 from lockstep.mover.long_values import LONG_BYTES
 from lockstep.mover.plan.times import may_be_moment
 from lockstep.mover.plan.types import is_boolean_type
 from lockstep.mover.sqlite.profile import (
     TableProfile,
     Tell,
-    is_time_type,
     profile_columns,
     profile_table,
     untold,

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.moments.names import is_time_type
 from lockstep.mover.plan.types import is_exact_type
 from lockstep.mover.sqlite.long_rows import pieces_of
-from lockstep.mover.sqlite.profile import ColumnProfile, is_time_type
+from lockstep.mover.sqlite.profile import ColumnProfile
 from lockstep.mover.sqlite.schema import Column
 
 

@@ -16,9 +16,10 @@ from contextlib import closing
 from typing import Any, Final
 
 from lockstep.migrations.sqlite.tokens import Token, canonical, meaningful, tokens
+from lockstep.moments.forms import has_form
+from lockstep.moments.units import JULIAN_DAY_OF_1970
 from lockstep.mover.codecs import codec_of
 from lockstep.mover.plan.model import ColumnPlan
-from lockstep.mover.sqlite.forms import has_form
 from lockstep.mover.translate.functions import is_constant
 from lockstep.mover.translate.syntax import Untranslatable
 from lockstep.mover.translate.to_sqlite import UUID_TEXT, ZONED_NOW
@@ -111,7 +112,9 @@ def translate_default(expression: str, declared: str, column: ColumnPlan) -> str
     if epoch is not None:
         return _number(epoch, column)
     if spelled == "julianday ( 'now' )":
-        return _number(f"({_EPOCH} / 86400 + 2440587.5)::double precision", column)
+        return _number(
+            f"({_EPOCH} / 86400 + {JULIAN_DAY_OF_1970})::double precision", column
+        )
     if spelled in _RANDOM:
         kind, sql = _RANDOM[spelled]
         if column.type != kind:

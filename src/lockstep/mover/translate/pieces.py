@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, Literal
 
-from lockstep.mover.sqlite.forms import has_form
+from lockstep.moments.forms import has_form
 from lockstep.mover.translate.syntax import Untranslatable
 from lockstep.mover.values import EXACT_IN_DOUBLE, looks_like_number
 from lockstep.schema.types.portable import quoted

@@ -17,9 +17,15 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from lockstep.migrations.sqlite.tokens import fold
+from lockstep.moments.units import (
+    JULIAN_DAY_OF_1970,
+    SECONDS,
+    UNIX,
+    Unit,
+    unit_of_range,
+)
 from lockstep.mover.codecs import Codec
 from lockstep.mover.plan.model import ColumnPlan, Plan, TablePlan
-from lockstep.mover.plan.times import unit_of_range
 from lockstep.mover.postgresql.schema import PgColumn, PgSchema, PgTable
 from lockstep.mover.results import Difference, VerifyReport
 from lockstep.mover.values import RawText, Value
@@ -28,9 +34,6 @@ _NUMBERS = frozenset(
     {"smallint", "integer", "bigint", "numeric", "double precision", "real", "oid"}
 )
 _MOMENTS = frozenset({"timestamp without time zone", "timestamp with time zone"})
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_JULIAN_EPOCH_DAY = 2440587.5
-_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 
 
 class Canonical(str):
@@ -47,7 +50,7 @@ class Foreign(Codec):
         unit: What integers count where the type is a moment.
     """
 
-    def __init__(self, type: str, unit: str = "s") -> None:
+    def __init__(self, type: str, unit: Unit = SECONDS) -> None:
         self._type = type
         self._unit = unit
 
@@ -89,12 +92,10 @@ class Foreign(Codec):
 
     def _moment(self, value: Any) -> str:
         if isinstance(value, int):
-            seconds, rest = divmod(value, _PER_SECOND[self._unit])
-            micros = rest * (1_000_000 // _PER_SECOND[self._unit])
-            return _plain(_EPOCH + timedelta(seconds=seconds, microseconds=micros))
+            return _plain(self._unit.moment(value))
         if isinstance(value, float):
-            days = value - _JULIAN_EPOCH_DAY
-            return _plain(_EPOCH + timedelta(microseconds=round(days * 86_400e6)))
+            days = value - JULIAN_DAY_OF_1970
+            return _plain(UNIX + timedelta(microseconds=round(days * 86_400e6)))
         text = _text(value)
         try:
             moment = datetime.fromisoformat(text)
@@ -214,7 +215,9 @@ class ForeignPair:
                 continue
             column.target = theirs.name
             bounds = units.get((table.source, column.source), (0, 0))
-            codecs.append(Foreign(theirs.type, unit_of_range(*bounds) or "s"))
+            unit = unit_of_range(*bounds)
+            counted = unit if unit is not None and unit.word else SECONDS
+            codecs.append(Foreign(theirs.type, counted))
             kept.append(column)
             column.type = theirs.type
             if theirs.type == "real":
