@@ -33,7 +33,7 @@ from lockstep.mover.codecs.numbers import (
     Scaled,
 )
 from lockstep.mover.codecs.stored import Stored
-from lockstep.mover.codecs.texts import MixedText, Text
+from lockstep.mover.codecs.texts import MixedText, NumberedText, Text
 from lockstep.mover.codecs.written import moment_codec
 
 __all__ = ["CODEC_NAMES", "CellRefused", "Codec", "codec_of"]
@@ -55,6 +55,7 @@ _PLAIN: Final[dict[str, Callable[[], Codec]]] = {
 }
 _WITH_WORD: Final[dict[str, Callable[[str], Codec]]] = {
     "mixed_bytes": MixedBytes,
+    "numbered_text": NumberedText,
     "epoch": Epoch,
     "moment": moment_codec,
     "scaled": Scaled,

@@ -67,3 +67,36 @@ class MixedText(Text):
             return number if INTEGER_MIN <= number <= INTEGER_MAX else text
         real = float(text)
         return real if repr(real) == text else text
+
+
+class NumberedText(MixedText):
+    """The same in a column that stores as a number whatever text reads as one.
+
+    Of ``007`` such a column keeps 7, of a real column's ``7`` it keeps 7.0: they do
+    not fit.
+
+    Args:
+        affinity: SQLite's, of the column: ``integer``, ``numeric`` or ``real``.
+    """
+
+    def __init__(self, affinity: str) -> None:
+        self._keeps_integers = affinity != "real"
+
+    def decode(self, text: str) -> Value:
+        if not looks_like_number(text):
+            return super().decode(text)
+        value = self._stored(text)
+        if self.encode(value) != text:
+            raise ValueError(f"a column for numbers stores {value!r}")
+        return value
+
+    def _stored(self, text: str) -> int | float:
+        real = float(text)
+        try:
+            number = int(text)
+        except ValueError:
+            if not real.is_integer():
+                return real
+            number = int(real)
+        is_kept = self._keeps_integers and INTEGER_MIN <= number <= INTEGER_MAX
+        return number if is_kept else real

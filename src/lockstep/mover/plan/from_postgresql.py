@@ -31,7 +31,7 @@ from lockstep.schema.types.portable import quoted
 
 _NO_COLUMN = "a table of SQLite has a column"
 
-_OF_ROWS = ("default", "not null")
+_OF_ROWS = ("default", "not null", "type")
 """Losses that no change of a mapping file makes or mends."""
 
 _INTEGERS = frozenset({"smallint", "integer", "bigint", "oid"})
@@ -42,6 +42,16 @@ _TYPES = {
     "bytea": ("BLOB", "bytes"),
     "timestamp with time zone": ("TEXT", "zoned"),
 }
+_EQUAL_AS_TEXT = frozenset(
+    {
+        *("boolean", "real", "double precision", "bytea", "uuid", "date", "oid"),
+        *("timestamp without time zone", "timestamp with time zone", "inet", "cidr"),
+        *("time without time zone", "time with time zone", "macaddr", "macaddr8"),
+        *("bit", "bit varying", "pg_lsn", "name", "money"),
+    }
+)
+"""Types whose equal values have one text, or are stored as one number."""
+
 _SETS_SOME = re.compile(r" ON DELETE SET (NULL|DEFAULT) \(")
 _ORDERED = frozenset({"text", "character varying", "uuid", "bytea", *_INTEGERS})
 _STRICTLY_SORTED = frozenset({"integer", "text", "bytes"})
@@ -142,8 +152,10 @@ def _table(plan: Plan, table: PgTable, target: str) -> TablePlan:
 
 
 def _is_ordered(table: PgTable, made: TablePlan, name: str) -> bool:
-    column = next(c for c in table.columns if c.name == name)
-    return column.type in _ORDERED and made.column(name).codec in _STRICTLY_SORTED
+    return (
+        table.column(name).type in _ORDERED
+        and made.column(name).codec in _STRICTLY_SORTED
+    )
 
 
 def _constraints(
@@ -177,7 +189,7 @@ def _alias(table: PgTable, made: TablePlan) -> str | None:
 def _column_clause(
     plan: Plan, table: PgTable, made: TablePlan, column: ColumnPlan, alias: str | None
 ) -> str:
-    found = next(c for c in table.columns if c.name == column.source)
+    found = table.column(column.source)
     words = [quote(column.target), column.type]
     if column.source == alias:
         words.append("PRIMARY KEY")
@@ -275,6 +287,10 @@ def _reference(plan: Plan, table: PgTable, key: PgKey, columns: str) -> str:
         # SQLite would refuse every row of a table that refers to none.
         _lose(plan, table, key, f"{key.parent} is a partition, or is not carried")
         return ""
+    misfit = _compared_otherwise(table, key)
+    if misfit:
+        _lose(plan, table, key, misfit)
+        return ""
     referred = ", ".join(quote(parent.column(n).target) for n in key.referred)
     text = f"FOREIGN KEY ({columns}) REFERENCES {quote(parent.target)} ({referred})"
     if key.on_update != "NO ACTION":
@@ -286,6 +302,32 @@ def _reference(plan: Plan, table: PgTable, key: PgKey, columns: str) -> str:
     if _SETS_SOME.search(key.definition):
         _lose(plan, table, key, "SQLite sets all columns of the key")
     return f"{text} DEFERRABLE INITIALLY DEFERRED" if key.deferred else text
+
+
+def _compared_otherwise(table: PgTable, key: PgKey) -> str:
+    """Return where SQLite would not find the row that a reference points at."""
+    for name, parent in zip(key.columns, key.referred_columns, strict=True):
+        child = table.column(name)
+        if not _are_found_alike(child, parent):
+            return (
+                f"SQLite compares {child.full_type} with {parent.full_type} by their "
+                "texts, which may differ where the values are equal"
+            )
+    return ""
+
+
+def _are_found_alike(child: PgColumn, parent: PgColumn) -> bool:
+    """Whether what is equal on the server is equal as SQLite stores it."""
+    if child.is_folded or parent.is_folded:
+        return False
+    kind = family(child.type)
+    if kind in ("integer", "text"):
+        return kind == family(parent.type)
+    # Of a fixed scale or width equal values have one text.
+    is_fixed = child.full_type.startswith(("numeric(", "character("))
+    if is_fixed or child.labels:
+        return child.full_type == parent.full_type
+    return child.type in _EQUAL_AS_TEXT and child.type == parent.type
 
 
 def _lose(plan: Plan, table: PgTable, key: PgKey, why: str) -> None:
@@ -308,6 +350,10 @@ def _index(
 ) -> None:
     where = f"{made.source}.{index.name}"
     kind = "unique" if index.unique else "index"
+    if index.unique and not index.is_valid:
+        why = "the server never finished it, and keys may repeat"
+        plan.losses.append(Loss(kind, where, why))
+        return
     if index.method not in ("btree", "hash"):
         plan.losses.append(Loss(kind, where, f"SQLite has no {index.method} index"))
         return

@@ -101,6 +101,7 @@ class PgKey:
     Attributes:
         refers_to: The full name of a foreign key's parent; empty where that is no
             table of the schema's own: a partition, or the system's.
+        referred_columns: What stands behind ``referred`` there.
     """
 
     kind: str
@@ -114,11 +115,17 @@ class PgKey:
     on_delete: str = "NO ACTION"
     deferred: bool = False
     refers_to: str = ""
+    referred_columns: list[PgColumn] = field(default_factory=list[PgColumn])
 
 
 @dataclass
 class PgIndex:
-    """An index that no constraint owns; expressions are None in ``columns``."""
+    """An index that no constraint owns; expressions are None in ``columns``.
+
+    Attributes:
+        is_valid: Whether all rows are in it; one that was being built when its
+            statement failed is not, and may hold a key twice.
+    """
 
     name: str
     unique: bool
@@ -128,6 +135,7 @@ class PgIndex:
     descending: list[bool]
     condition: str | None
     definition: str
+    is_valid: bool = True
 
 
 @dataclass
@@ -160,6 +168,10 @@ class PgTable:
         if not self.full_name:
             is_public = self.schema == "public"
             self.full_name = self.name if is_public else f"{self.schema}.{self.name}"
+
+    def column(self, name: str) -> PgColumn:
+        """Return a column by name, which it has."""
+        return next(column for column in self.columns if column.name == name)
 
     @property
     def place(self) -> str:
@@ -231,7 +243,9 @@ def _tell_apart(schema: PgSchema) -> None:
     for table in schema.tables:
         for key in table.keys:
             parent = schema.table(key.parent_schema, key.parent)
-            key.refers_to = parent.full_name if parent is not None else ""
+            if parent is not None:
+                key.refers_to = parent.full_name
+                key.referred_columns = [parent.column(name) for name in key.referred]
 
 
 def _read_columns(
@@ -330,19 +344,16 @@ def _read_indexes(
         "ARRAY(SELECT pg_get_indexdef(x.indexrelid, g, true) "
         "FROM generate_series(1, x.indnkeyatts) g), "
         "ARRAY(SELECT (o & 1) = 1 FROM unnest(x.indoption::int2[]) o), "
-        "pg_get_expr(x.indpred, x.indrelid), pg_get_indexdef(x.indexrelid) "
+        "pg_get_expr(x.indpred, x.indrelid), pg_get_indexdef(x.indexrelid), "
+        "x.indisvalid "
         "FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid "
         "JOIN pg_am m ON m.oid = i.relam WHERE x.indrelid = %s AND NOT EXISTS "
         "(SELECT 1 FROM pg_constraint c WHERE c.conindid = x.indexrelid "
         "AND c.contype IN ('p', 'u', 'x')) ORDER BY i.oid",
         (oid,),
     ).fetchall()
-    for name, unique, method, count, columns, texts, descending, where, text in rows:
-        table.indexes.append(
-            PgIndex(
-                name, unique, method, columns[:count], texts, descending, where, text
-            )
-        )
+    for name, unique, method, count, columns, *rest in rows:
+        table.indexes.append(PgIndex(name, unique, method, columns[:count], *rest))
 
 
 def _read_sequence(connection: psycopg.Connection[Any], table: PgTable) -> None:

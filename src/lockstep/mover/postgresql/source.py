@@ -27,6 +27,11 @@ from lockstep.mover.plan.from_postgresql import (
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, TablePlan
 from lockstep.mover.plan.rekey_back import keeps_numbers
 from lockstep.mover.plan.way_back import plan_way_back
+from lockstep.mover.postgresql.contradictions import (
+    name_contradictions,
+    name_oversized,
+    name_unchecked,
+)
 from lockstep.mover.postgresql.fitting import Fitting
 from lockstep.mover.postgresql.journal import PostgresqlJournal
 from lockstep.mover.postgresql.lines import PostgresqlLines, long_columns, with_stand_in
@@ -97,6 +102,8 @@ class PostgresqlSource:
         if any(signed) or losses:
             rebuild(plan, self.schema)
         plan.losses += losses
+        name_unchecked(plan, self)
+        name_oversized(plan, self)
         state = self._state
         if state is not None and state.plan.source == "sqlite":
             if state.plan.is_rekeyed and not keeps_numbers(state.plan):
@@ -106,7 +113,8 @@ class PostgresqlSource:
                 )
             else:
                 plan = plan_way_back(state.plan, plan)
-                plan.losses += self._refuse_nulls(plan)
+                name_contradictions(plan, state.plan, self)
+                name_oversized(plan, self)
         return plan
 
     def _survey(self, table: TablePlan, on_progress: ProgressCallback) -> bool:
@@ -141,23 +149,9 @@ class PostgresqlSource:
                 losses.append(Loss("not null", where, f"{count} rows hold NULL"))
         return losses
 
-    def _refuse_nulls(self, plan: Plan) -> list[Loss]:
-        """Quarantine rows with NULL that a file's own statement does not take."""
-        losses: list[Loss] = []
-        for table in plan.carried():
-            for column, count in self._nulls(table):
-                column.refuses_null, column.on_dirt = True, "quarantine"
-                where = f"{table.source}.{column.source}"
-                why = (
-                    f"{count} rows hold NULL, which the file's own statement refuses; "
-                )
-                why += "they go to the quarantine file"
-                losses.append(Loss("null", where, why, is_data=True))
-        return losses
-
     def _nulls(self, table: TablePlan) -> Iterator[tuple[ColumnPlan, int]]:
         """Yield the columns that are to be NOT NULL and are not, with their NULLs."""
-        may_be_null = {c.name for c in self._found(table).columns if c.may_be_null}
+        may_be_null = {c.name for c in self.found(table).columns if c.may_be_null}
         asked = [c for c in table.columns if c.not_null and c.source in may_be_null]
         if not asked:
             return
@@ -175,8 +169,14 @@ class PostgresqlSource:
         """
         if not plan.is_way_back:
             rebuild(plan, self.schema)
+            name_unchecked(plan, self)
 
-    def _found(self, table: TablePlan) -> PgTable:
+    def found(self, table: TablePlan) -> PgTable:
+        """Return what the server says about a table of the plan.
+
+        Raises:
+            InvalidPlan: It says nothing.
+        """
         for found in self.schema.tables:
             if found.full_name == table.source:
                 return found
@@ -185,8 +185,35 @@ class PostgresqlSource:
             hint="write the plan again: --write-plan FILE",
         )
 
+    def rows_where(self, table: TablePlan, condition: str) -> int:
+        """Return how many rows of a table meet a condition."""
+        row = self._connection.execute(
+            f"SELECT count(*) FROM {self._place(table)} WHERE {condition}".encode()
+        ).fetchone()
+        assert row is not None, "an aggregate has a row"
+        return int(row[0])
+
+    def bytes_aside(self, table: TablePlan) -> int | None:
+        """Return what a table's long cells take, compressed; None if not known.
+
+        What is longer than a page lies in a table of its own, which may be empty.
+        """
+        found = self.found(table)
+        if not found.is_heap:
+            return None
+        row = self._connection.execute(
+            "SELECT pg_relation_size(nullif(reltoastrelid, 0)) FROM pg_class "
+            "WHERE oid = to_regclass(%s)",
+            (found.place.removeprefix("ONLY "),),
+        ).fetchone()
+        return int(row[0] or 0) if row else 0
+
+    def fitting_rows(self, table: TablePlan, condition: str) -> Iterator[LineBlock]:
+        """Yield those rows as the copy reads them, without what fits no codec."""
+        return self._fitting(table).blocks(self._read(table, [], condition))
+
     def _place(self, table: TablePlan) -> str:
-        return self._found(table).place
+        return self.found(table).place
 
     def type_of(self, table: str, column: str) -> str:
         """Return the type of a column, by the plan's name of its table."""
@@ -231,7 +258,7 @@ class PostgresqlSource:
         can_pack = bool(table.order_key) or self._has_pages(table)
         if not can_pack or self._odd_rows(table.source):
             return None
-        return packing_of(self._connection, table, self._found(table))
+        return packing_of(self._connection, table, self.found(table))
 
     def _packed(
         self,
@@ -286,7 +313,7 @@ class PostgresqlSource:
     def _has_pages(self, table: TablePlan) -> bool:
         # Older servers read the whole table to find some of its pages.
         is_found = self._connection.info.server_version >= PAGES_FOUND_SINCE
-        return is_found and self._found(table).is_heap
+        return is_found and self.found(table).is_heap
 
     def _behind_page(
         self,
@@ -352,17 +379,9 @@ class PostgresqlSource:
         return self._long[table.source]
 
     def _longest(self, table: TablePlan, columns: frozenset[str]) -> dict[str, int]:
-        """Return how long the longest cell of each column is; none where it is short.
-
-        What is longer than a page lies in a table of its own, which may be empty.
-        """
-        found, names = self._found(table), sorted(columns)
-        row = self._connection.execute(
-            "SELECT pg_relation_size(nullif(reltoastrelid, 0)) FROM pg_class "
-            "WHERE oid = to_regclass(%s)",
-            (found.place.removeprefix("ONLY "),),
-        ).fetchone()
-        if found.is_heap and not (row and row[0]):
+        """Return the length of each column's longest cell; none where it is short."""
+        found, names = self.found(table), sorted(columns)
+        if self.bytes_aside(table) == 0:
             return {}
         asked = ", ".join(f"coalesce(max(octet_length({quote(n)})), 0)" for n in names)
         (lengths,) = self._connection.execute(

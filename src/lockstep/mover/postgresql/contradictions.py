@@ -1,0 +1,405 @@
+"""Rows of PostgreSQL that a file's own statements would refuse, found before a copy.
+
+Owns the way back's questions about NULL, uniqueness, checks and strict tables. The
+server held what the move there could build: what it could not, what was dropped
+since, and what SQLite takes for equal and PostgreSQL does not is looked for. One
+query per index finds rows that may be equal; SQLite, in a table of the same
+statement, says which of them it refuses.
+
+    keys ── held by an index of the server, compared as strictly? ──► nothing to ask
+      └── rows that may be equal, by a query ──► SQLite ──► a loss of the plan
+
+Invariant: a row that SQLite refuses in the copy was counted by a loss of the plan,
+unless its value does not fit its codec, which ``fitting`` names.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+from lockstep.migrations.sqlite.tokens import fold, quote
+from lockstep.mover.encoding import LineBlock
+from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
+from lockstep.mover.postgresql.schema import PgKey, PgTable
+from lockstep.mover.sqlite.opening import stand_in_for_collations
+from lockstep.mover.sqlite.schema import Column, Index, Table, read_schema
+from lockstep.mover.sqlite.writing import RowWriter
+from lockstep.wording import counted
+
+ROW_BYTES_MAX = 1_000_000_000
+"""Of a row, and of a cell, in every usual build of SQLite."""
+
+SHRINKS_AT_MOST = 300
+"""Times: what PostgreSQL compresses is never shorter than that."""
+
+_ALL_ROWS = "true"
+_TO_QUARANTINE = "they go to the quarantine file"
+_TEXTS: Final = ("text", "mixed_text")
+_LONG_TYPES: Final = ("text", "character varying", "bytea")
+_AS_BYTES: Final = ("text_bytes", "mixed_bytes")
+_NUMBERS: Final = ("integer", "real", "numeric")
+_NUMBER: Final = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+
+
+class Server(Protocol):
+    """What is asked of PostgreSQL, in the move's own snapshot."""
+
+    def found(self, table: TablePlan) -> PgTable:
+        """Return what the server says about a table of the plan."""
+        ...
+
+    def rows_where(self, table: TablePlan, condition: str) -> int:
+        """Return how many rows of a table meet a condition."""
+        ...
+
+    def bytes_aside(self, table: TablePlan) -> int | None:
+        """Return what a table's long cells take, compressed; None if not known."""
+        ...
+
+    def fitting_rows(self, table: TablePlan, condition: str) -> Iterable[LineBlock]:
+        """Yield those rows as the copy reads them, without what fits no codec."""
+        ...
+
+
+@dataclass
+class _Suspicion:
+    """Something of a file's table that the server may not have held.
+
+    Attributes:
+        where: Which rows could be refused, for the server.
+        columns: Whose rows are quarantined when the table is made with it.
+        statement: The index that is left out instead; None for a constraint.
+    """
+
+    kind: str
+    name: str
+    where: str
+    columns: list[ColumnPlan] = field(default_factory=list[ColumnPlan])
+    statement: Statement | None = None
+
+
+def name_contradictions(plan: Plan, forward: Plan, server: Server) -> None:
+    """Add what a file's statements refuse to the losses of a way back.
+
+    Rows that a table's own statement refuses go to the quarantine file; an index
+    that is not unique any more is left out.
+
+    Args:
+        plan: The way back; changed in place.
+        forward: The move from SQLite.
+        server: The database.
+    """
+    origins = {table.target: table for table in forward.carried()}
+    by_table = _made_by_own_statements(plan)
+    for made in plan.carried():
+        table = by_table.get(fold(made.target))
+        origin = origins.get(made.source)
+        if origin is None or table is None or not made.create:
+            continue
+        found = server.found(made)
+        _name_nulls(plan, made, table, server)
+        _name_numbers(plan, made, table, server)
+        indexes = {s.name: s for s in _unique_indexes(plan)}
+        for suspicion in _suspicions(forward, made, table, found, indexes):
+            _judge(plan, made, suspicion, server)
+
+
+def _unique_indexes(plan: Plan) -> Iterator[Statement]:
+    for table in plan.carried():
+        for statement in table.statements:
+            words = statement.sql.split(maxsplit=2)
+            if statement.purpose == "index" and words[1].upper() == "UNIQUE":
+                yield statement
+
+
+def name_unchecked(plan: Plan, server: Server) -> None:
+    """Add what the server has never checked, and rows contradict, to a plan's losses.
+
+    Such a constraint is carried: it holds for new rows on both sides.
+    """
+    lost = {loss.name for loss in plan.losses}
+    for made in plan.carried():
+        found = server.found(made)
+        for key in found.keys:
+            where = f"{found.full_name}: {key.definition}"
+            if not key.definition.endswith(" NOT VALID") or where in lost:
+                continue
+            count = server.rows_where(made, _contradicting(key))
+            if count:
+                kind = "check" if key.kind == "c" else "foreign key"
+                rows = counted(count, "row")
+                why = f"{rows} against it; it holds for new rows only, as there"
+                plan.losses.append(Loss(kind, where, why))
+
+
+def name_oversized(plan: Plan, server: Server) -> None:
+    """Quarantine rows that are longer than any that SQLite holds, and name them."""
+    for made in plan.carried():
+        kinds = {column.name: column.type for column in server.found(made).columns}
+        long = [c for c in made.columns if kinds.get(c.source) in _LONG_TYPES]
+        aside = server.bytes_aside(made)
+        is_small = aside is not None and aside * SHRINKS_AT_MOST < ROW_BYTES_MAX
+        if is_small or not long:
+            continue
+        # The server knows how long a value is without unpacking it.
+        lengths = (f"coalesce(octet_length({quote(c.source)}), 0)" for c in long)
+        total = " + ".join(f"{length}::bigint" for length in lengths)
+        count = server.rows_where(made, f"{total} > {ROW_BYTES_MAX}")
+        if count:
+            long[0].on_dirt = "quarantine"
+            rows = counted(count, "row")
+            why = f"{rows} of more than {ROW_BYTES_MAX:,} bytes, which SQLite does not "
+            why += f"hold; {_TO_QUARANTINE}"
+            plan.losses.append(Loss("type", made.source, why, is_data=True))
+
+
+def _contradicting(key: PgKey) -> str:
+    if key.kind == "c":
+        stated = key.definition.removeprefix("CHECK ").removesuffix(" NOT VALID")
+        return f"({stated.removesuffix(' NO INHERIT')}) IS FALSE"
+    parent = f"{quote(key.parent_schema)}.{quote(key.parent)}"
+    own, referred = (
+        ", ".join(map(quote, names)) for names in (key.columns, key.referred)
+    )
+    present = " AND ".join(f"{quote(name)} IS NOT NULL" for name in key.columns)
+    return f"{present} AND ({own}) NOT IN (SELECT {referred} FROM {parent})"
+
+
+def _made_by_own_statements(plan: Plan) -> dict[str, Table]:
+    """Return what SQLite says of the tables and unique indexes that it will have."""
+    statements = [table.create for table in plan.carried()]
+    statements += [index.sql for index in _unique_indexes(plan)]
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as scratch:
+        stand_in_for_collations(scratch, statements)
+        for sql in statements:
+            try:
+                scratch.execute(sql)
+            except sqlite3.Error:
+                continue  # the target will say so
+        return {fold(table.name): table for table in read_schema(scratch).tables}
+
+
+def _name_nulls(plan: Plan, made: TablePlan, table: Table, server: Server) -> None:
+    """Quarantine rows with NULL that the statement does not take."""
+    may_be_null = {c.name for c in server.found(made).columns if c.may_be_null}
+    for column in made.columns:
+        # SQLite would number a row whose key is NULL.
+        is_rowid = column.target == table.rowid_alias
+        if column.source not in may_be_null or not (column.not_null or is_rowid):
+            continue
+        count = server.rows_where(made, f"{_value(column)} IS NULL")
+        if not count:
+            continue
+        column.refuses_null, column.on_dirt = True, "quarantine"
+        why = f"{counted(count, 'row')} with NULL, which the file's own statement "
+        why += f"refuses; {_TO_QUARANTINE}"
+        where = f"{made.source}.{column.source}"
+        plan.losses.append(Loss("null", where, why, is_data=True))
+
+
+def _name_numbers(plan: Plan, made: TablePlan, table: Table, server: Server) -> None:
+    """Quarantine texts that a column for numbers would store as other ones.
+
+    A strict table has no such column: it refuses the text, or takes it as it is.
+    """
+    for column in [] if table.strict else made.columns:
+        declared = table.column(column.target)
+        if declared is None or declared.affinity not in _NUMBERS:
+            continue
+        if column.codec not in _TEXTS:
+            continue
+        like_numbers = f"{_value(column)}::text ~ '{_NUMBER}'"
+        if not server.rows_where(made, like_numbers):
+            continue
+        column.codec = f"numbered_text:{declared.affinity}"
+        tried = replace(column, on_dirt="quarantine")
+        count, first, reason = 0, "", ""
+        for block in server.fitting_rows(
+            replace(made, columns=[tried], primary_key=[], order_key=[]), like_numbers
+        ):
+            for rejected in block.rejected[:1]:
+                first, reason = first or rejected.value, rejected.reason
+            count += len(block.rejected)
+        if count:
+            column.on_dirt = "quarantine"
+            why = f"{counted(count, 'row')} with {first} or the like: {reason}"
+            where = f"{made.source}.{column.source}"
+            loss = Loss("type", where, f"{why}; {_TO_QUARANTINE}", is_data=True)
+            plan.losses.append(loss)
+
+
+def _suspicions(
+    forward: Plan,
+    made: TablePlan,
+    table: Table,
+    found: PgTable,
+    indexes: dict[str, Statement],
+) -> Iterator[_Suspicion]:
+    for index in (index for index in table.indexes if index.unique):
+        where = _repeated(made, table, index, found)
+        if where:
+            names = [part.column for part in index.parts if part.column is not None]
+            columns = [_planned(made, name) for name in names]
+            shown = index.name
+            if index.sql is None:
+                shown = f"{made.source} ({', '.join(c.source for c in columns)})"
+            yield _Suspicion("unique", shown, where, columns, indexes.get(index.name))
+    if table.rowid_alias is not None:
+        column = _planned(made, table.rowid_alias)
+        if not _is_held(found, [column.source]):
+            where = _equal_somewhere(made, found, [_value(column)])
+            yield _Suspicion(
+                "unique", f"{made.source} ({column.source})", where, [column]
+            )
+    if table.strict:
+        reals = [column for column in made.columns if column.codec == "real"]
+        where = " OR ".join(f"{_value(column)} = 'NaN'" for column in reals)
+        if where:
+            yield _Suspicion("type", made.source, where, reals)
+    if table.checks and _has_lost_checks(forward, made, found):
+        yield _Suspicion("check", made.source, _ALL_ROWS)
+
+
+def _planned(made: TablePlan, name: str) -> ColumnPlan:
+    return next(c for c in made.columns if fold(c.target) == fold(name))
+
+
+def _value(column: ColumnPlan) -> str:
+    return column.read_as or quote(column.source)
+
+
+def _repeated(made: TablePlan, table: Table, index: Index, found: PgTable) -> str:
+    """Return which rows may repeat a key of the file; empty where none can."""
+    names = [part.column for part in index.parts if part.column is not None]
+    columns = [_planned(made, name) for name in names]
+    declared = [next(c for c in table.columns if c.name == name) for name in names]
+    is_plain = len(names) == len(index.parts) and not index.partial
+    values = [
+        _as_compared(column, one, part.collation)
+        for column, one, part in zip(columns, declared, index.parts, strict=False)
+    ]
+    is_strict = values == [_value(column) for column in columns]
+    if not is_plain:
+        there = next((i for i in found.indexes if i.name == index.name), None)
+        is_there = there is not None and there.unique and there.is_valid
+        return "" if is_there and is_strict else _ALL_ROWS
+    if is_strict and _is_held(found, [column.source for column in columns]):
+        return ""
+    known = [value for value in values if value]
+    if len(known) < len(values):
+        return _ALL_ROWS
+    return _equal_somewhere(made, found, known)
+
+
+def _is_held(found: PgTable, columns: list[str]) -> bool:
+    """Whether the server itself lets no two rows have the same in these columns."""
+    held = [key.columns for key in found.keys if key.kind in ("p", "u")]
+    held += [
+        [name or "" for name in index.columns]
+        for index in found.indexes
+        if index.unique and index.is_valid and index.condition is None
+    ]
+    return any(set(names) <= set(columns) for names in held)
+
+
+def _as_compared(column: ColumnPlan, declared: Column, collation: str) -> str:
+    """Return what is equal for PostgreSQL where SQLite takes cells for equal.
+
+    It may be equal for some more; empty where that cannot be said in SQL.
+    """
+    value, word = _value(column), column.codec.partition(":")[0]
+    if word in _AS_BYTES:
+        is_exact = collation == "BINARY" and declared.affinity not in _NUMBERS
+        return value if is_exact and word == "text_bytes" else ""
+    if word not in _TEXTS:
+        return value
+    if collation == "NOCASE":
+        return f'lower({value}::text COLLATE "C")'
+    if collation == "RTRIM":
+        return f"rtrim({value}::text, ' ')"
+    return value
+
+
+def _equal_somewhere(made: TablePlan, found: PgTable, values: list[str]) -> str:
+    listed = ", ".join(values)
+    present = " AND ".join(f"({value}) IS NOT NULL" for value in values)
+    numbers = ", ".join(str(place + 1) for place in range(len(values)))
+    return (
+        f"({listed}) IN (SELECT {listed} FROM {found.place} WHERE {present} "
+        f"GROUP BY {numbers} HAVING count(*) > 1)"
+    )
+
+
+def _has_lost_checks(forward: Plan, made: TablePlan, found: PgTable) -> bool:
+    for loss in forward.losses:
+        is_its_own = f"{loss.name}:".startswith(f"{made.target}:")
+        if loss.kind == "check" and is_its_own:
+            return True
+    there = {key.name for key in found.keys if key.kind == "c"}
+    built = forward.table(made.target).statements
+    return any(s.purpose == "check" and s.name not in there for s in built)
+
+
+def _judge(plan: Plan, made: TablePlan, suspicion: _Suspicion, server: Server) -> None:
+    """Let SQLite itself say which of the rows in question it refuses."""
+    count, first, reason = _refused(made, suspicion, server)
+    if not count:
+        return
+    rows = counted(count, "row")
+    if suspicion.statement is not None:
+        for table in plan.carried():
+            if suspicion.statement in table.statements:
+                table.statements.remove(suspicion.statement)
+        why = f"rows repeat a key as SQLite compares ({reason}); it is not built"
+        plan.losses.append(Loss("unique", suspicion.name, why))
+        return
+    if suspicion.kind == "check":
+        why = f"{rows} against it, such as {first} ({reason}); they come along"
+        plan.losses.append(Loss("check", suspicion.name, why))
+        return
+    for column in suspicion.columns:
+        column.on_dirt = "quarantine"
+    why = f"{rows} such as {first}, refused: {reason}; {_TO_QUARANTINE}"
+    plan.losses.append(Loss(suspicion.kind, suspicion.name, why, is_data=True))
+
+
+def _refused(
+    made: TablePlan, suspicion: _Suspicion, server: Server
+) -> tuple[int, str, str]:
+    """Return how many rows SQLite refuses, the key of one, and why it does.
+
+    Of an index it is one, whichever.
+    """
+    tried = replace(made, columns=[replace(c) for c in made.columns])
+    for column in tried.columns:
+        column.on_dirt = "quarantine"
+    statement = suspicion.statement
+    statements = [made.create, *([] if statement is None else [statement.sql])]
+    count, first, reason = 0, "", ""
+    # Its pages go to a file of its own when they get many.
+    with closing(sqlite3.connect("", isolation_level=None)) as scratch:
+        stand_in_for_collations(scratch, statements)
+        checks = "OFF" if suspicion.kind == "check" else "ON"
+        scratch.execute(f"PRAGMA ignore_check_constraints = {checks}")
+        scratch.execute("BEGIN")
+        scratch.execute(made.create)
+        with closing(RowWriter(tried, "quarantine")) as writer:
+            for block in server.fitting_rows(tried, suspicion.where):
+                before = len(block.rejected)
+                writer.write(scratch, block)
+                refused = block.rejected[before:]
+                if refused and not count:
+                    first, reason = refused[0].key, refused[0].reason
+                count += len(refused)
+        if statement is None:
+            return count, first, reason
+        # What the table itself refuses is in nobody's way here.
+        try:
+            scratch.execute(statement.sql)
+        except sqlite3.Error as error:
+            return 1, "", str(error)
+        return 0, "", ""
