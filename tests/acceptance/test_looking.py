@@ -13,6 +13,7 @@ from tests.acceptance.shell import Shell
     "words",
     [
         *(["db", "info"], ["migrate", "current"], ["migrate", "history"]),
+        *(["migrate", "heads"], ["migrate", "check"], ["db", "backup"]),
         *(["db", "doctor"], ["db", "advise"], ["inspect"]),
     ],
     ids=" ".join,

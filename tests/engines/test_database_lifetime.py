@@ -128,6 +128,8 @@ def test_a_password_survives_the_way_through_the_settings() -> None:
 
 def test_it_answers_and_describes_itself(db: Database) -> None:
     assert 0 < db.ping() < 5
+    with db.write_session() as session:
+        session.execute(sa.text("CREATE TABLE part (n INTEGER)"))
     info = db.describe()
     assert info.dialect_name == db.dialect_name
     assert info.engine_name == db.engine_name

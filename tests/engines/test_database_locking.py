@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -16,7 +14,6 @@ import sqlalchemy as sa
 from lockstep.contrib.pytest.databases import MakeDatabase
 from lockstep.contrib.pytest.faults import KillAfter, LockHolder
 from lockstep.engine import Database
-from lockstep.engine.sqlite import use_wal
 
 CREATE = "CREATE TABLE part (id INTEGER PRIMARY KEY, n INTEGER NOT NULL)"
 COUNT = sa.text("SELECT n FROM part")
@@ -94,74 +91,11 @@ def test_processes_that_read_then_write_lose_nothing(db: Database, db_url: str) 
     assert counted(db) == 4 * 5 * 10
 
 
-_FIRST = """
-import sys
-from lockstep.engine import Database
-db = Database(sys.argv[1])
-db.settings
-print("ready", flush=True)
-sys.stdin.readline()
-with db:
-    db.ping()
-    print(db.describe().facts["journal_mode"])
-"""
-
-
-@pytest.mark.engines("sqlite")
-def test_many_processes_open_a_new_file_at_the_same_moment(tmp_path: Path) -> None:
-    openers = [
-        subprocess.Popen(
-            [sys.executable, "-c", _FIRST, f"sqlite:///{tmp_path / 'a.db'}"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(6)
-    ]
-    for opener in openers:
-        assert opener.stdout
-        assert opener.stdout.readline() == "ready\n"
-    for opener in openers:
-        assert opener.stdin
-        opener.stdin.write("go\n")
-        opener.stdin.flush()
-    assert [opener.communicate() for opener in openers] == [("wal\n", "")] * 6
-
-
-@pytest.mark.engines("sqlite")
-def test_switching_to_wal_waits_for_who_reads(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
-    reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    reader.execute("CREATE TABLE part (n)")
-    reader.execute("BEGIN")
-    reader.execute("SELECT * FROM part").fetchall()
-    opener = sqlite3.connect(path, isolation_level=None, timeout=0)
-    with pytest.raises(sqlite3.OperationalError):
-        use_wal(opener, 0)
-    threading.Timer(0.2, lambda: reader.execute("ROLLBACK")).start()
-    use_wal(opener, 20)
-    assert opener.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-    opener.close()
-    reader.close()
-
-
-@pytest.mark.engines("sqlite")
-def test_a_file_that_cannot_switch_keeps_its_mode(tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
-    made = sqlite3.connect(path)
-    made.execute("CREATE TABLE part (n)")
-    made.close()
-    fixed = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    use_wal(fixed, 1)
-    assert fixed.execute("PRAGMA journal_mode").fetchone()[0] == "delete"
-    fixed.close()
-
-
 @pytest.mark.engines("sqlite")
 def test_every_connection_has_the_same_pragmas(make_database: MakeDatabase) -> None:
     """Pragmas are per connection: set once, a pool of three had 1, 0, 0."""
     db = make_database("sqlite", sqlite={"busy_timeout_s": 1.5, "cache_size_kib": 512})
+    prepare(db)
     wanted = {
         "foreign_keys": 1,
         "busy_timeout": 1500,

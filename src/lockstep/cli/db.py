@@ -69,7 +69,7 @@ def db() -> None:
 )
 def info(run: Run) -> None:
     """Show which database this is, where its URL came from, and how it is."""
-    with run.database(looks=True) as database:
+    with run.database() as database:
         facts = _address(run, database)
         if facts["exists"]:
             facts |= _condition(database)

@@ -121,20 +121,11 @@ class Run:
         return self._settings
 
     @contextmanager
-    def database(self, *, looks: bool = False) -> Generator[Database]:
-        """Yield the project's database; its connections are closed at the end.
-
-        Args:
-            looks: The verb writes nothing, and a file stays as it is to the last byte.
-        """
+    def database(self) -> Generator[Database]:
+        """Yield the project's database; its connections are closed at the end."""
         from lockstep.engine import Database
 
         with Database(settings=self.settings) as database:
-            if not looks:
-                yield database
-                return
-            url = database.url.for_looking()
-        with Database(url, settings=self.settings) as database:
             yield database
 
     def metadata(self) -> MetaData:
@@ -148,21 +139,18 @@ class Run:
         return load_metadata(self.settings)
 
     @contextmanager
-    def migrations(
-        self, *, models: bool = True, looks: bool = False
-    ) -> Generator[Migrations]:
+    def migrations(self, *, models: bool = True) -> Generator[Migrations]:
         """Yield the project's history, bound to its database.
 
         Args:
             models: Whether the verb looks at the models; one that does not also works
                 while they are broken.
-            looks: The verb writes nothing into the database.
         """
         from lockstep.migrations import Migrations
 
         metadata = self.metadata() if models else None
         directory = self.settings.root / self.settings.migrations
-        with self.database(looks=looks) as database:
+        with self.database() as database:
             yield Migrations(database, metadata=metadata, directory=directory)
 
     def keeps(self, statement: str | Callable[[], str]) -> None:

@@ -93,9 +93,9 @@ class Database:
     """A database, by URL: a SQLite file or memory, a libSQL server, PostgreSQL.
 
     Args:
-        url: Any of the forms that :meth:`DatabaseUrl.parse` reads, or what it gave;
-            None takes ``LOCKSTEP_URL``, ``DATABASE_URL``, ``[tool.lockstep]`` or,
-            outside production, ``sqlite:///local.db``.
+        url: Any of the forms that :meth:`DatabaseUrl.parse` reads; None takes
+            ``LOCKSTEP_URL``, ``DATABASE_URL``, ``[tool.lockstep]`` or, outside
+            production, ``sqlite:///local.db``.
         settings: Everything else; read at first use when None.
         clock: What sessions ask for the time.
 
@@ -111,14 +111,12 @@ class Database:
 
     def __init__(
         self,
-        url: str | sa.URL | Path | DatabaseUrl | None = None,
+        url: str | sa.URL | Path | None = None,
         *,
         settings: Settings | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        if url is not None and not isinstance(url, DatabaseUrl):
-            url = DatabaseUrl.parse(url)
-        self._given_url = url
+        self._given_url = None if url is None else DatabaseUrl.parse(url)
         self._given_settings = settings
         self._clock = clock
         self._lock = threading.RLock()

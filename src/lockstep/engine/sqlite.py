@@ -1,16 +1,17 @@
 """SQLite: how a connection is made and how a transaction begins.
 
-Owns every pragma and every BEGIN. It knows nothing of sessions or models.
+Owns a connection's pragmas and every BEGIN. It knows nothing of sessions or models.
 
     connect ──► checks (folder, mount, second library) ──► open ──► pragmas
-    begin   ──► default, write: a turn among the writers, BEGIN IMMEDIATE
+    begin   ──► default, write: a turn among the writers, WAL, BEGIN IMMEDIATE
             └─► read:           authorizer + query_only, BEGIN; undone at check-in
     commit  ──► COMMIT, and a checkpoint when it is due; then the turn ends
 
 Invariants: every connection of a ``Database`` has the same pragmas (they are per
-connection); a transaction that may write holds the write lock from its start, so
-no read snapshot is ever upgraded (that fails at once, whatever the timeout); a
-read transaction cannot change any database, not by raw SQL and not by ATTACH.
+connection), and connecting changes nothing in the file; a transaction that may write
+holds the write lock from its start, so no read snapshot is ever upgraded (that fails
+at once, whatever the timeout); a read transaction cannot change any database, not by
+raw SQL and not by ATTACH.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from lockstep.engine.sqlite_reading import (
     forbid_writing,
     take_guarded,
 )
+from lockstep.engine.sqlite_wal import set_busy_timeout, use_wal
 from lockstep.engine.write_turns import WriteTurns, turns_of
 from lockstep.errors import OutcomeUnknown, UnsupportedCapability
 
@@ -66,8 +68,8 @@ JOURNAL_SIZE_BYTES_MAX = 64 * 1024 * 1024
 SYNCHRONOUS_LEVELS = ("off", "normal", "full", "extra")
 
 _TURN = "lockstep.turn"
+_JOURNAL_CHOSEN = "lockstep.journal_chosen"
 _COUNTED = "lockstep.counted"
-_RETRY_S = 0.005
 _WAIT_COUNTS_FROM_S = 0.05
 
 ROLLING_BACK = {
@@ -244,20 +246,19 @@ class SqliteBackend:
         on_driver(dbapi_connection, self._configure)
 
     def _configure(self, raw: sqlite3.Connection) -> None:
-        """Set the pragmas: the only place where one is spelled.
+        """Set the pragmas that belong to the connection.
 
-        All but journal_mode belong to the connection and start at SQLite's own
-        defaults on each new one. temp_store stays with files, so that a large
-        sort does not take the memory.
+        They start at SQLite's own defaults on each new one. None changes the file
+        (``sqlite_wal.py`` owns what does). temp_store stays with files, so that a
+        large sort does not take the memory.
         """
         settings = self._settings
-        raw.execute(f"PRAGMA busy_timeout = {_milliseconds(settings.busy_timeout_s)}")
+        set_busy_timeout(raw, settings.busy_timeout_s)
         raw.execute("PRAGMA foreign_keys = ON")
         raw.execute(f"PRAGMA cache_size = -{settings.cache_size_kib}")
         raw.execute(f"PRAGMA synchronous = {settings.synchronous}")
         if self._url.path is not None and not self._url.read_only:
             raw.execute(f"PRAGMA journal_size_limit = {JOURNAL_SIZE_BYTES_MAX}")
-            use_wal(raw, settings.busy_timeout_s)
 
     def _begin(self, connection: sa.Connection) -> None:
         options = connection.get_execution_options()
@@ -297,12 +298,21 @@ class SqliteBackend:
             mine = dbapi.run_async(wait)
         if mine:
             connection.info[_TURN] = True
-        waited_s = time.monotonic() - started
         try:
+            self._choose_journal(connection, dbapi)
+            waited_s = time.monotonic() - started
             self._take_write_lock(connection, dbapi, waited_s)
         except BaseException:
             self._end_turn(connection.info)
             raise
+
+    def _choose_journal(self, connection: sa.Connection, dbapi: Any) -> None:
+        """Let the file be in WAL mode; each connection asks until that is settled."""
+        if _JOURNAL_CHOSEN in connection.info or self._url.path is None:
+            return
+        timeout_s = self._settings.busy_timeout_s
+        if on_driver(dbapi, lambda raw: use_wal(raw, timeout_s)):
+            connection.info[_JOURNAL_CHOSEN] = True
 
     def _take_write_lock(
         self, connection: sa.Connection, dbapi: Any, waited_s: float
@@ -312,11 +322,12 @@ class SqliteBackend:
             return
         # What was waited for the turn is not there to be waited for the lock.
         timeout_s = self._settings.busy_timeout_s
-        _set_busy_timeout(dbapi, max(timeout_s - waited_s, 0.0))
+        left_s = max(timeout_s - waited_s, 0.0)
+        on_driver(dbapi, lambda raw: set_busy_timeout(raw, left_s))
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         finally:
-            _set_busy_timeout(dbapi, timeout_s)
+            on_driver(dbapi, lambda raw: set_busy_timeout(raw, timeout_s))
 
     def _end_turns_after(self, dialect: Any) -> None:
         """End the turn once a COMMIT or ROLLBACK is done.
@@ -422,36 +433,3 @@ def on_driver(dbapi_connection: Any, function: Callable[[sqlite3.Connection], T]
         return await driver._execute(function, driver._conn)
 
     return dbapi_connection.run_async(run)
-
-
-def use_wal(raw: sqlite3.Connection, timeout_s: float) -> None:
-    """Switch the file to WAL, once in its life.
-
-    The switch needs the file alone and does not wait for it, so the first
-    connections of several processes collide: each retries until the deadline.
-    A file that cannot be written to keeps the mode it has.
-    """
-    if raw.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
-        return
-    deadline = time.monotonic() + max(timeout_s, 1.0)
-    while True:
-        try:
-            raw.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            code = error.sqlite_errorcode & 0xFF
-            if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
-                return
-            if code != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(_RETRY_S)
-        else:
-            return
-
-
-def _set_busy_timeout(dbapi_connection: Any, seconds: float) -> None:
-    sql = f"PRAGMA busy_timeout = {_milliseconds(seconds)}"
-    on_driver(dbapi_connection, lambda raw: raw.execute(sql).fetchall())
-
-
-def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)

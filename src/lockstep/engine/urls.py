@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import parse_qsl, quote, unquote
@@ -74,7 +74,7 @@ class DatabaseUrl:
         engine_name: ``sqlite``, ``libsql`` (a server) or ``postgresql``.
         path: The SQLite file, absolute; None in memory and on servers.
         in_memory: A SQLite database that lives as long as its ``Database``.
-        read_only: The URL says ``mode=ro`` or ``immutable=1``, or nobody writes.
+        read_only: The URL says ``mode=ro`` or ``immutable=1``.
         pooler_likely: The URL looks like a transaction pooler's.
     """
 
@@ -85,13 +85,6 @@ class DatabaseUrl:
     pooler_likely: bool = False
     _url: sa.URL = field(default_factory=lambda: sa.URL.create("sqlite"), repr=False)
     _sqlite_query: tuple[tuple[str, str], ...] = ()
-
-    def for_looking(self) -> DatabaseUrl:
-        """Return the URL of the same database for who writes nothing into it.
-
-        A file keeps its journal mode then, which a writer would change.
-        """
-        return replace(self, read_only=self.path is not None)
 
     @classmethod
     def parse(

@@ -31,7 +31,7 @@ _REVISION_KEYS = (
 )
 def current(run: Run) -> None:
     """Show the revision the database is at."""
-    with run.migrations(models=False, looks=True) as migrations:
+    with run.migrations(models=False) as migrations:
         found = migrations.current() if is_there(migrations.db) else ()
         heads = migrations.heads()
     is_head = {item.revision for item in found} == {item.revision for item in heads}
@@ -56,7 +56,7 @@ def current(run: Run) -> None:
 @option("--offline", is_flag=True, help="Do not ask the database where it stands.")
 def history(run: Run, *, offline: bool) -> None:
     """List the revisions, newest first; a star marks the database's own."""
-    with run.migrations(models=False, looks=True) as migrations:
+    with run.migrations(models=False) as migrations:
         found = migrations.history(offline=offline or not is_there(migrations.db))
     _list(run, found)
 
@@ -68,7 +68,7 @@ def history(run: Run, *, offline: bool) -> None:
 )
 def heads(run: Run) -> None:
     """List the revisions that nothing follows; there should be one."""
-    with run.migrations(models=False, looks=True) as migrations:
+    with run.migrations(models=False) as migrations:
         found = migrations.heads()
     _list(run, found)
 
