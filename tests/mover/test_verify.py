@@ -35,6 +35,7 @@ DAMAGE = {
     "an hour": "UPDATE part SET made = made + interval '1 hour' WHERE id = 4999",
     "swapped columns": "UPDATE part SET a = b, b = a WHERE id = 10",
     "missing row": "DELETE FROM part WHERE id = 2000",
+    "missing row before one more digit": "DELETE FROM part WHERE id = 999",
     "missing last row": "DELETE FROM part WHERE id = 5000",
     "missing first row": "DELETE FROM part WHERE id = 1",
     "extra row": "INSERT INTO part (id, name) VALUES (5001, 'more')",
@@ -156,16 +157,49 @@ def test_what_is_not_there_is_named(source: Path, make_database: MakeDatabase) -
 
 
 def test_a_four_byte_column_is_a_loss(
-    source: Path, make_database: MakeDatabase
+    tmp_path: Path, make_database: MakeDatabase
 ) -> None:
-    url = make_database("postgresql").url.unmasked()
+    path, url = tmp_path / "a.db", make_database("postgresql").url.unmasked()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE part (id INTEGER PRIMARY KEY, price REAL)")
+        connection.execute("INSERT INTO part VALUES (1, 89.99), (2, 0.5)")
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(
-            OTHERS.replace("price double precision", "price real").encode()
-        )
-        connection.execute(b"INSERT INTO part (id, price) VALUES (1, 89.99)")
-    report = Mover(source, url).verify()
-    assert any(d.column == "price" for d in report.differences)
+        # A table of the same name that no reader finds, and which is right.
+        for schema, kind in (("elsewhere", "double precision"), ("public", "real")):
+            connection.execute(
+                f"CREATE SCHEMA IF NOT EXISTS {schema};"
+                f"CREATE TABLE {schema}.part (id bigint PRIMARY KEY, price {kind});"
+                f"INSERT INTO {schema}.part VALUES (1, 89.99), (2, 0.5)".encode()
+            )
+    for source, target in ((path, url), (url, path)):
+        report = Mover(source, target).verify()
+        cells = [(d.key, d.column) for d in report.differences if d.kind == "cell"]
+        assert cells == [("1", "price")]
+
+
+def test_each_side_of_two_servers_is_read_as_what_it_is(
+    make_database: MakeDatabase,
+) -> None:
+    urls = [make_database("postgresql").url.unmasked() for _ in range(2)]
+    for url, columns in zip(
+        urls,
+        (
+            "a real, b real, c timestamptz, d jsonb, e boolean, f char(3), g numeric",
+            "a float8, b float8, c timestamp, d text, e integer, f text, g float8",
+        ),
+        strict=True,
+    ):
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute(f"CREATE TABLE t ({columns})".encode())
+            truth = "1" if "integer" in columns else "true"
+            connection.execute(
+                "INSERT INTO t VALUES (0.5, 89.99, '2024-02-29 10:00', "
+                f"'{{\"a\": 1}}', {truth}, 'x', 1.50)".encode()
+            )
+    for pair in (urls, urls[::-1]):
+        (found,) = Mover(*pair).verify().differences
+        assert (found.kind, found.column) == ("cell", "b")
 
 
 def test_a_file_that_others_made_from_postgresql_is_compared(
@@ -175,7 +209,8 @@ def test_a_file_that_others_made_from_postgresql_is_compared(
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(OTHERS.encode())
         connection.execute(
-            b"INSERT INTO part VALUES (1, 'a', 0.1, '2024-02-29 12:00:00+00', NULL,"
+            b"INSERT INTO part VALUES (1, 'a', 0.1, '2024-02-29 12:00:00+00', "
+            b"to_timestamp(1700000000.007),"
             b" '\\x00', 1, 2, true); INSERT INTO log VALUES ('x', 1.5), ('x', 1.5);"
             b"INSERT INTO word VALUES ('9', 1), ('10', 2)"
         )
@@ -185,7 +220,8 @@ def test_a_file_that_others_made_from_postgresql_is_compared(
     connection.executescript(SOURCE.replace("(k TEXT", "(k INTEGER"))
     connection.execute("INSERT INTO word VALUES (9, 1), (10, 2)")
     connection.execute(
-        "INSERT INTO part VALUES (1, 'a', 0.1, '2024-02-29 12:00:00', NULL, x'00', 1, 2, 1)"
+        "INSERT INTO part VALUES (1, 'a', 0.1, '2024-02-29 12:00:00', "
+        "1700000000007, x'00', 1, 2, 1)"
     )
     connection.execute("INSERT INTO log VALUES ('x', 1.5), ('x', 1.5)")
     connection.commit()

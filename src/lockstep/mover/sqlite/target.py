@@ -325,6 +325,15 @@ class SqliteTarget:
             self.stand_in_for_collations(texts)
         return self._known_schema
 
+    def integer_bounds(self, table: str, column: str) -> tuple[int, int]:
+        """Return least and greatest integer above zero; zeros where there is none."""
+        name = quote(column)
+        (found,) = self._connection.execute(
+            f"SELECT coalesce(min({name}), 0), coalesce(max({name}), 0) "
+            f"FROM {quote(table)} WHERE typeof({name}) = 'integer' AND {name} > 0"
+        ).fetchall()
+        return found[0], found[1]
+
     def use_codecs(self, codecs: Mapping[str, Sequence[Codec]]) -> None:
         """Read lines with other codecs than the plan's words."""
         self._codecs = codecs

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.migrations.sqlite.tokens import fold, quote
-from lockstep.mover.codecs import Codec, codec_of
+from lockstep.mover.codecs import Codec
 from lockstep.mover.connecting import open_sqlite_source
 from lockstep.mover.encoding import LineBlock
 from lockstep.mover.plan.from_sqlite import owns_nothing
@@ -24,8 +24,8 @@ from lockstep.mover.postgresql.source import PostgresqlSource
 from lockstep.mover.results import Difference, Progress, ProgressCallback, VerifyReport
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.schema import Column, Schema, Table
+from lockstep.mover.verify.canonical import Canonical, Foreign, as_eight_bytes
 from lockstep.mover.verify.compare import TableComparison
-from lockstep.mover.verify.foreign import Foreign
 
 T = TypeVar("T")
 Read = Callable[[TablePlan], Iterable[LineBlock]]
@@ -144,33 +144,45 @@ def _verify_servers(
             report,
         )
         plan = _server_plan(table, partner, columns)
-        codecs = [
-            Foreign(other.type) if _is_by_value(mine, other) else codec_of(made.codec)
-            for (mine, other), made in zip(columns, plan.columns, strict=True)
-        ]
+        kinds = [_kinds(mine, other) for mine, other in columns]
+        left = Canonical(plan, [Foreign(kind) for kind, _ in kinds])
+        right = Canonical(plan, [Foreign(kind) for _, kind in kinds])
         _compare(
             plan,
-            _read(one, table),
-            _read(two, partner),
+            _read(one, table, left),
+            _read(two, partner, right),
             report,
             on_progress,
-            codecs if any(isinstance(codec, Foreign) for codec in codecs) else None,
+            left.spelled,
         )
 
 
-def _read(opened: PostgresqlSource, table: PgTable) -> Read:
+def _read(opened: PostgresqlSource, table: PgTable, canonical: Canonical) -> Read:
     lines = PostgresqlLines(opened.connection)
+    types = {column.name: column.type for column in table.columns}
 
-    def read(plan: TablePlan) -> Iterable[LineBlock]:
-        names = [quote(column.source) for column in plan.columns]
-        return lines.read(table.place, names, order=_order(plan))
+    def read(plan: TablePlan) -> Iterator[LineBlock]:
+        names = [
+            as_eight_bytes(column.source)
+            if types[column.source] == "real"
+            else quote(column.source)
+            for column in plan.columns
+        ]
+        for block in lines.read(table.place, names, order=_order(plan)):
+            block.data = canonical.lines(block.data)
+            yield block
 
     return read
 
 
-def _is_by_value(mine: PgColumn, other: PgColumn) -> bool:
-    """Whether equal values may be written differently in two columns."""
-    return mine.full_type != other.full_type or mine.type == "numeric"
+def _kinds(mine: PgColumn, other: PgColumn) -> tuple[str, str]:
+    """Return as what each side's texts are read; a text as what the other one is."""
+    if mine.full_type == other.full_type and mine.type != "numeric":
+        return "text", "text"
+    return (
+        other.type if mine.type in _TEXTS else mine.type,
+        mine.type if other.type in _TEXTS else other.type,
+    )
 
 
 def _server_plan(

@@ -37,10 +37,7 @@ class TableComparison:
     Args:
         plan: Names and codecs.
         report: Where differences are added.
-        codecs: Instead of the plan's; any cell may then be written in several ways.
-
-    Attributes:
-        is_foreign: Whether they were given.
+        codecs: Instead of the plan's.
     """
 
     def __init__(
@@ -52,7 +49,6 @@ class TableComparison:
         self._plan = plan
         self._report = report
         self._codecs = list(codecs or [codec_of(c.codec) for c in plan.columns])
-        self.is_foreign = codecs is not None
         self._names = [column.source for column in plan.columns]
         self._key = [self._names.index(name) for name in plan.order_key]
 
@@ -228,8 +224,7 @@ class TableComparison:
         return rows
 
     def _digest(self, line: str) -> bytes:
-        everywhere = range(len(self._codecs)) if self.is_foreign else None
-        return line_digest(normalized(line, self._codecs, everywhere))
+        return line_digest(normalized(line, self._codecs))
 
     def _name_rows(
         self,
@@ -274,18 +269,13 @@ class TableComparison:
                         return
 
 
-def normalized(
-    line: str, codecs: Sequence[Codec], places: Sequence[int] | None = None
-) -> str:
+def normalized(line: str, codecs: Sequence[Codec]) -> str:
     """Return a line as the encoder writes it, whoever wrote this one.
 
-    ``places`` are the columns that may be written in more than one way; None for
-    those of which the codecs say so. The others are not decoded at all: of the blob
+    Columns that can be written in one way only are not decoded at all: of the blob
     ``0`` among reals that would make ``0.0``.
     """
-    again = places
-    if again is None:
-        again = [p for p, codec in enumerate(codecs) if not codec.has_one_spelling]
+    again = [p for p, codec in enumerate(codecs) if not codec.has_one_spelling]
     if not again:
         return line
     fields = line.split("\t")

@@ -6,6 +6,7 @@ types that the other side's columns have.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from lockstep.mover.codecs import Codec
@@ -16,8 +17,15 @@ from lockstep.mover.results import Difference, ProgressCallback, VerifyReport
 from lockstep.mover.sides import MoveSource, MoveTarget
 from lockstep.mover.sqlite.source import SqliteSource
 from lockstep.mover.sqlite.target import SqliteTarget
-from lockstep.mover.verify.foreign import Foreign, ForeignPair
-from lockstep.mover.verify.tables import verify_tables
+from lockstep.mover.verify.canonical import (
+    DAYS,
+    Canonical,
+    Foreign,
+    as_eight_bytes,
+    counted_unit,
+)
+from lockstep.mover.verify.foreign import ForeignPair
+from lockstep.mover.verify.tables import Strangers, verify_tables
 
 
 def verify_foreign(
@@ -35,19 +43,24 @@ def verify_foreign(
     if plan.is_way_back and target.is_made(plan):
         # A file that a move led back keeps no journal; its plan can be made again.
         return verify_tables(plan, source, target, on_progress, report)
+    strangers = None
     if plan.is_copy:
-        codecs = None
         _find_copies(cast(SqliteTarget, target), plan, report)
     elif isinstance(source, SqliteSource):
         assert isinstance(target, PostgresqlTarget), "one of each engine"
         pair = ForeignPair(target.schema(), report)
         plan = pair.adapt(plan, source.bounds())
-        codecs = pair.codecs
-        source.use_codecs(codecs)
+        strangers = Strangers(pair.tables)
+        source.use_codecs(_columns(pair.tables))
     else:
         assert isinstance(source, PostgresqlSource), "one of each engine"
-        codecs = _from_postgresql(source, cast(SqliteTarget, target), plan, report)
-    return verify_tables(plan, source, target, on_progress, report, codecs)
+        found = _from_postgresql(source, cast(SqliteTarget, target), plan, report)
+        strangers = Strangers(found, is_source=True)
+    return verify_tables(plan, source, target, on_progress, report, strangers)
+
+
+def _columns(tables: Mapping[str, Canonical]) -> dict[str, Sequence[Codec]]:
+    return {name: table.columns for name, table in tables.items()}
 
 
 def _find_copies(target: SqliteTarget, plan: Plan, report: VerifyReport) -> None:
@@ -72,10 +85,10 @@ def _find_copies(target: SqliteTarget, plan: Plan, report: VerifyReport) -> None
 
 def _from_postgresql(
     source: PostgresqlSource, target: SqliteTarget, plan: Plan, report: VerifyReport
-) -> dict[str, list[Codec]]:
+) -> dict[str, Canonical]:
     """Find the tables and columns of a SQLite file that a plan names."""
     schema = target.schema()
-    found: dict[str, list[Codec]] = {}
+    found: dict[str, Canonical] = {}
     for table in plan.carried():
         theirs = schema.table(table.target) or schema.table(table.source)
         if theirs is None:
@@ -85,14 +98,25 @@ def _from_postgresql(
         table.target = theirs.name
         kept = [c for c in table.columns if theirs.column(c.target) is not None]
         _keep_columns(table, kept, report)
-        found[table.source] = [
-            Foreign(source.type_of(table.source, column.source)) for column in kept
-        ]
         # Only integers surely sort alike in a file of somebody else's making.
         if any(table.column(name).codec != "integer" for name in table.order_key):
             table.order_key = []
-    target.use_codecs(found)
+        read = [_read_as(source, target, table, column) for column in kept]
+        found[table.source] = Canonical(table, read)
+    target.use_codecs(_columns(found))
     return found
+
+
+def _read_as(
+    source: PostgresqlSource, target: SqliteTarget, table: TablePlan, column: ColumnPlan
+) -> Foreign:
+    """Say how a column is read, and let PostgreSQL show all its digits."""
+    kind = source.type_of(table.source, column.source)
+    if kind == "real":
+        column.read_as = as_eight_bytes(column.source)
+    is_day = kind in DAYS
+    bounds = target.integer_bounds(table.target, column.target) if is_day else (0, 0)
+    return Foreign(kind, counted_unit(*bounds))
 
 
 def _keep_columns(

@@ -7,17 +7,18 @@ in SQLite only the journal knows are compared as a set, too.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 
 from lockstep.mover.ahead import Ahead
-from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock, OddRow
 from lockstep.mover.long_values import WHOLE, LongCells
 from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.results import Difference, Progress, ProgressCallback, VerifyReport
 from lockstep.mover.sides import MoveSource, MoveTarget
+from lockstep.mover.verify.canonical import Canonical
 from lockstep.mover.verify.compare import TableComparison
 
 _MODULUS = 2**128
@@ -44,13 +45,26 @@ class OddSum:
     __hash__ = None  # type: ignore[assignment]
 
 
+@dataclass(frozen=True)
+class Strangers:
+    """Two databases that no plan connects, one of them PostgreSQL.
+
+    Attributes:
+        tables: How each is read, by the source's name.
+        is_source: Whether PostgreSQL is the source.
+    """
+
+    tables: Mapping[str, Canonical]
+    is_source: bool = False
+
+
 def verify_tables(
     plan: Plan,
     source: MoveSource,
     target: MoveTarget,
     on_progress: ProgressCallback,
     report: VerifyReport | None = None,
-    codecs: Mapping[str, Sequence[Codec]] | None = None,
+    strangers: Strangers | None = None,
 ) -> VerifyReport:
     """Compare every cell of every table that travels.
 
@@ -60,7 +74,7 @@ def verify_tables(
         target: What is compared with it.
         on_progress: Told about every block.
         report: Where to add; None makes one.
-        codecs: By table, instead of the plan's words.
+        strangers: How the tables of two databases are read that no plan connects.
     """
     report = VerifyReport() if report is None else report
     report.notices += [
@@ -80,8 +94,7 @@ def verify_tables(
             report.notices.append(
                 f"{table.source}: quarantined rows are missing in the target"
             )
-        comparison = TableComparison(table, report, (codecs or {}).get(table.source))
-        rows = _compare(table, source, target, comparison, report, on_progress)
+        rows = _compare(table, source, target, report, on_progress, strangers)
         report.tables += 1
         report.rows += rows
         report.cells += rows * len(table.columns)
@@ -92,10 +105,15 @@ def _compare(
     table: TablePlan,
     source: MoveSource,
     target: MoveTarget,
-    comparison: TableComparison,
     report: VerifyReport,
     on_progress: ProgressCallback,
+    strangers: Strangers | None,
 ) -> int:
+    stranger = strangers.tables.get(table.source) if strangers else None
+    comparison = TableComparison(table, report, stranger.spelled if stranger else None)
+    respell = stranger.lines if stranger else _as_they_are
+    mine_again = respell if strangers and strangers.is_source else _as_they_are
+    other_again = _as_they_are if strangers and strangers.is_source else respell
     ours, theirs = OddSum(), OddSum()
     done = 0
 
@@ -106,17 +124,17 @@ def _compare(
                 ours.add(block.odd)
                 done += block.count
                 on_progress(Progress("verify", table.source, done, table.rows))
-            yield block.taken()
+            yield mine_again(block.taken())
 
     def other(blocks: Iterable[LineBlock], *, counts: bool = True) -> Iterator[bytes]:
         for block in blocks:
             if counts:
                 theirs.add(block.odd)
-            yield block.taken()
+            yield other_again(block.taken())
 
     in_key_order = bool(table.order_key)
     long = WHOLE
-    if not comparison.is_foreign:
+    if stranger is None:
         long = LongCells(source.long_columns(table) & target.long_columns(table))
     unsorted = partial(source.own_order, table, None, long=long)
     stream = source.key_order(table, long) if in_key_order else unsorted()
@@ -135,7 +153,7 @@ def _compare(
         )
     theirs.add(target.journal.odd_rows(table.source))
     # Between strangers the type decides what a cell says, and no class is kept.
-    if ours != theirs and not comparison.is_foreign:
+    if ours != theirs and stranger is None:
         report.add(
             Difference(
                 "storage class",
@@ -145,6 +163,10 @@ def _compare(
             )
         )
     return rows
+
+
+def _as_they_are(lines: bytes) -> bytes:
+    return lines
 
 
 def _first_only() -> Callable[[], bool]:
