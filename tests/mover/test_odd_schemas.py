@@ -243,3 +243,25 @@ def test_names_that_a_journal_could_confuse(
             sql = "SELECT type, name FROM sqlite_master ORDER BY type, name"
             found.append(connection.execute(sql).fetchall())
     assert found[0] == found[1]
+
+
+def test_keys_that_postgresql_sorts_in_another_way(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    first, path = make_database("postgresql").url.unmasked(), tmp_path / "a.db"
+    with psycopg.connect(first, autocommit=True) as connection:
+        connection.execute("CREATE TABLE late (at timestamp PRIMARY KEY)")
+        connection.execute(
+            "INSERT INTO late VALUES ('12345-01-01'), ('2024-01-01 10:00')"
+        )
+    assert Mover(first, path).move().is_exact
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO late VALUES ('2024-01-01T10:00:00.50')")
+        connection.execute("CREATE TABLE counted (n INTEGER PRIMARY KEY)")
+        connection.execute("INSERT INTO counted VALUES (9), (10)")
+    plan = '[tables.counted.columns]\nn = { type = "text", codec = "integer" }\n'
+    second = make_database("postgresql").url.unmasked()
+    result = Mover(path, second, plan=plan).move()
+    types = {t.source: t.columns[0].type for t in result.plan.carried()}
+    assert types == {"late": "timestamp without time zone", "counted": "text"}
+    assert result.is_exact

@@ -19,7 +19,14 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from lockstep.migrations.sqlite.tokens import fold, quote
-from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
+from lockstep.mover.plan.model import (
+    ORDERED_CODECS,
+    ColumnPlan,
+    Loss,
+    Plan,
+    Statement,
+    TablePlan,
+)
 from lockstep.mover.plan.names import SqliteNames, sqlite_column_names
 from lockstep.mover.postgresql.schema import PgColumn, PgIndex, PgKey, PgSchema, PgTable
 from lockstep.mover.sqlite.comments import Comments, commented
@@ -54,7 +61,6 @@ _EQUAL_AS_TEXT = frozenset(
 
 _SETS_SOME = re.compile(r" ON DELETE SET (NULL|DEFAULT) \(")
 _ORDERED = frozenset({"text", "character varying", "uuid", "bytea", *_INTEGERS})
-_STRICTLY_SORTED = frozenset({"integer", "text", "bytes"})
 
 
 def plan_from_postgresql(schema: PgSchema) -> Plan:
@@ -154,7 +160,7 @@ def _table(plan: Plan, table: PgTable, target: str) -> TablePlan:
 def _is_ordered(table: PgTable, made: TablePlan, name: str) -> bool:
     return (
         table.column(name).type in _ORDERED
-        and made.column(name).codec in _STRICTLY_SORTED
+        and made.column(name).codec in ORDERED_CODECS
     )
 
 

@@ -16,7 +16,14 @@ from typing import Any
 from lockstep.migrations.sqlite.tokens import fold, quote
 from lockstep.mover.plan.constraints import Constraints, meanings
 from lockstep.mover.plan.keys import KeyValues
-from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
+from lockstep.mover.plan.model import (
+    ORDERED_CODECS,
+    ColumnPlan,
+    Loss,
+    Plan,
+    Statement,
+    TablePlan,
+)
 from lockstep.mover.plan.names import CATALOG, Names, column_names
 from lockstep.mover.plan.times import unit_of
 from lockstep.mover.plan.types import Chosen, choose
@@ -33,9 +40,6 @@ KEPT_PRAGMAS = ("encoding", "user_version", "application_id", "auto_vacuum")
 
 _SHOWN_ONLY = frozenset({"dbstat", "fts3tokenize", "fts4aux", "fts5vocab"})
 """Modules whose tables show another one's insides, and cannot be written."""
-
-_ORDERED_CODECS = {"integer", "text", "bytes"}
-"""Codecs whose values sort alike on both engines (texts by their bytes)."""
 
 
 def plan_from_sqlite(
@@ -234,7 +238,7 @@ def _order_key(table: Table, made: TablePlan) -> list[str]:
 
 
 def _is_ordered(column: ColumnPlan) -> bool:
-    return column.codec in _ORDERED_CODECS and column.type in (
+    return column.codec in ORDERED_CODECS and column.type in (
         *("bigint", "text", "bytea"),
     )
 

@@ -20,6 +20,8 @@ OnDirt = Literal["fail", "quarantine", "coerce"]
 Purpose = Literal["primary key", "unique", "index", "check", "foreign key", "view"]
 ON_DIRT: tuple[OnDirt, ...] = ("fail", "quarantine", "coerce")
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+ORDERED_CODECS = frozenset({"integer", "text", "bytes"})
+"""Codecs whose values sort alike on both engines, texts by their bytes."""
 
 
 @dataclass

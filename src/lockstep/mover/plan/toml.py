@@ -189,7 +189,7 @@ def _statements(build: list[Any], where: str) -> list[Statement]:
 def _apply_table(table: TablePlan, wanted: dict[str, Any]) -> None:
     table.target = wanted.get("target", table.target)
     table.carry = wanted.get("carry", table.carry)
-    before = {column.source: column.codec for column in table.columns}
+    before = {c.source: (c.type, c.codec) for c in table.columns}
     for name, change in wanted.get("columns", {}).items():
         try:
             column = table.column(name)
@@ -199,7 +199,8 @@ def _apply_table(table: TablePlan, wanted: dict[str, Any]) -> None:
             ) from error
         where = f"{table.source}.{name}"
         _apply_column(column, _checked(change, _COLUMN_KEYS, where), where)
-    if any(table.column(name).codec != before[name] for name in table.order_key):
+    keys = [table.column(name) for name in table.order_key]
+    if any((key.type, key.codec) != before[key.source] for key in keys):
         table.order_key = []
 
 

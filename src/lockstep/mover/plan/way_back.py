@@ -13,7 +13,14 @@ from collections.abc import Callable
 
 from lockstep.mover.codecs import codec_of
 from lockstep.mover.codecs.written import ANY, UTC_IS_MEANT
-from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
+from lockstep.mover.plan.model import (
+    ORDERED_CODECS,
+    ColumnPlan,
+    Loss,
+    Plan,
+    Statement,
+    TablePlan,
+)
 from lockstep.mover.plan.rekey_back import columns_back
 from lockstep.mover.plan.types import by_preference, type_of_form
 from lockstep.mover.sqlite.opening import stand_in_for_collations
@@ -238,6 +245,10 @@ def restore_types(
                 if column.codec.startswith(f"moment:{ANY}"):
                     column.note = "written in several ways; the moment is kept"
                 _readjust_default(column)
+        if any(
+            table.column(name).codec not in ORDERED_CODECS for name in table.order_key
+        ):
+            table.order_key = []  # a moment's text need not sort as the moment does
 
 
 def _moment_codec(
