@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -95,6 +95,51 @@ def test_what_a_driver_refuses_fails_alone(
         with pytest.raises(InvalidStatement):
             refused.result()
     assert set(rows(parts)) == {1, 4, 104, 5, 105}
+
+
+REFUSED_UNREAD: list[tuple[str, dict[str, Any]]] = [
+    ("", {}),
+    ("VACUUM", {}),
+    ("SELECT 1; SELECT 2", {}),
+    ("UPDATE part SET n = 7 WHERE '\ud800' = ''", {}),
+    ("UPDATE part SET n = 7 WHERE :text = ''", {"text": "\ud800"}),
+]
+"""By one engine at least."""
+
+
+@pytest.mark.parametrize("how", ["send", "execute"])
+def test_a_statement_that_is_refused_unread_takes_nothing_from_others(
+    parts: Database, how: str
+) -> None:
+    def adding(key: int, name: str) -> Callable[[Unit], None]:
+        return lambda unit: getattr(unit, name)(ADD, {"id": key, "n": 0}) and None
+
+    def refused(key: int, text: str, values: dict[str, Any]) -> Callable[[Unit], None]:
+        def write(unit: Unit) -> None:
+            getattr(unit, how)(text, values)
+            unit.send(ADD, {"id": key, "n": 0})
+
+        return write
+
+    expected = {1}
+    for number, (text, values) in enumerate(REFUSED_UNREAD, 1):
+        key = 10 * number
+        functions = {
+            **{key: adding(key, "send"), key + 1: adding(key + 1, "execute")},
+            key + 2: refused(key + 2, text, values),
+            **{key + 3: adding(key + 3, "send"), key + 4: adding(key + 4, "execute")},
+        }
+        held = Held(parts)
+        with ThreadPoolExecutor(len(functions)) as pool:
+            futures: dict[int, Future[None]] = {}
+            for count, (name, function) in enumerate(functions.items(), 1):
+                futures[name] = pool.submit(parts.write, function)
+                queued(parts, count)
+            held.let_go()
+        told = {name for name, future in futures.items() if future.exception() is None}
+        assert told | {key + 2} == set(functions)
+        expected |= told
+        assert rows(parts) == dict.fromkeys(expected, 0), text
 
 
 def test_values_are_those_of_when_they_were_sent(parts: Database) -> None:

@@ -114,7 +114,10 @@ class Sender(Protocol):
         ...
 
     def run_soon(self, sql: str) -> None:
-        """Run a savepoint's statement now, or with the next one that is sent."""
+        """Run a savepoint's statement now, or with the next one that is sent.
+
+        Where that one is refused unread, with the one behind it.
+        """
         ...
 
     def catch_up(self) -> None:
@@ -135,6 +138,7 @@ class PipelineFence:
         self._statements = 0
         self._failures: Failures = []
         self._inside = False
+        self._lost: BaseException | None = None
 
     def enter(self, unit: Unit) -> None:
         """Let the unit's statements wait until one needs an answer."""
@@ -145,6 +149,7 @@ class PipelineFence:
 
     def leave(self, unit: Unit, job: Job) -> None:
         """Release the savepoint, or send what the function left."""
+        self._refuse_lost()
         sent = unit.take_sent()
         if self._inside:
             if sent:
@@ -152,7 +157,7 @@ class PipelineFence:
             self._pipeline.run_soon(_RELEASE)
         elif sent:
             if not self._unanswered:
-                self._pipeline.send(self._ready(_SET_GROUP), prepared=True)
+                self._pipeline.run_soon(_SET_GROUP)
             self._unanswered.append((job, sent))
             self._pipeline.send(sent, prepared=True)
             self._statements += len(sent)
@@ -161,6 +166,7 @@ class PipelineFence:
 
     def undo(self, unit: Unit) -> None:
         """Return to the savepoint, or forget what was not sent yet."""
+        self._refuse_lost()
         if self._inside:
             self._run(self._ready(_UNDO, _RELEASE))
 
@@ -190,20 +196,38 @@ class PipelineFence:
         if error is not None:
             raise error
 
+    def _refuse_lost(self) -> None:
+        """Raise what kept functions from their answer, whoever has caught it."""
+        if self._lost is not None:
+            raise self._lost
+
     def _settle_sent(self) -> None:
         """Wait for what functions left; after an error, try each one alone."""
+        self._refuse_lost()
         unanswered, self._unanswered, self._statements = self._unanswered, [], 0
         if not unanswered:
             return
+        try:
+            self._settle_all(unanswered)
+        except BaseException as error:
+            # They have returned, and nobody knows what became of their statements:
+            # none of them may be told of success.
+            self._lost = error
+            raise
+
+    def _settle_all(self, unanswered: list[tuple[Job, list[Any]]]) -> None:
         release = self._ready(_RELEASE_GROUP)
         self._pipeline.send(release, prepared=True)
         if self._pipeline.finish() is None:
             return
         self._run(self._ready(_UNDO_GROUP))
-        around, back = self._ready(_SET, _RELEASE), self._ready(_UNDO, _RELEASE)
+        undo = self._ready(_UNDO, _RELEASE)
         for job, sent in unanswered:
-            error = self._pipeline.run([around[0], *sent, around[1]])
+            # Not with the others: libSQL refuses a batch as a whole for one text
+            # that does not parse, and the savepoint would not be there to return to.
+            self._pipeline.run_soon(_SET)
+            error = self._pipeline.run([*sent, undo[1]])
             if error is not None:
-                self._run(back)
+                self._run(undo)
                 self._failures.append((job, classified(error)))
         self._run(release)

@@ -285,16 +285,23 @@ class Transaction:
                 return [*made, CLOSE]
             return made if self._wire.is_old else [*made, _GET_AUTOCOMMIT]
 
-        self.phase = Phase.OPEN
+        before, self.phase = self.phase, Phase.OPEN
         try:
             answers = yield from self._exchange(
                 requests,
                 may_repeat=opens and not commits,
                 exactly=exactly or nature.returns_rows,
             )
-        finally:
-            if commits:
+        except BaseException as error:
+            if isinstance(error, DataError) and self.phase is Phase.OPEN:
+                # It cannot be spelled, so nothing was sent: not the savepoints
+                # either that were to go ahead of it.
+                self.phase, self._ahead = before, [*ahead, *self._ahead]
+            elif commits:
                 self._end()
+            raise
+        if commits:
+            self._end()
         batch = answers[0 if stored is None else 1]
         if isinstance(batch, m.Failure):
             # Not one step was run (a text that does not parse), also not BEGIN.
