@@ -22,7 +22,11 @@ from lockstep.config import load_settings
 from lockstep.contrib.pytest.databases import MakeDatabase
 from lockstep.engine import Database
 from lockstep.engine.embedded import EmbeddedPostgres
-from lockstep.errors import PoolerIncompatible, UnsupportedCapability
+from lockstep.errors import (
+    PoolerIncompatible,
+    ReadOnlySession,
+    UnsupportedCapability,
+)
 
 pytestmark = pytest.mark.engines("postgresql")
 
@@ -62,6 +66,21 @@ def test_every_transaction_has_the_settings(
             return tuple((await session.execute(SETTINGS)).one())
 
     assert asyncio.run(look()) == WANTED
+
+
+def test_a_server_that_only_reads_is_named_to_who_writes(db: Database) -> None:
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
+        name = admin.scalar(sa.text("SELECT current_database()"))
+        admin.execute(
+            sa.text(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        )
+    with (
+        Database(db.url.unmasked()) as standby,
+        pytest.raises(ReadOnlySession, match="standby") as caught,
+    ):
+        standby.write(lambda unit: unit.execute("CREATE TABLE part (id integer)"))
+    assert caught.value.hint is not None
+    assert "primary" in caught.value.hint
 
 
 def on_the_same_backend(db: Database) -> tuple[Any, ...]:

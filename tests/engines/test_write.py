@@ -416,10 +416,30 @@ def test_a_clock_that_is_set_forward_forgets_no_key(
         assert once("one") == 1, "it was kept as long as it is to be"
 
 
-@pytest.mark.parametrize("key", ["", "x" * 201])
-def test_a_key_has_a_length(parts: Database, key: str) -> None:
-    with pytest.raises(InvalidValue, match="1 to 200"):
+@pytest.mark.parametrize("key", ["", "x" * 201, 7, "a\0b", "a\ud800"])
+def test_a_key_is_a_text_that_every_engine_stores(parts: Database, key: str) -> None:
+    with pytest.raises(InvalidValue, match="an idempotency key"):
         parts.write(adding(2), idempotency_key=key)
+    parts.write(adding(2), idempotency_key="😀" * 200)
+
+
+def test_who_asks_again_gets_what_the_first_one_got(parts: Database) -> None:
+    def write(unit: Unit) -> Any:
+        return ({1: "one"}, unit.execute(RAISE).rowcount)
+
+    answers = [parts.write(write, idempotency_key="a") for _ in range(2)]
+    assert answers == [[{"1": "one"}, 1]] * 2
+    assert rows(parts) == {1: 1}
+
+
+def test_a_lost_table_of_keys_is_made_again(parts: Database) -> None:
+    parts.write(adding(2), idempotency_key="a")
+    parts.write(lambda unit: unit.execute("DROP TABLE lockstep_write"))
+    with pytest.raises(InvalidStatement, match="lockstep_write"):
+        parts.write(adding(3), idempotency_key="b")
+    assert parts.write(adding(3), idempotency_key="b") == 3
+    assert parts.write(adding(4), idempotency_key="b") == 3
+    assert rows(parts) == {1: 0, 2: 0, 3: 0}
 
 
 def test_read_sees_one_snapshot_and_cannot_write(parts: Database) -> None:

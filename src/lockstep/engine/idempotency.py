@@ -11,8 +11,9 @@ The table is made at the first keyed write; keys are kept for
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from lockstep.engine.unit import Unit
 from lockstep.errors import InvalidValue
@@ -45,6 +46,8 @@ _TAKE = (
 _KEEP = f"UPDATE {WRITE_KEYS_TABLE} SET result = :result WHERE key = :key"  # noqa: S608
 _FIND = f"SELECT result FROM {WRITE_KEYS_TABLE} WHERE key = :key"  # noqa: S608
 _NAME = {"name": WRITE_KEYS_TABLE}
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""What PostgreSQL stores in no text."""
 _PRUNE = f"DELETE FROM {WRITE_KEYS_TABLE} WHERE at < :before"  # noqa: S608
 
 
@@ -65,28 +68,39 @@ class WriteKeys:
     def once(self, unit: Unit, key: str, function: Callable[[Unit], Any]) -> Any:
         """Run ``function``, or return what it returned when the key was first used.
 
+        The first caller gets what the later ones will, read back from the JSON that
+        is kept: a tuple is a list to all of them.
+
         Raises:
-            InvalidValue: The key is empty or too long, or the function returned
-                what JSON cannot hold.
+            InvalidValue: The key is none that every engine stores, or the function
+                returned what JSON cannot hold.
         """
-        if not 0 < len(key) <= KEY_LENGTH_MAX:
-            raise InvalidValue(
-                f"an idempotency key has 1 to {KEY_LENGTH_MAX} characters",
-                hint="hash a longer key: hashlib.sha256(text).hexdigest()",
-            )
+        _refuse_key(key)
         if not self._is_there:
             self._make_table(unit)
         now = int(unit.clock.now().timestamp())
         if self._began_s is None:
             self._began_s = now, unit.clock.monotonic_s()
-        if unit.execute(_TAKE, {"key": key, "at": now}).rowcount == 0:
+        if not self._take(unit, key, now):
             row = unit.execute(_FIND, {"key": key}).fetchone()
             return None if row is None or row[0] is None else json.loads(row[0])
         value = function(unit)
         if value is not None:
-            unit.execute(_KEEP, {"key": key, "result": _as_json(value)})
+            result = _as_json(value)
+            unit.execute(_KEEP, {"key": key, "result": result})
+            value = json.loads(result)
         self._prune(unit, now)
         return value
+
+    def _take(self, unit: Unit, key: str, now: int) -> bool:
+        """Write the key; False when somebody has."""
+        try:
+            return unit.execute(_TAKE, {"key": key, "at": now}).rowcount != 0
+        except BaseException:
+            # Perhaps the table is gone (an older backup was restored): the next
+            # one makes it again.
+            self._is_there = False
+            raise
 
     def believe(self) -> None:
         """Take it that the table is there: a keyed write was committed."""
@@ -112,6 +126,20 @@ class WriteKeys:
             passed_s = unit.clock.monotonic_s() - began_monotonic_s
             now = min(now, int(began_s + passed_s) + 1)
             unit.execute(_PRUNE, {"before": now - int(self._retention_s)})
+
+
+def _refuse_key(key: str) -> None:
+    given = cast("object", key)
+    if not isinstance(given, str) or not 0 < len(key) <= KEY_LENGTH_MAX:
+        raise InvalidValue(
+            f"an idempotency key is a text of 1 to {KEY_LENGTH_MAX} characters",
+            hint="hash a longer key: hashlib.sha256(text).hexdigest()",
+        )
+    if _UNSTORABLE.search(key):
+        raise InvalidValue(
+            "an idempotency key holds no NUL character and no lone surrogate",
+            hint="take it as it came in the request, or hash its bytes",
+        )
 
 
 def _as_json(value: Any) -> str:

@@ -44,7 +44,11 @@ STATES: dict[str, _Meaning] = {
     "23514": (CheckFailed, "a CHECK refused the row"),
     "44000": (CheckFailed, "a view's CHECK OPTION refused the row"),
     "P0001": (CheckFailed, "a trigger or function refused"),
-    "25006": (ReadOnlySession, "a read session cannot do this"),
+    "25006": (
+        ReadOnlySession,
+        "a read session cannot do this, nor can a server that only reads (a standby, "
+        "default_transaction_read_only)",
+    ),
     "25P02": (EngineError, "an earlier statement of this transaction failed"),
     "25P03": (ConnectionLost, "the transaction was idle for too long"),
     "25P04": (Timeout, "the transaction took longer than the server allows"),
@@ -94,6 +98,7 @@ _SAY_POOLER = (
 )
 
 _HINTS = {
+    "25006": "open a write session: db.write_session(); in one, connect to the primary",
     "42501": "grant it; since PostgreSQL 15 also: GRANT CREATE, USAGE ON SCHEMA public",
     "57014": "make it faster, or raise LOCKSTEP_POSTGRESQL__STATEMENT_TIMEOUT_S",
     "53300": "lower LOCKSTEP_POOL__SIZE (it counts per process), or use a pooler",

@@ -26,6 +26,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from lockstep.engine.capabilities import Capabilities
+from lockstep.engine.classify import for_one_more
 from lockstep.engine.fence import Fence, SavepointFence
 from lockstep.engine.sqlite_errors import primary_code
 from lockstep.engine.sqlite_files import (
@@ -36,6 +37,7 @@ from lockstep.engine.sqlite_files import (
     note_opening,
 )
 from lockstep.engine.sqlite_leftovers import close_with_leftovers
+from lockstep.engine.sqlite_names import OpenedFiles
 from lockstep.engine.sqlite_reading import (
     READING,
     allow_writing,
@@ -45,7 +47,7 @@ from lockstep.engine.sqlite_reading import (
 )
 from lockstep.engine.sqlite_wal import set_busy_timeout, use_wal
 from lockstep.engine.write_turns import WriteTurns, turns_of
-from lockstep.errors import OutcomeUnknown, UnsupportedCapability
+from lockstep.errors import OutcomeUnknown, StorageFailed, UnsupportedCapability
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection
@@ -67,10 +69,13 @@ JOURNAL_SIZE_BYTES_MAX = 64 * 1024 * 1024
 
 SYNCHRONOUS_LEVELS = ("off", "normal", "full", "extra")
 
+_OPENED = "lockstep.opened"
 _TURN = "lockstep.turn"
 _JOURNAL_CHOSEN = "lockstep.journal_chosen"
 _COUNTED = "lockstep.counted"
 _WAIT_COUNTS_FROM_S = 0.05
+_OPEN_LOG = "PRAGMA schema_version"
+"""The first read of a connection opens the -wal and the -shm."""
 
 ROLLING_BACK = {
     *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM),
@@ -89,6 +94,7 @@ class SqliteBackend:
         self._settings = settings.sqlite
         # A memory database lives as long as one connection to it is open.
         self._anchor: sqlite3.Connection | None = None
+        self._lost: StorageFailed | None = None
         self._turns = (
             WriteTurns()
             if url.path is None
@@ -219,6 +225,7 @@ class SqliteBackend:
                 f"SQLite {sqlite3.sqlite_version} has no STRICT tables",
                 hint="use a Python whose sqlite3 is 3.37 or newer",
             )
+        self._refuse_lost()
         # One spelling for both drivers; SQLAlchemy's own would not encode it.
         cargs[0] = self._url.sqlite_uri
         path = self._url.path
@@ -244,6 +251,8 @@ class SqliteBackend:
     def _after_connect(self, dbapi_connection: Any, record: Any) -> None:
         record.record_info[_COUNTED] = self._url.path
         on_driver(dbapi_connection, self._configure)
+        if self._url.path is not None:
+            record.info[_OPENED] = OpenedFiles.of(os.path.realpath(self._url.path))
 
     def _configure(self, raw: sqlite3.Connection) -> None:
         """Set the pragmas that belong to the connection.
@@ -299,6 +308,7 @@ class SqliteBackend:
         if mine:
             connection.info[_TURN] = True
         try:
+            self._check_names(connection)
             self._choose_journal(connection, dbapi)
             waited_s = time.monotonic() - started
             self._take_write_lock(connection, dbapi, waited_s)
@@ -312,7 +322,29 @@ class SqliteBackend:
             return
         timeout_s = self._settings.busy_timeout_s
         if on_driver(dbapi, lambda raw: use_wal(raw, timeout_s)):
+            on_driver(dbapi, lambda raw: raw.execute(_OPEN_LOG).fetchone())
+            opened: OpenedFiles = connection.info[_OPENED]
+            connection.info[_OPENED] = self._noticing_loss(opened.with_log)
             connection.info[_JOURNAL_CHOSEN] = True
+
+    def _check_names(self, connection: sa.Connection) -> None:
+        """Refuse to write to files that have lost their names."""
+        opened: OpenedFiles | None = connection.info.get(_OPENED)
+        if opened is not None:
+            self._noticing_loss(opened.check)
+
+    def _noticing_loss(self, look: Callable[[], T]) -> T:
+        self._refuse_lost()
+        try:
+            return look()
+        except StorageFailed as error:
+            self._lost = error
+            raise
+
+    def _refuse_lost(self) -> None:
+        """Use no other connection either: it would mix new files with lost ones."""
+        if self._lost is not None:
+            raise for_one_more(self._lost)
 
     def _take_write_lock(
         self, connection: sa.Connection, dbapi: Any, waited_s: float
