@@ -239,6 +239,48 @@ def test_a_database_in_use_is_not_replaced(db: Database, tmp_path: Path) -> None
     other.close()
 
 
+FACTS = sa.text(
+    "SELECT current_setting('search_path'), current_setting('work_mem'),"
+    " current_setting('shop.tenant', true), datacl::text, datconnlimit,"
+    " shobj_description(oid, 'pg_database'),"
+    " (SELECT array_agg(setconfig::text) FROM pg_db_role_setting"
+    "  WHERE setdatabase = d.oid AND setrole <> 0)"
+    " FROM pg_database AS d WHERE datname = current_database()"
+)
+
+
+def test_the_database_that_takes_over_is_set_up_as_the_old_one(
+    db: Database, tmp_path: Path
+) -> None:
+    fill(db)
+    name = db.url.sqlalchemy_url().database
+    with db.write_session() as session:
+        run = session.connection().exec_driver_sql
+        run(f'ALTER DATABASE {name} SET search_path = shop, "odd, name", public')
+        run(f"ALTER DATABASE {name} SET work_mem = '7MB'")
+        run(f"ALTER DATABASE {name} SET shop.tenant = 'it''s, one'")
+        run("CREATE ROLE lockstep_clerk")
+        run(f"ALTER ROLE lockstep_clerk IN DATABASE {name} SET work_mem = '9MB'")
+        run(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
+        run(f"GRANT CONNECT ON DATABASE {name} TO lockstep_clerk WITH GRANT OPTION")
+        run(f"COMMENT ON DATABASE {name} IS 'it''s the shop'")
+        run(f"ALTER DATABASE {name} CONNECTION LIMIT 17")
+    db.close()
+    with db.read_session() as session:
+        before = session.execute(FACTS).one()
+    assert before[:3] == ('shop, "odd, name", public', "7MB", "it's, one")
+    result = back_up(db, tmp_path / "shop.dump")
+    (kept,) = restore_backup(result.path, db, replace=True).kept
+    with db.read_session() as session:
+        assert session.execute(FACTS).one() == before
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
+        admin.execute(sa.text(f"DROP DATABASE {kept}"))
+        run = admin.exec_driver_sql
+        run(f"REVOKE ALL ON DATABASE {name} FROM lockstep_clerk")
+        run(f"ALTER ROLE lockstep_clerk IN DATABASE {name} RESET ALL")
+        run("DROP ROLE lockstep_clerk")
+
+
 def test_a_restore_that_fails_leaves_nothing(
     db: Database, make_database: MakeDatabase, tmp_path: Path
 ) -> None:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 from lockstep.engine.backup.content import OnProgress, RowSum, Step, TableContent
 from lockstep.engine.backup.files import stamp
+from lockstep.engine.backup.postgresql_facts import carry_over
 from lockstep.engine.backup.programs import Program, find_program, running
 from lockstep.engine.sessions import raise_classified
 from lockstep.engine.urls import DatabaseUrl
@@ -345,6 +346,10 @@ def successor_of(url: DatabaseUrl) -> Generator[DatabaseUrl]:
     with connected(url, autocommit=True) as connection:
         connection.execute(_create_like(connection, name, new))
     try:
+        with connected(_neighbour(url)) as connection:
+            # Hours before it counts: whether the user may.
+            carry_over(connection, name, new)
+            connection.rollback()
         yield _named(url, new)
     finally:
         with connected(_neighbour(url), autocommit=True) as connection:
@@ -383,7 +388,7 @@ def _create_like(connection: psycopg.Connection[Any], name: str, new: str) -> An
 def take_over(url: DatabaseUrl, successor: DatabaseUrl, moment: datetime) -> str:
     """Give ``successor`` the name of the database of ``url``; return the old one's.
 
-    Both renames are one transaction.
+    And its settings and privileges. All of it is one transaction.
 
     Raises:
         Busy: Somebody is connected to the old database.
@@ -396,6 +401,7 @@ def take_over(url: DatabaseUrl, successor: DatabaseUrl, moment: datetime) -> str
     rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
     new = successor.sqlalchemy_url().database or ""
     with connected(_neighbour(url)) as connection:
+        carry_over(connection, name, new)
         for before, after in ((name, cut + tail), (new, name)):
             connection.execute(
                 rename.format(sql.Identifier(before), sql.Identifier(after))
