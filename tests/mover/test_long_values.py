@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from lockstep.mover.ahead import Ahead
 from lockstep.mover.encoding import LineBlock
-from lockstep.mover.lines import escape, unescape
+from lockstep.mover.lines import ChosenCells, escape, unescape
 from lockstep.mover.plan.model import ColumnPlan, TablePlan
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.rows import BLOCK_BYTES, fetched
@@ -61,6 +65,27 @@ def test_a_long_cell_is_escaped_and_back() -> None:
         assert unescape(escape(text)) == text
         assert "\n" not in escape(text)
         assert "\t" not in escape(text)
+
+
+@given(
+    rows=st.lists(
+        st.lists(st.sampled_from([b"", b"a", b"bc", b"\\n"]), min_size=4, max_size=4)
+    ),
+    places=st.sets(st.integers(0, 3), min_size=1).map(sorted),
+    cuts=st.lists(st.integers(0, 3), min_size=1).filter(any),
+)
+def test_cells_are_chosen_from_lines_that_come_in_pieces(
+    rows: list[list[bytes]], places: list[int], cuts: list[int]
+) -> None:
+    data = b"".join(b"\t".join(row) + b"\n" for row in rows)
+    chosen, found, sizes = ChosenCells(places), b"", itertools.cycle(cuts)
+    while data:
+        size = next(sizes)
+        found += chosen.of(data[:size])
+        data = data[size:]
+    kept = [[row[place] for place in places] for row in rows]
+    assert found == b"".join(b"\t".join(row) + b"\n" for row in kept)
+    assert chosen.of(b"0\t1\t2\t3\n") == b"\t".join(b"%d" % p for p in places) + b"\n"
 
 
 def test_behind_a_long_block_nothing_is_read_until_it_is_taken() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tests.mover.test_row_order import keyed_tables
 from tests.mover.test_schemas import tables
 
 from lockstep.moments.forms import has_form
@@ -113,6 +114,25 @@ def test_packed_rows_are_the_encoders_lines(
     table: tuple[str, list[str], list[list[Any]]], rows: int, size: int
 ) -> None:
     """However few rows are looked at for a guess, at once, and in how little memory."""
+    check_packed(table, rows, size)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    table=keyed_tables(),
+    rows=st.sampled_from([1, 2, 3, 1_000]),
+    size=st.sampled_from([40, 9999]),
+)
+def test_so_are_those_of_a_table_without_rowids(
+    table: tuple[str, list[str], list[list[Any]]], rows: int, size: int
+) -> None:
+    check_packed(table, rows, size)
+
+
+def check_packed(
+    table: tuple[str, list[str], list[list[Any]]], rows: int, size: int
+) -> None:
+    """Check what is read in ranges of so many rows and so many bytes of text."""
     connection = opened(table)
     with closing(connection), pytest.MonkeyPatch.context() as patched:
         rows_of_a_range(patched, rows)
@@ -127,7 +147,11 @@ def test_packed_rows_are_the_encoders_lines(
         exact = SqliteLines(connection, schema, {}, codecs={})
         exact._packing = unpacked  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]
         expected = lines_of(exact.in_own_order(made, None))
-        assert lines_of(quick.in_own_order(made, None)) == expected
+        blocks = list(quick.in_own_order(made, None))
+        assert lines_of(blocks) == expected
+        behind = blocks[0].position if blocks else None
+        rest = lines_of(blocks[1:]) if blocks else expected
+        assert lines_of(quick.in_own_order(made, behind)) == rest
         copied = lines_of(quick.in_own_order(made, None, for_copy=True))
         assert values_of(made, copied) == values_of(made, expected)
         if made.order_key:

@@ -115,6 +115,49 @@ def _unescaped(joined: str) -> Sequence[str | None] | None:
     return [None if text == _NONE else text for text in texts]
 
 
+class ChosenCells:
+    """Takes the cells of some columns out of lines, which may come in pieces.
+
+    Args:
+        places: Of the columns, in order.
+    """
+
+    def __init__(self, places: Sequence[int]) -> None:
+        self._places = places
+        self._place = 0
+        self._is_within = False
+
+    def of(self, data: bytes) -> bytes:
+        """Return what a block has of those cells.
+
+        Args:
+            data: Whole lines, or the next piece of one.
+        """
+        if self._is_within or not data.endswith(b"\n"):
+            return self._of_piece(data)
+        rows = [line.split(b"\t") for line in data.split(b"\n")[:-1]]
+        return b"".join(
+            b"\t".join([row[at] for at in self._places]) + b"\n" for row in rows
+        )
+
+    def _of_piece(self, data: bytes) -> bytes:
+        found: list[bytes] = []
+        for number, line in enumerate(data.split(b"\n")):
+            if number:
+                found.append(b"\n")
+                self._place = 0
+            for step, cell in enumerate(line.split(b"\t")):
+                self._place += step > 0
+                if self._place not in self._places:
+                    continue
+                if step and self._place != self._places[0]:
+                    found.append(b"\t")
+                found.append(cell)
+        if data:
+            self._is_within = not data.endswith(b"\n")
+        return b"".join(found)
+
+
 def cells_of(lines: str) -> list[str]:
     """Return the cells of a block's lines row by row, as they stand there."""
     cells = lines.replace("\n", "\t").split("\t")

@@ -26,6 +26,7 @@ from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.ahead import Reading
 from lockstep.mover.encoding import Blocks, LineBlock, Rejected
 from lockstep.mover.journal import SEQUENCES, TableProgress, build_all
+from lockstep.mover.lines import ChosenCells
 from lockstep.mover.long_values import WHOLE, LongCells
 from lockstep.mover.plan.model import ColumnPlan, Plan, Statement, TablePlan
 from lockstep.mover.postgresql.journal import PostgresqlJournal
@@ -262,6 +263,7 @@ class PostgresqlTarget:
         listed = f" ({names})" if names else ""
         statement = f"COPY {quote(table.target)}{listed} FROM STDIN"
         written: list[LineBlock] = []
+        chosen = ChosenCells(sent)
         size = first = 0
         head = next(stream, None)
         if head is None:
@@ -271,7 +273,7 @@ class PostgresqlTarget:
                 if refused:
                     _leave_out(block, first, refused)
                 if len(sent) < len(table.columns):
-                    block.text = _only(block.text, sent)
+                    block.data = chosen.of(block.data)
                 copy.write(block.data)
                 size += len(block.data)
                 first += block.read
@@ -433,12 +435,6 @@ def create_table(table: TablePlan) -> str:
         columns.append("  " + " ".join(words))
     body = ",\n".join(columns)
     return f"CREATE TABLE {quote(table.target)} (\n{body}\n)"
-
-
-def _only(text: str, places: list[int]) -> str:
-    """Return lines with the cells of some columns only."""
-    rows = [line.split("\t") for line in text.split("\n")[:-1]]
-    return "".join("\t".join([row[at] for at in places]) + "\n" for row in rows)
 
 
 def _leave_out(block: LineBlock, first: int, refused: dict[int, Rejected]) -> None:

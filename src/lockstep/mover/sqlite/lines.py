@@ -89,13 +89,12 @@ class SqliteLines:
             long: Which long cells come in pieces, or have stand-ins.
         """
         table, encoder = self._prepared(plan)
-        packing = None
+        packing = self._packing(plan, table, for_copy=for_copy, long=long)
         is_whole = True
-        if table.rowid_name:
-            packing = self._packing(plan, table, for_copy=for_copy, long=long)
         if packing is not None:
+            by = self._by_rowid if table.rowid_name else self._by_count
             try:
-                with closing(self._by_rowid(table, packing, after)) as blocks:
+                with closing(by(table, packing, after)) as blocks:
                     for block in blocks:
                         is_whole = not block.is_open
                         if is_whole:
@@ -148,6 +147,18 @@ class SqliteLines:
             self._connection, packing, rowid, f"{rest} ORDER BY {rowid}"
         )
 
+    def _by_count(
+        self, table: Table, packing: Packing, after: int | str | None
+    ) -> Generator[LineBlock]:
+        """Yield packed blocks of a table without rowids; it is how far one has read."""
+        done = int(after or 0)
+        rest = f"FROM {quote(table.name)} NOT INDEXED LIMIT -1 OFFSET {done}"
+        with closing(self._sorted(packing, rest)) as blocks:
+            for block in blocks:
+                done += block.count
+                block.position = done
+                yield block
+
     def in_key_order(
         self, plan: TablePlan, long: LongCells = WHOLE
     ) -> Generator[LineBlock]:
@@ -184,9 +195,11 @@ class SqliteLines:
         if key in ([table.rowid_alias], [table.rowid_name]):
             return self._by_rowid(table, packing, None)
         order = ", ".join(sorting(table, key))
+        return self._sorted(packing, f"FROM {quote(table.name)} ORDER BY {order}")
+
+    def _sorted(self, packing: Packing, rest: str) -> Generator[LineBlock]:
         if packing.long is not None:
-            return packed_in_order(self._connection, packing, table, order)
-        rest = f"FROM {quote(table.name)} ORDER BY {order}"
+            return packed_in_order(self._connection, packing, rest)
         return packed_blocks(self._connection, packing, "NULL", rest)
 
     def _profile(self, table: Table) -> TableProfile | None:

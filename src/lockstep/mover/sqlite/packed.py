@@ -29,6 +29,8 @@ from lockstep.mover.plan.model import TablePlan
 from lockstep.mover.sqlite.cells import Cell, Functions, cell_of
 from lockstep.mover.sqlite.long_rows import LongCell, LongRows
 from lockstep.mover.sqlite.profile import TableProfile
+from lockstep.mover.sqlite.row_order import order_of
+from lockstep.mover.sqlite.rows import decoding
 from lockstep.mover.sqlite.schema import Table
 from lockstep.mover.values import INTEGER_MIN
 
@@ -92,7 +94,8 @@ def packing_of(
     if not cells:
         return None
     long_rows = None
-    if profile.long_rows and not any(c.computed or c.generated for c in plan.columns):
+    order = order_of(table)
+    if profile.long_rows and order is not None:
         parts: list[LongCell | str] = []
         for planned, name, cell in zip(plan.columns, columns, cells, strict=True):
             if planned.codec in CODECS and profile.column(name).is_in_pieces:
@@ -101,8 +104,8 @@ def packing_of(
                 parts.append(LongCell(name, is_blob, has_stand_ins))
             else:
                 parts.append(_row([cell]))
-        rowids = frozenset(profile.long_rows)
-        long_rows = LongRows(table, rowids, parts, lines_of, long.in_pieces)
+        keys = frozenset(profile.long_rows)
+        long_rows = LongRows(table, order, keys, parts, lines_of, long.in_pieces)
     return Packing(_row(cells), functions, long_rows)
 
 
@@ -206,8 +209,8 @@ def _ranges(
     )
     with _packing_by(connection, packing) as cursor:
         for some in ranges:
-            if packing.long is not None and some[1] in packing.long.rowids:
-                yield from packing.long.blocks(connection, some[1])
+            if packing.long is not None and some[1:] in packing.long.keys:
+                yield from packing.long.blocks(connection, some[1:])
                 continue
             found = list(cursor.execute(select, some).fetchone())
             # What a long text was is let go of before the next one is made of it.
@@ -216,35 +219,35 @@ def _ranges(
 
 
 def packed_in_order(
-    connection: sqlite3.Connection, packing: Packing, table: Table, order: str
+    connection: sqlite3.Connection, packing: Packing, rest: str
 ) -> Generator[LineBlock]:
-    """Yield the blocks of a table with long cells, sorted: only rowids are.
+    """Yield the blocks of a table with long cells, sorted: only its keys are.
 
     Args:
         connection: In the snapshot that was profiled.
         packing: How rows are packed.
-        table: What is read.
-        order: What stands behind ORDER BY.
+        rest: FROM, and what stands behind it.
 
     Raises:
         sqlite3.Error: As ``packed_blocks`` does.
     """
     assert packing.long is not None, "other tables are sorted as they are"
-    rowid, name = quote(table.rowid_name or ""), quote(table.name)
-    one = f"SELECT {packing.expression} FROM {name} WHERE {rowid} = ?"
+    long, order = packing.long, packing.long.order
+    one = f"SELECT CAST({packing.expression} AS BLOB) FROM {quote(long.table.name)} "
+    one += f"WHERE {order.one}"
     texts: list[bytes] = []
     size = 0
-    with _packing_by(connection, packing) as cursor:
-        cursor.execute(f"SELECT {rowid} FROM {name} ORDER BY {order}")
-        for (number,) in cursor:
-            is_long = number in packing.long.rowids
+    with _packing_by(connection, packing) as cursor, decoding(connection, True):
+        cursor.execute(f"SELECT {', '.join(order.terms)} {rest}")
+        for key in cursor:
+            is_long = key in long.keys
             if texts and (is_long or size >= BLOCK_BYTES):
                 yield _block_of(texts, None)
                 texts, size = [], 0
             if is_long:
-                yield from packing.long.blocks(connection, number)
+                yield from long.blocks(connection, key)
                 continue
-            ((text,),) = connection.execute(one, (number,)).fetchall()
+            ((text,),) = connection.execute(one, key).fetchall()
             texts.append(text)
             size += len(text)
         if texts:

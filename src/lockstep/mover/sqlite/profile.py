@@ -229,15 +229,15 @@ class TableProfile:
         rows: How many there are.
         ends: Rowids, in order: between two of them lie so few rows that they are
             read at once; empty where nobody counted.
-        long_rows: Rowids of the rows, each alone between two of ``ends``, that have
-            a long cell and can be read in pieces.
+        long_rows: Keys (``row_order``) of the rows that have a long cell and can be
+            read in pieces; one of a rowid stands alone between two of ``ends``.
     """
 
     name: str
     rows: int
     columns: list[ColumnProfile]
     ends: Sequence[int] = ()
-    long_rows: Sequence[int] = ()
+    long_rows: Sequence[tuple[Value, ...]] = ()
 
     @property
     def is_clean(self) -> bool:

@@ -140,6 +140,12 @@ class Table:
         inside = [column for column in self.columns if column.key_position]
         return [c.name for c in sorted(inside, key=lambda c: c.key_position)]
 
+    @property
+    def opens_cells(self) -> bool:
+        """Whether SQLite opens its cells: by a rowid, where none is computed."""
+        is_computed = self.uncomputable or any(c.generated for c in self.columns)
+        return self.rowid_name is not None and not is_computed
+
     def column(self, name: str) -> Column | None:
         """Return a column; names are compared as SQLite does."""
         for column in self.columns:

@@ -17,15 +17,17 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from contextlib import contextmanager
+from typing import Any, Final, cast
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.moments.names import is_time_type
 from lockstep.mover.long_values import LONG_BYTES
 from lockstep.mover.plan.times import may_be_moment
 from lockstep.mover.plan.types import is_boolean_type
+from lockstep.mover.sqlite.long_rows import WholeCell, opened_cell
 from lockstep.mover.sqlite.profile import (
     TableProfile,
     Tell,
@@ -33,12 +35,17 @@ from lockstep.mover.sqlite.profile import (
     profile_table,
     untold,
 )
+from lockstep.mover.sqlite.row_order import (
+    Key,
+    OutOfOrder,
+    RowOrder,
+    RowRange,
+    order_of,
+)
 from lockstep.mover.sqlite.rows import block_rows
 from lockstep.mover.sqlite.schema import Column, Schema, Table
 from lockstep.mover.sqlite.surveyed import NeedsCare, SurveyedColumn
-
-Range = tuple[int, int]
-"""Rowids, the last one included."""
+from lockstep.mover.values import Value
 
 FIRST_ROWS: Final = 1_000
 """How many rows the guess of a column's class looks at."""
@@ -84,6 +91,8 @@ def survey_table(
         return profile_table(connection, table, tell)
     try:
         survey = _surveyed(connection, table, others[:1], tell)
+        if table.without_rowid:
+            _check_count(connection, table, survey.rows)
         careful = [c.column for c in survey.columns if c.needs_care]
         found = {c.column.name: c.profile(survey.rows) for c in survey.columns}
         if careful:
@@ -91,7 +100,7 @@ def survey_table(
                 connection, table, careful, tell, is_clean=True
             )
             found |= {stored.name: stored for stored in looked_at}
-    except (NeedsCare, sqlite3.OperationalError):
+    except (NeedsCare, OutOfOrder, sqlite3.OperationalError):
         return profile_table(connection, table, tell)
     ordered = [found[column.name] for column in table.columns]
     return TableProfile(table.name, survey.rows, ordered, survey.ends, survey.long_rows)
@@ -104,15 +113,18 @@ def _surveyed(
     tell: Tell,
 ) -> _Survey:
     """Return what all ranges together say."""
-    ranges = list(_ranges(connection, table))
-    guessed = _guessed(connection, table, ranges[0] if ranges else None)
+    order = order_of(table)
+    ranges: list[RowRange | None] = [None]
+    if order is not None:
+        ranges = [*order.ranges(connection, block_rows(table))]
+    guessed = _guessed(connection, table, order, ranges[0] if ranges else None)
     if not others or len(ranges) < 2:
-        survey = _Survey(connection, table, guessed)
+        survey = _Survey(connection, table, order, guessed)
         survey.look(ranges, tell)
         return survey
     middle = len(ranges) // 2
-    first = _Survey(connection, table, guessed)
-    second = _Survey(others[0], table, guessed)
+    first = _Survey(connection, table, order, guessed)
+    second = _Survey(others[0], table, order, guessed)
     with ThreadPoolExecutor(1, thread_name_prefix="lockstep-survey") as pool:
         rest = pool.submit(second.look, ranges[middle:], untold)
         try:
@@ -125,33 +137,26 @@ def _surveyed(
     return first
 
 
-def _ranges(connection: sqlite3.Connection, table: Table) -> Iterator[Range | None]:
-    """Yield ranges of about as many rows; None stands for a whole table."""
-    if table.rowid_name is None:
-        yield None
-        return
-    rowid, name = quote(table.rowid_name), quote(table.name)
-    (start,) = connection.execute(f"SELECT min({rowid}) FROM {name}").fetchone()
-    (last,) = connection.execute(f"SELECT max({rowid}) FROM {name}").fetchone()
-    # What stands between two ends is as many rows, however far apart they lie.
-    step = f"SELECT {rowid} FROM {name} WHERE {rowid} >= ? ORDER BY {rowid} LIMIT 1 "
-    step += f"OFFSET {block_rows(table) - 1}"
-    while start is not None and start <= last:
-        found = connection.execute(step, (start,)).fetchone()
-        end = last if found is None else found[0]
-        yield start, end
-        start = end + 1
+def _check_count(connection: sqlite3.Connection, table: Table, rows: int) -> None:
+    """Raise ``OutOfOrder`` where ranges have missed rows: the table is damaged."""
+    sql = f"SELECT count(*) FROM {quote(table.name)} NOT INDEXED"
+    if connection.execute(sql).fetchone() != (rows,):
+        raise OutOfOrder
 
 
 def _guessed(
-    connection: sqlite3.Connection, table: Table, first: Range | None
+    connection: sqlite3.Connection,
+    table: Table,
+    order: RowOrder | None,
+    first: RowRange | None,
 ) -> list[tuple[Column, str, bool]]:
     """Return each column's class, and whether its bounds matter, by the first rows."""
     rows = f"(SELECT * FROM {quote(table.name)} LIMIT {FIRST_ROWS})"
-    if first is not None:
+    values: list[Value] = []
+    if order is not None and first is not None:
         # Nothing of a long cell is read: a class stands apart from its value.
-        rows = f"{quote(table.name)} WHERE {quote(table.rowid_name or '')} "
-        rows += f"BETWEEN {first[0]} AND {first[1]}"
+        where, values = order.within(first)
+        rows = f"{quote(table.name)} NOT INDEXED WHERE {where}"
     found: list[tuple[Column, str, bool]] = []
     for columns in _some(table.columns):
         terms = ", ".join(
@@ -159,7 +164,9 @@ def _guessed(
             f"max(iif(typeof({name}) = 'integer', {name} NOT IN (0, 1), 0))"
             for name in (quote(column.name) for column in columns)
         )
-        (answers,) = connection.execute(f"SELECT {terms} FROM {rows}").fetchall()
+        (answers,) = connection.execute(
+            f"SELECT {terms} FROM {rows}", values
+        ).fetchall()
         kinds, others = answers[::2], answers[1::2]
         for column, kind, has_other in zip(columns, kinds, others, strict=True):
             usual = "text" if is_time_type(column.declared) else "integer"
@@ -183,22 +190,25 @@ class _Survey:
     Args:
         connection: Of one thread.
         table: Which.
+        order: Its rows'; None where they are looked at all at once.
         guessed: The class each column seems to hold, and whether bounds matter.
 
     Attributes:
         rows: How many so far.
         ends: The last rowid of each range, in order.
-        long_rows: Rowids of rows that were looked at in pieces.
+        long_rows: Keys of rows that were looked at in pieces.
     """
 
     def __init__(
         self,
         connection: sqlite3.Connection,
         table: Table,
+        order: RowOrder | None,
         guessed: Sequence[tuple[Column, str, bool]],
     ) -> None:
         self._connection = connection
         self._table = table
+        self._order = order
         indexed = {part.column for index in table.indexes for part in index.parts}
         self.columns = [
             SurveyedColumn(
@@ -210,9 +220,9 @@ class _Survey:
         self._bytes_max = TEXT_BYTES_MAX // max(texts, 16)
         self.rows = 0
         self.ends = array("q")
-        self.long_rows = array("q")
+        self.long_rows: list[Key] = []
 
-    def look(self, ranges: Iterable[Range | None], tell: Tell) -> None:
+    def look(self, ranges: Iterable[RowRange | None], tell: Tell) -> None:
         """Ask about each range, and tell how many rows there were so far.
 
         Raises:
@@ -230,7 +240,7 @@ class _Survey:
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, usual)
             connection.text_factory = factory
 
-    def _look(self, some: Range | None, usual: int) -> None:
+    def _look(self, some: RowRange | None, usual: int) -> None:
         """Ask about a range, or about its halves where it has too long texts."""
         try:
             self._ask(some)
@@ -238,17 +248,17 @@ class _Survey:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_TOOBIG)
             if code != sqlite3.SQLITE_TOOBIG:
                 raise
-            if some is None:
+            if some is None or self._order is None:
                 raise NeedsCare from error
-            first, last = some
-            if first == last:
-                self._ask_alone(first, usual)
+            if some.rows == 1:
+                self._ask_alone(some, self._order, usual)
                 return
-            middle = first + (last - first) // 2
-            self._look((first, middle), usual)
-            self._look((middle + 1, last), usual)
+            with self._unlimited(usual):
+                halves = self._order.halves(self._connection, some)
+            for half in halves:
+                self._look(half, usual)
 
-    def _ask(self, some: Range | None) -> None:
+    def _ask(self, some: RowRange | None) -> None:
         rows, answers = self._answers(self.columns, some)
         if not rows:
             return
@@ -256,25 +266,27 @@ class _Survey:
             self._check_size(answers)
         self._add(self.columns, rows, answers)
         self.rows += rows
-        if some is not None:
-            self.ends.append(some[1])
+        self._end(some)
+
+    def _end(self, some: RowRange | None) -> None:
+        if some is not None and self._table.rowid_name is not None:
+            self.ends.append(cast("int", some.last[0]))
 
     def _answers(
-        self, columns: Sequence[SurveyedColumn], some: Range | None
+        self, columns: Sequence[SurveyedColumn], some: RowRange | None
     ) -> tuple[int, list[Any]]:
         """Return how many rows a range has, and what the terms of columns give."""
-        where, values = "", ()
-        if some is not None:
-            where = f" WHERE {quote(self._table.rowid_name or '')} BETWEEN ? AND ?"
-            values = some
+        rest, values = quote(self._table.name), list[Value]()
+        if some is not None and self._order is not None:
+            where, values = self._order.within(some)
+            rest += f" NOT INDEXED WHERE {where}"
         answers: list[Any] = []
         rows = 0
         for first in range(0, len(columns), _COLUMNS_AT_ONCE):
             asked = columns[first : first + _COLUMNS_AT_ONCE]
             terms = ", ".join(term for column in asked for term in column.terms)
             (row,) = self._connection.execute(
-                f"SELECT count(*), {terms} FROM {quote(self._table.name)}{where}",
-                values,
+                f"SELECT count(*), {terms} FROM {rest}", values
             ).fetchall()
             rows = row[0]
             answers += row[1:]
@@ -299,53 +311,64 @@ class _Survey:
         if size > TEXT_BYTES_MAX or longest > LONG_BYTES:
             raise _TooLong
 
-    def _ask_alone(self, row: int, usual: int) -> None:
+    def _ask_alone(self, some: RowRange, order: RowOrder, usual: int) -> None:
         """Ask about a row that has too long texts or blobs: it is as long as it is.
 
         Its long cells are looked at in pieces.
         """
-        long = self._long_columns(row)
-        short = [column for column in self.columns if column not in long]
+        with self._unlimited(usual):
+            long = self._long_columns(order, some.last)
+            short = [column for column in self.columns if column not in long]
+            rows, answers = self._answers(short, some)
+            self._add(short, rows, answers)
+            for column in long:
+                with self._opened(column, order, some.last) as opened:
+                    column.add_long(opened)
+        self.rows += 1
+        self._end(some)
+        if long:
+            self.long_rows.append(some.last)
+
+    @contextmanager
+    def _unlimited(self, usual: int) -> Generator[None]:
+        """Let values be as long as they are."""
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, usual)
         try:
-            rows, answers = self._answers(short, (row, row))
+            yield
         finally:
             self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._bytes_max)
-        self._add(short, rows, answers)
-        for column in long:
-            with self._opened(column, row) as opened:
-                column.add_long(opened)
-        self.rows += 1
-        self.ends.append(row)
-        if long:
-            self.long_rows.append(row)
 
-    def _long_columns(self, row: int) -> list[SurveyedColumn]:
-        """Return the columns whose cell is long, where it can be read in pieces."""
-        long: list[SurveyedColumn] = []
-        for column in self.columns:
-            if column.kind not in ("text", "blob"):
-                continue
-            ((kind,),) = self._connection.execute(
-                f"SELECT typeof({quote(column.column.name)}) "
-                f"FROM {quote(self._table.name)} "
-                f"WHERE {quote(self._table.rowid_name or '')} = ?",
-                (row,),
-            ).fetchall()
-            if kind.decode() != column.kind:
-                continue
-            try:
-                with self._opened(column, row) as opened:
-                    if len(opened) > LONG_BYTES:
-                        long.append(column)
-            except sqlite3.OperationalError:
-                return []  # SQLite opens no cell of a table with computed columns
-        return long
+    def _long_columns(self, order: RowOrder, key: Key) -> list[SurveyedColumn]:
+        """Return the columns whose cell is long, and of the class they seem to have."""
+        return [
+            column
+            for column in self.columns
+            if column.kind in ("text", "blob") and self._is_long(column, order, key)
+        ]
 
-    def _opened(self, column: SurveyedColumn, row: int) -> sqlite3.Blob:
-        return self._connection.blobopen(
-            self._table.name, column.column.name, row, readonly=True
-        )
+    def _is_long(self, column: SurveyedColumn, order: RowOrder, key: Key) -> bool:
+        name = quote(column.column.name)
+        length = "0"
+        if not self._table.opens_cells:
+            length = f"length(CAST({name} AS BLOB))"
+        ((kind, size),) = self._connection.execute(
+            f"SELECT typeof({name}), {length} FROM {quote(self._table.name)} "
+            f"WHERE {order.one}",
+            key,
+        ).fetchall()
+        if kind.decode() != column.kind:
+            return False
+        if self._table.opens_cells:
+            # Its length stands in front of it.
+            with self._opened(column, order, key) as opened:
+                size = len(opened)
+        return size > LONG_BYTES
+
+    def _opened(
+        self, column: SurveyedColumn, order: RowOrder, key: Key
+    ) -> sqlite3.Blob | WholeCell:
+        name = column.column.name
+        return opened_cell(self._connection, self._table, order, name, key)
 
     def join(self, later: _Survey) -> None:
         """Add what another connection saw of the rows behind these."""

@@ -16,7 +16,7 @@ from typing import Any
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.moments.names import is_time_type
 from lockstep.mover.plan.types import is_exact_type
-from lockstep.mover.sqlite.long_rows import pieces_of
+from lockstep.mover.sqlite.long_rows import WholeCell, pieces_of
 from lockstep.mover.sqlite.profile import ColumnProfile
 from lockstep.mover.sqlite.schema import Column
 
@@ -103,7 +103,7 @@ class SurveyedColumn:
         if is_time_type(self.column.declared):
             self._stored.keep_forms(f"{lines}\n", count)
 
-    def add_long(self, opened: sqlite3.Blob) -> None:
+    def add_long(self, opened: sqlite3.Blob | WholeCell) -> None:
         """Look at one cell of the column's class, in pieces.
 
         Raises:

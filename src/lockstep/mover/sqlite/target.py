@@ -373,12 +373,7 @@ class SqliteTarget:
         """
         schema = self.schema()
         found = schema.table(table.target)
-        if (
-            schema.encoding != "UTF-8"
-            or found is None
-            or found.rowid_name is None
-            or any(column.generated for column in found.columns)
-        ):
+        if schema.encoding != "UTF-8" or found is None or not found.opens_cells:
             return frozenset()
         indexed = {part.column for index in found.indexes for part in index.parts}
         if None in indexed:
