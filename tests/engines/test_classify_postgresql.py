@@ -164,20 +164,53 @@ def test_a_parameter_that_libpq_does_not_know(url: str) -> None:
         db.ping()
 
 
-def test_a_wrong_password_is_no_lost_connection() -> None:
+def test_each_refused_login_has_its_own_hint() -> None:
+    """A password that was asked for tells a refusal from a lost connection."""
     from lockstep.engine.embedded import EmbeddedPostgres
 
     with EmbeddedPostgres(tcp=True) as server:
         good = server.url_of("postgres", tcp=True)
-        bad = re.sub(r"postgres:\w+@", "postgres:wr0ngpass@", good)
-        missing = re.sub(r"postgres:\w+@", "postgres@", good)
+        asked = {
+            "correct user and password": re.sub(r"s:\w+@", "s:wr0ngpass@", good),
+            "PGPASSWORD": re.sub(r"postgres:\w+@", "postgres@", good),
+            "createdb": server.url_of("nowhere", tcp=True),
+        }
+        not_asked = {
+            "switch SSL on": f"{good}?sslmode=require",
+            "createuser": server.url_of("postgres").replace("postgres@", "nobody@"),
+            "make it: createdb": server.url_of("nowhere"),
+        }
         with Database(good) as db:
             db.ping()
-        for url in (bad, missing):
-            with Database(url) as db, pytest.raises(AccessDenied) as caught:
-                db.ping()
-            assert not caught.value.retryable
-            assert "wr0ngpass" not in str(caught.value)
+        for urls, kind in ((asked, AccessDenied), (not_asked, ConnectionLost)):
+            for hint, url in urls.items():
+                with Database(url) as db, pytest.raises(kind) as caught:
+                    db.ping()
+                assert hint in caught.value.hint, url
+                assert "wr0ngpass" not in str(caught.value)
+                assert caught.value.retryable is (kind is ConnectionLost)
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("postgresql://anna@127.0.0.1:1/fixit", "no server listens there"),
+        ("postgresql://anna@nowhere.invalid/fixit", "correct the host's name"),
+        ("postgresql://anna@/fixit?host=/nowhere", "correct the folder"),
+    ],
+)
+def test_each_unreachable_server_has_its_own_hint(url: str, hint: str) -> None:
+    with Database(url) as db, pytest.raises(ConnectionLost) as caught:
+        db.ping()
+    assert hint in caught.value.hint
+
+
+def test_words_of_another_language_get_the_hint_that_names_everything() -> None:
+    words = "connection failed: FATAL:  Datenbank »x« existiert nicht"
+    lost = classify_postgresql(psycopg.OperationalError(words))
+    assert "host, port and database" in lost.hint
+    late = classify_postgresql(psycopg.errors.ConnectionTimeout("zu spät"))
+    assert "firewall" in late.hint
 
 
 def test_a_schema_without_the_right_to_create(db: Database) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
+import hashlib
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +18,7 @@ from lockstep.contrib.pytest.databases import MakeDatabase
 from lockstep.contrib.pytest.faults import FullDisk, LockHolder
 from lockstep.engine import Database
 from lockstep.engine.sqlite_errors import EXTENDED, PRIMARY, classify_sqlite
+from lockstep.engine.sqlite_files import is_open_here
 from lockstep.errors import (
     Busy,
     CheckFailed,
@@ -112,12 +116,36 @@ def test_the_operating_system_s_own_limit(tmp_path: Path) -> None:
         assert session.scalar(sa.text("PRAGMA integrity_check")) == "ok"
 
 
-def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"Dear Anna, " * 1000, "it is text"),
+        (gzip.compress(b"x" * 9000), "gzip"),
+        (b"PK\x03\x04" + b"x" * 9000, "zip"),
+        (b"--\n-- PostgreSQL database dump\n" * 99, "dump of PostgreSQL"),
+        (hashlib.shake_256(b"key").digest(8192), "encrypted"),
+        (b"\0" * 8 + b"DUCK" + b"\0" * 9000, "DuckDB"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_file_that_is_no_database_is_named_with_what_it_seems_to_be(
+    tmp_path: Path, content: bytes, kind: str
+) -> None:
     path = tmp_path / "letter.db"
-    path.write_text("Dear Anna, " * 1000, encoding="utf-8")
-    with Database(path) as db, pytest.raises(StorageFailed, match="no SQLite database"):
-        db.ping()
-    assert path.read_text(encoding="utf-8").startswith("Dear Anna")
+    path.write_bytes(content)
+
+    async def look(db: Database) -> None:
+        async with db.async_read_session() as session:
+            await session.connection()
+
+    with Database(path) as db:
+        for use in (lambda: db.ping(), lambda: asyncio.run(look(db))):
+            with pytest.raises(StorageFailed) as caught:
+                use()
+            assert f"{path} is no SQLite database: " in caught.value.message
+            assert kind in caught.value.message
+        assert not is_open_here(path)
+    assert path.read_bytes() == content
 
 
 def test_a_damaged_file(db: Database) -> None:

@@ -117,7 +117,7 @@ def test_what_is_no_database_is_refused(
 ) -> None:
     path = tmp_path / "no.db"
     path.write_bytes(content)
-    with pytest.raises(StorageFailed, match="not a database") as caught:
+    with pytest.raises(StorageFailed, match="no SQLite database") as caught:
         inspect_database(path)
     assert hint in caught.value.hint
 

@@ -207,8 +207,13 @@ class _Patience(StatusLine):
         super().__init__(run.output, clock, first_after_s=LINE_INTERVAL_S)
 
     def __call__(self, check: str, target: str) -> None:
-        if check == "unreplayable-migrations":
-            self.say("replaying the history (--skip leaves it out)")
+        from lockstep.doctor.examination import REPLAY
+
+        if check == REPLAY:
+            self.say(
+                f"replaying the history in {target} "
+                "(--skip unreplayable-migrations leaves it out)"
+            )
         else:
             self.say(f"{check}: {target}", is_passing=True)
 

@@ -12,6 +12,7 @@ never in what it prints, tracebacks included.
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import traceback
@@ -47,6 +48,14 @@ EXIT_CODES: Mapping[int, str] = {
     EXIT_INTERRUPTED: "Ctrl-C; stderr says what was kept.",
     EXIT_BROKEN_PIPE: "The reader of the output went away.",
     EXIT_TERMINATED: "SIGTERM or SIGHUP; stderr says what was kept.",
+}
+
+
+_SYSTEM_HINTS = {
+    errno.ENOSPC: "make room where the output goes, or where temporary files lie "
+    "(TMPDIR)",
+    errno.EACCES: "check the permissions, or run it as the owner",
+    errno.EROFS: "it lies on a file system that is mounted read-only",
 }
 
 
@@ -126,7 +135,12 @@ class Failure:
             return cls(**{item.name: facts[item.name] for item in fields(cls)})
         if isinstance(error, OSError) and error.strerror:
             where = f"{error.filename}: " if error.filename else ""
-            return cls("system", type(error).__name__, where + error.strerror)
+            return cls(
+                "system",
+                type(error).__name__,
+                where + error.strerror,
+                hint=_SYSTEM_HINTS.get(error.errno or 0, ""),
+            )
         return cls(
             code="unexpected",
             error=type(error).__name__,

@@ -198,8 +198,9 @@ def _text_of(path: Path | None) -> str | None:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise ConfigError(
-            f"{path} cannot be read: {error}",
+            f"{path} cannot be read: {why}",
             hint="lockstep move SOURCE TARGET --write-plan FILE writes one",
         ) from error
 

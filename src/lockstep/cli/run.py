@@ -85,6 +85,12 @@ class Run:
         self._url = url
         self._start = project
         if url is not None:
+            if not url.strip():
+                raise ConfigError(
+                    "--url is empty",
+                    hint="leave it out to use the project's database; if it comes from "
+                    "a variable of your shell, that one is not set",
+                )
             self._warn_of_password("--url", url)
 
     def aim(self, option: str, url: str) -> None:

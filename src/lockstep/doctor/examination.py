@@ -61,7 +61,10 @@ DATABASES_MAX = 5
 """Files of a project that are looked at without being named."""
 
 OnCheck = Callable[[str, str], None]
-"""Told ``(check, target)`` before each check."""
+"""Told ``(check, target)`` before each check, and ``(REPLAY, folder)`` before the
+history in a folder is replayed, which may take long."""
+
+REPLAY = "replay"
 
 
 def _silent(check: str, target: str) -> None:
@@ -88,7 +91,7 @@ def examine(
         limits: What it may cost.
         settings: Of the project the database belongs to; tells what is promised.
         processes: How many processes of the application there will be.
-        on_check: Told ``(check, target)`` before each check.
+        on_check: Told what comes next; see ``OnCheck``.
 
     Raises:
         ConfigError: A check's name or the URL is wrong.
@@ -162,7 +165,12 @@ def _examine_one(target: Target, order: _Order) -> Report:
 def _examine_project(root: Path, order: _Order) -> Report:
     """Look at the files and the history, then at the database that they name."""
     settings = order.settings or project_settings(root)
-    context = ProjectContext(root, settings, order.limits)
+    context = ProjectContext(
+        root,
+        settings,
+        order.limits,
+        on_replay=lambda folder: order.on_check(REPLAY, str(folder)),
+    )
     runner = Runner(str(root), order.on_check)
     for check in order.of_kind("project"):
         assert check.project is not None, "it was chosen by kind"

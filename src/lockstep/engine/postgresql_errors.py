@@ -11,6 +11,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from lockstep.engine.postgresql_connecting import (
+    WORDS_MAX,
+    classify_failed_connection,
+)
 from lockstep.errors import (
     AccessDenied,
     Busy,
@@ -117,8 +121,6 @@ _HINTS = {
     "57P03": "wait until it has started",
 }
 
-_WORDS_MAX = 300
-
 # Statements, not data, are quoted in these messages: they help and leak nothing.
 _QUOTED_CLASSES = {"42", "3D", "3F", "0A", "55", "28"}
 
@@ -173,17 +175,7 @@ def _without_state(error: Any) -> LockstepError:
     import psycopg
 
     if isinstance(error, psycopg.OperationalError):
-        words = redact(" ".join(str(error).split()))[:_WORDS_MAX]
-        if _login_refused(error):
-            return AccessDenied(
-                f"the server refuses the login: {words}",
-                hint="correct user, password and database in the URL; createdb NAME "
-                "makes a database that is missing",
-            )
-        return ConnectionLost(
-            f"no connection to the server: {words}",
-            hint="check that the server runs, and host, port and database of the URL",
-        )
+        return classify_failed_connection(error)
     if isinstance(error, psycopg.DataError):
         return InvalidValue(
             "psycopg cannot send a value to the server",
@@ -193,7 +185,7 @@ def _without_state(error: Any) -> LockstepError:
         return UnsupportedCapability("psycopg or the server cannot do this")
     if isinstance(error, psycopg.ProgrammingError):
         # It names types and parameters here, and no values.
-        words = redact(" ".join(str(error).split()))[:_WORDS_MAX]
+        words = redact(" ".join(str(error).split()))[:WORDS_MAX]
         if _is_about_the_url(error):
             return ConfigError(
                 f"libpq cannot read the PostgreSQL URL: {words}",
@@ -215,14 +207,3 @@ def _is_about_the_url(error: Any) -> bool:
             return True
         traceback = traceback.tb_next
     return False
-
-
-def _login_refused(error: Any) -> bool:
-    """Say whether the server came to the point of asking for a password.
-
-    libpq reports no SQLSTATE before a connection stands, but this it does.
-    """
-    connection = error.pgconn
-    return connection is not None and bool(
-        connection.needs_password or connection.used_password
-    )

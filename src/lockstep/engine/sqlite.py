@@ -28,7 +28,7 @@ from sqlalchemy import event
 from lockstep.engine.capabilities import Capabilities
 from lockstep.engine.classify import for_one_more
 from lockstep.engine.fence import Fence, SavepointFence
-from lockstep.engine.sqlite_errors import primary_code
+from lockstep.engine.sqlite_errors import classify_opening, primary_code
 from lockstep.engine.sqlite_files import (
     check_filesystem,
     check_folder,
@@ -50,6 +50,8 @@ from lockstep.engine.write_turns import WriteTurns, turns_of
 from lockstep.errors import OutcomeUnknown, StorageFailed, UnsupportedCapability
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy.pool import PoolProxiedConnection
 
     from lockstep.config import Settings
@@ -238,8 +240,9 @@ class SqliteBackend:
         note_opening(path)
         try:
             return dialect.connect(*cargs, **cparams)
-        except BaseException:
+        except BaseException as error:
             note_closed(path)
+            _name_file(error, path)
             raise
 
     def _hold_memory(self) -> None:
@@ -249,10 +252,18 @@ class SqliteBackend:
             )
 
     def _after_connect(self, dbapi_connection: Any, record: Any) -> None:
-        record.record_info[_COUNTED] = self._url.path
-        on_driver(dbapi_connection, self._configure)
-        if self._url.path is not None:
-            record.info[_OPENED] = OpenedFiles.of(os.path.realpath(self._url.path))
+        path = record.record_info[_COUNTED] = self._url.path
+        try:
+            on_driver(dbapi_connection, self._configure)
+        except BaseException as error:
+            # The pool drops what it could not prepare, and closes it at some time.
+            dbapi_connection.close()
+            self._closed(dbapi_connection, record)
+            if path is not None:
+                _name_file(error, path)
+            raise
+        if path is not None:
+            record.info[_OPENED] = OpenedFiles.of(os.path.realpath(path))
 
     def _configure(self, raw: sqlite3.Connection) -> None:
         """Set the pragmas that belong to the connection.
@@ -452,6 +463,14 @@ def _refuse_ended(connection: sa.Connection) -> None:
             "in words; what came before may not be written, what came after is",
             hint="let such an error leave the block; no COMMIT or ROLLBACK as text",
         )
+
+
+def _name_file(error: BaseException, path: Path) -> None:
+    """Raise, in the place of a driver's error, one that says which file it is about."""
+    if isinstance(error, sqlite3.Error):
+        meaning = classify_opening(error, path)
+        if isinstance(meaning, StorageFailed):
+            raise meaning from error
 
 
 def on_driver(dbapi_connection: Any, function: Callable[[sqlite3.Connection], T]) -> T:

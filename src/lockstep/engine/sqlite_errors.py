@@ -9,10 +9,13 @@ See https://sqlite.org/rescode.html
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
+from pathlib import Path
 from typing import Any
 
+from lockstep.engine.file_kind import likely_content
 from lockstep.errors import (
     AccessDenied,
     Busy,
@@ -118,6 +121,21 @@ def classify_sqlite(error: sqlite3.Error) -> LockstepError:
         return _without_code(error)
     name: str = getattr(error, "sqlite_errorname", "")
     return classify_sqlite_code(code, name, str(error))
+
+
+def classify_opening(error: sqlite3.Error, path: Path) -> LockstepError:
+    """Return the error of a file that could not be opened; it names the file."""
+    meaning = classify_sqlite(error)
+    if not isinstance(meaning, StorageFailed):
+        return meaning
+    what = f"{path}: {meaning.message}"
+    if primary_code(error) == sqlite3.SQLITE_NOTADB:
+        what = f"{path} is no SQLite database: {likely_content(path)}"
+    hint = meaning.hint
+    if os.path.isfile(path) and not os.access(path, os.R_OK):
+        hint = "check the permissions of the file: this account may not read it"
+    detail = {**meaning.detail, "path": str(path)}
+    return StorageFailed(what, hint=hint, detail=detail)
 
 
 def classify_sqlite_code(code: int, name: str, message: str) -> LockstepError:

@@ -219,6 +219,17 @@ class Migrations(History):
             found = scripts.get_revisions(scripts.get_heads())
         return tuple(_info(script, scripts, ()) for script in found if script)
 
+    def named(self, target: str) -> tuple[RevisionInfo, ...]:
+        """Return the revisions that ``target`` names; none for ``base``.
+
+        Raises:
+            MigrationError: No file has one of that name.
+        """
+        scripts = self.scripts()
+        with alembic_errors():
+            found = scripts.get_revisions(target)
+        return tuple(_info(script, scripts, ()) for script in found if script)
+
     def plan(self, target: str = "head", *, direction: Direction = "upgrade") -> Plan:
         """Return the steps to ``target`` and what they would drop; change nothing."""
         from lockstep.migrations.plan import make_plan

@@ -6,14 +6,17 @@ engines have another, better way than a move.
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from lockstep.engine.urls import DatabaseUrl
-from lockstep.errors import ConfigError, UnsupportedCapability
+from lockstep.errors import ConfigError
 
 if TYPE_CHECKING:
     from lockstep.mover.sides import MoveSource, MoveTarget
     from lockstep.mover.sqlite.source import SqliteSource
+
+_IN_MEMORY = "a database in memory cannot be read by another command"
 
 
 def open_move_source(
@@ -22,24 +25,28 @@ def open_move_source(
     """Open a database to read it, in one snapshot.
 
     Raises:
-        ConfigError: Source and target are one database.
-        UnsupportedCapability: Something else copies between these two engines.
+        ConfigError: Source and target are one database, or something else copies
+            between these two engines.
     """
-    if url.engine_name == target.engine_name == "libsql" and str(url) == str(target):
+    if url.in_memory:
+        raise ConfigError(_IN_MEMORY, hint="name a file")
+    if url.engine_name == target.engine_name and str(url) == str(target):
         raise ConfigError(
             "source and target are the same database", hint="name another target"
         )
     if url.engine_name == target.engine_name == "sqlite":
-        raise UnsupportedCapability(
-            "a SQLite file moves to PostgreSQL or to a libSQL server; a copy of the "
-            "file is a backup",
-            hint="lockstep db backup copies it, also while it is written to",
+        raise ConfigError(
+            "a SQLite file moves to PostgreSQL or to a libSQL server, not to another "
+            "SQLite file",
+            hint=f"lockstep db backup {shlex.quote(str(target.path or 'NAME'))} "
+            f"--url {shlex.quote(str(url))} copies it, "
+            "also while it is written to",
         )
     if url.dialect_name == "sqlite":
         return open_sqlite_source(url, target, clean=clean)
     if target.dialect_name != "sqlite":
-        raise UnsupportedCapability(
-            "PostgreSQL moves to a SQLite file or a libSQL server here",
+        raise ConfigError(
+            "PostgreSQL moves to a SQLite file or a libSQL server, not to PostgreSQL",
             hint="pg_dump and pg_restore copy a database between two servers; so do "
             "lockstep db backup and restore",
         )
@@ -69,7 +76,7 @@ def open_sqlite_source(
 
         return SqliteSource(open_served(url), clean=clean, copies_to=copies_to)
     if url.path is None:
-        raise ConfigError("a database in memory cannot be read: name a file")
+        raise ConfigError(_IN_MEMORY, hint="name a file")
     return SqliteSource(open_source(url.path), clean=clean, copies_to=copies_to)
 
 

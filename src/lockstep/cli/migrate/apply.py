@@ -107,6 +107,7 @@ def stamp(run: Run, *, target: str) -> None:
     fail, so it is done only with --yes.
     """
     with run.migrations() as migrations:
+        migrations.named(target)
         before = [item.revision for item in migrations.current()]
         run.require_yes(
             {"before": before, "steps": []},

@@ -8,7 +8,7 @@ import os
 from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.findings import Finding, counted
 from lockstep.doctor.project.context import ProjectContext
-from lockstep.doctor.project.own_history import verify
+from lockstep.doctor.project.own_history import history_of, verify
 from lockstep.doctor.project.sql_history import SqlHistory, replay, sql_histories
 from lockstep.engine.scratch import SERVER_VARIABLE
 from lockstep.errors import LockstepError
@@ -22,11 +22,13 @@ def examine(context: ProjectContext) -> Findings:
 
 
 def _of_lockstep(context: ProjectContext) -> Findings:
-    if context.settings is None:
+    settings = context.settings
+    folder = None if settings is None else history_of(context.root, settings)
+    if settings is None or folder is None:
         return
+    context.on_replay(folder)
     dialects = ("sqlite", "postgresql") if _has_postgresql(context) else ("sqlite",)
-    report = verify(context.root, context.settings, dialects)
-    for found in report.findings if report is not None else ():
+    for found in verify(folder, settings, dialects).findings:
         yield CHECK.finding(
             "problem" if found.severity == "error" else "warning",
             f"{found.revision or 'models'} ({found.dialect})",
@@ -43,6 +45,7 @@ def _of_sql_files(context: ProjectContext, history: SqlHistory) -> Findings:
     if history.dialect == "postgresql" and not _has_postgresql(context):
         yield _not_tried(name, len(history.files))
         return
+    context.on_replay(history.folder)
     try:
         failed = replay(history, context.settings)
     except LockstepError:

@@ -7,7 +7,7 @@ for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,12 +30,20 @@ class ProjectContext:
         root: The folder.
         settings: Of ``[tool.lockstep]``; None for a project without it.
         limits: What the examination may cost.
+        on_replay: Told the folder of a history before it is replayed.
     """
 
-    def __init__(self, root: Path, settings: Settings | None, limits: Limits) -> None:
+    def __init__(
+        self,
+        root: Path,
+        settings: Settings | None,
+        limits: Limits,
+        on_replay: Callable[[Path], None],
+    ) -> None:
         self.root = root
         self.settings = settings
         self.limits = limits
+        self.on_replay = on_replay
 
     @cached_property
     def files(self) -> list[TextFile]:

@@ -79,7 +79,8 @@ def files_of(root: Path) -> list[TextFile]:
             name
             for name in folders
             if name not in _SKIPPED_FOLDERS
-            and not (Path(folder, name) / "pyvenv.cfg").exists()
+            # A folder that cannot be looked into is passed over, as by ``walk``.
+            and not os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))
         )
         for name in sorted(names):
             path = Path(folder, name)

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from lockstep.migrations import CheckFinding, VerifyReport
 
 
+def history_of(root: Path, settings: Settings) -> Path | None:
+    """Return the folder of lockstep's history in the project; None without one."""
+    folder = root / settings.migrations
+    return folder if (folder / "env.py").is_file() else None
+
+
 def compare(root: Path, settings: Settings) -> tuple[CheckFinding, ...] | None:
     """Return what ``migrate check`` says about the database of the project at ``root``.
 
@@ -28,8 +34,8 @@ def compare(root: Path, settings: Settings) -> tuple[CheckFinding, ...] | None:
     """
     from lockstep.migrations import Migrations
 
-    folder = root / settings.migrations
-    if not (folder / "env.py").is_file():
+    folder = history_of(root, settings)
+    if folder is None:
         return None
     assert settings.url is not None, "load_settings chose one"
     url = DatabaseUrl.parse(settings.url, base=root)
@@ -49,19 +55,11 @@ def compare(root: Path, settings: Settings) -> tuple[CheckFinding, ...] | None:
         return tuple(Migrations(database, directory=folder).check())
 
 
-def verify(
-    root: Path, settings: Settings, dialects: tuple[str, ...]
-) -> VerifyReport | None:
-    """Replay the history of the project at ``root`` on scratch databases.
-
-    None without one.
-    """
+def verify(folder: Path, settings: Settings, dialects: tuple[str, ...]) -> VerifyReport:
+    """Replay the history in ``folder`` on scratch databases."""
     from lockstep.engine.scratch import scratch_database
     from lockstep.migrations import Migrations
 
-    folder = root / settings.migrations
-    if not (folder / "env.py").is_file():
-        return None
     with (
         _own_code(),
         scratch_database("sqlite", settings) as url,

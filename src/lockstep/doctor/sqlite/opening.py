@@ -30,7 +30,8 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from lockstep.doctor.sqlite.leftover import LeftWal, read_left_wal
-from lockstep.doctor.sqlite.surroundings import Beside, likely_content
+from lockstep.doctor.sqlite.surroundings import Beside
+from lockstep.engine.file_kind import likely_content
 from lockstep.errors import Unexaminable
 from lockstep.mover.sqlite.unparsable import Name, find_unparsable, read_first
 

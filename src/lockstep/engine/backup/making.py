@@ -153,7 +153,9 @@ def _name_of(database: Database) -> str:
 
 def _refuse_the_database_itself(database: Database, path: Path) -> None:
     ours = database.url.path
-    if ours is not None and path.exists() and os.path.samefile(ours, path):
+    if ours is None or not (ours.exists() and path.exists()):
+        return
+    if os.path.samefile(ours, path):
         raise ConfigError(f"{path} is the database itself", hint="name another file")
 
 

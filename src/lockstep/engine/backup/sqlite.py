@@ -37,6 +37,7 @@ from lockstep.engine.backup.content import (
     unreadable,
 )
 from lockstep.engine.backup.files import check_free_space, flush_file
+from lockstep.engine.sqlite_errors import classify_opening
 from lockstep.engine.sqlite_files import (
     check_filesystem,
     check_folder,
@@ -152,11 +153,25 @@ def _checked(path: Path, settings: SqliteSettings) -> Generator[sqlite3.Connecti
         # rw, not ro: a log that a killed process left must be recovered to be read.
         mode = "rw" if os.access(path, os.W_OK) else "ro"
         uri = f"file:{quote(os.fsencode(path))}?mode={mode}"
-        connection = sqlite3.connect(uri, uri=True, timeout=settings.busy_timeout_s)
+        connection = _opened(path, uri, settings.busy_timeout_s)
         with _closing(connection):
             yield connection
     finally:
         note_closed(path)
+
+
+def _opened(path: Path, uri: str, timeout_s: float) -> sqlite3.Connection:
+    """Connect and read something, which tells a database from any other file."""
+    try:
+        connection = sqlite3.connect(uri, uri=True, timeout=timeout_s)
+        try:
+            connection.execute(COUNT_OBJECTS).fetchone()
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise classify_opening(error, path) from error
+    return connection
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote as percent_encoded
 
+from lockstep.engine.file_kind import likely_content
 from lockstep.engine.sqlite_files import check_folder, check_is_there, is_open_here
 from lockstep.errors import SourceChanged, StorageFailed
 from lockstep.migrations.sqlite.tokens import meaningful, quote, tokens
@@ -187,8 +188,11 @@ def open_source(path: Path) -> Source:
         return _begin(_opened(path))
     except sqlite3.DatabaseError as error:
         code = error.sqlite_errorcode & 0xFF
+        what = f"cannot be read as a SQLite database: {error}"
+        if code == sqlite3.SQLITE_NOTADB:
+            what = f"is no SQLite database: {likely_content(path)}"
         raise StorageFailed(
-            f"{path} cannot be read as a SQLite database: {error}",
+            f"{path} {what}",
             hint=_HINTS.get(code, ""),
             detail={"path": str(path)},
         ) from error
