@@ -288,3 +288,41 @@ def test_what_comes_back_from_postgresqls_catalogs_gives_the_same(
     for mine, other in zip(back, found, strict=True):
         if other is not psycopg.errors.NumericValueOutOfRange:
             assert seen(mine) == seen(other), (made.sql, again.sql)
+
+
+SERVERS_OWN = (
+    *("i BETWEEN 1 AND 5 AND j > 0", "i NOT BETWEEN -1 AND 3 OR j IS NULL"),
+    *("t IN ('a', 'abc')", "t::varchar NOT IN ('a', 'it''s')", "t IN ('a', NULL)"),
+    *("trim(t) <> ''", "trim(both 'a' from t) <> ''", "trim(leading from t) = t"),
+    *("trim(trailing 'cC' from t) = t", "substring(t from 2 for 2) = 'bc'"),
+    *("substring(t, 2) = 'bc'", "position('b' in t) > 1", "position('' in t) = 1"),
+    *("f IS UNKNOWN", "f IS NOT UNKNOWN", "i > -1.5", "i <= 2.5 AND i <> 2.0"),
+    *(
+        "i = ANY (ARRAY[1, 2.5])",
+        "NOT (f AND i > 0) AND (f OR t = 'a')",
+        "d = '2024-02-29'",
+    ),
+    "(i > 0 AND j > 0) AND (t <> '' AND (f OR i = 7))",
+)
+SAMPLES = (
+    (*(None,) * 12,),
+    (1, 2, 0.5, 1.5, "a", "A", "w", True, b"a", None, "2024-02-29", 1.5),
+    (-1, 5, 0.5, 1.5, "abc", "A", "w", False, b"", None, "2024-02-28", None),
+    (7, -8, None, 1.5, " pad ", "A", "w", None, b"a", None, None, 2),
+    (2, 0, 0.5, None, "", "A", "w", True, None, None, "2024-02-29", 0),
+    (3, None, 0.5, 1.5, "ABC", None, "w", False, b"a", None, None, None),
+    (-2, 1, 0.5, 1.5, "it's", "é", None, True, b"a", None, "2024-02-29", None),
+)
+
+
+def test_what_postgresql_spells_in_words_of_its_own_is_understood(
+    server: psycopg.Connection[Any],
+) -> None:
+    plan, rows = to_sqlite_plan(), list(SAMPLES)
+    for sql in SERVERS_OWN:
+        spelled = in_its_own_words(server, sql)
+        restored = in_its_own_words(server, spelled)
+        found = on_postgresql(server, rows, sql)
+        for text in (spelled, restored):
+            back = on_sqlite(rows, expression_to_sqlite(text, plan).sql)
+            assert list(map(seen, back)) == list(map(seen, found)), text

@@ -168,7 +168,7 @@ def postgresql_snapshot(
     for row in rows(_INDEXES):
         tables[row.indrelid].indexes.append(_index(row))
     for row in rows(_TRIGGERS):
-        text = row.definition.replace(f"{schema}.", "")
+        text = settled(row.definition.replace(f"{schema}.", ""))
         tables[row.tgrelid].triggers[row.tgname] = text
     return state
 
@@ -236,5 +236,9 @@ def _index(row: Any) -> IndexState:
         options.append("invalid")
     predicate = None if row.predicate is None else settled(row.predicate)
     return IndexState(
-        row.name, row.indisunique, tuple(row.keys), predicate, " ".join(options)
+        row.name,
+        row.indisunique,
+        tuple(map(settled, row.keys)),
+        predicate,
+        " ".join(options),
     )

@@ -30,7 +30,11 @@ from lockstep.mover.plan.model import (
 from lockstep.mover.plan.names import SqliteNames, sqlite_column_names
 from lockstep.mover.postgresql.schema import PgColumn, PgIndex, PgKey, PgSchema, PgTable
 from lockstep.mover.sqlite.comments import Comments, commented
-from lockstep.mover.translate.from_postgresql import expression_to_sqlite, family
+from lockstep.mover.translate.from_postgresql import (
+    Expression,
+    expression_to_sqlite,
+    family,
+)
 from lockstep.mover.translate.syntax import Untranslatable
 from lockstep.mover.translate.to_sqlite import default_to_sqlite
 from lockstep.schema.names import constraint_name
@@ -226,7 +230,7 @@ def _generated(
     """Return the clause of a computed column; empty where its values are carried."""
     where = f"{table.full_name}.{column.source}"
     try:
-        found = expression_to_sqlite(text, made)
+        found = _translated(table, made, text)
         reason = "; ".join(found.differences)
         if found.kind != family(column.source_type):
             reason = f"it gives {found.kind}"
@@ -240,8 +244,16 @@ def _generated(
     return f"GENERATED ALWAYS AS ({found.sql}) STORED"
 
 
-def _expression(plan: Plan, made: TablePlan, name: str, text: str) -> str:
-    found = expression_to_sqlite(text, made)
+def _translated(table: PgTable, made: TablePlan, text: str) -> Expression:
+    types = {column.name: column.type for column in table.columns}
+    labelled = {column.type for column in table.columns if column.labels}
+    return expression_to_sqlite(text, made, types, labelled)
+
+
+def _expression(
+    plan: Plan, table: PgTable, made: TablePlan, name: str, text: str
+) -> str:
+    found = _translated(table, made, text)
     for difference in found.differences:
         plan.losses.append(Loss("expression", f"{made.source}.{name}", difference))
     return found.sql
@@ -264,10 +276,11 @@ def _key_clause(
         return head + text if text else ""
     if key.kind == "c":
         try:
-            return f"{head}CHECK ({_expression(plan, made, key.name, key.definition)})"
+            text = _expression(plan, table, made, key.name, key.definition)
         except Untranslatable as reason:
             _lose(plan, table, key, str(reason))
             return ""
+        return f"{head}CHECK ({text})"
     _lose(plan, table, key, "SQLite has no exclusion constraints")
     return ""
 
@@ -367,7 +380,9 @@ def _index(
         parts: list[str] = []
         for place, column in enumerate(index.columns):
             if column is None:
-                text = _expression(plan, made, index.name, index.expressions[place])
+                text = _expression(
+                    plan, table, made, index.name, index.expressions[place]
+                )
                 part = f"({text})"
             else:
                 part = quote(made.column(column).target)
@@ -375,7 +390,7 @@ def _index(
             parts.append(f"{part} DESC" if is_down else part)
         condition = ""
         if index.condition is not None:
-            text = _expression(plan, made, index.name, index.condition)
+            text = _expression(plan, table, made, index.name, index.condition)
             condition = f" WHERE {text}"
     except Untranslatable as reason:
         plan.losses.append(Loss(kind, where, str(reason)))

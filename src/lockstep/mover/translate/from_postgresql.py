@@ -11,14 +11,14 @@ where PostgreSQL gives no error; where it is a little less, ``differences`` says
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from lockstep.migrations.sqlite.tokens import Token, meaningful, quote, tokens
+from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.plan.model import ColumnPlan, TablePlan
 from lockstep.mover.translate.patterns import like_to_glob
+from lockstep.mover.translate.postgresql_syntax import parsed
 from lockstep.mover.translate.syntax import (
     Among,
     Binary,
@@ -30,24 +30,24 @@ from lockstep.mover.translate.syntax import (
     Literal,
     Name,
     Node,
-    Parser,
     Unary,
     Untranslatable,
+    within_depth,
 )
 from lockstep.mover.values import EXACT_IN_DOUBLE
 from lockstep.schema.types.portable import quoted
 
-_ANY = re.compile(
-    r"(= ANY|<> ALL) (?:\(ARRAY\[([^\[\]]*)\]\)"
-    r"|\(\(ARRAY\[([^\[\]]*)\]\)::[a-z ]+\[\]\))",
-    re.DOTALL,
-)
 _INTEGERS = frozenset({"smallint", "integer", "bigint", "int"})
 _TEXTS = frozenset({"text", "character varying", "varchar"})
 _AS_WRITTEN = frozenset({"date", "uuid", "timestamp without time zone"})
 """Types whose equal values have equal texts."""
 
 _ORDERINGS = frozenset({"<", "<=", ">", ">="})
+_WHOLE: Final = "whole"
+"""An integer that PostgreSQL took for a decimal, to compare it with one."""
+
+_DIGITS: Final = 15
+"""Of a decimal: so many are a double's, too."""
 
 
 @dataclass
@@ -74,12 +74,19 @@ class Expression:
     differences: list[str] = field(default_factory=list[str])
 
 
-def expression_to_sqlite(expression: str, table: TablePlan) -> Expression:
+def expression_to_sqlite(
+    expression: str,
+    table: TablePlan,
+    types: Mapping[str, str] | None = None,
+    labelled: Collection[str] = (),
+) -> Expression:
     """Return a check, an indexed or computed expression as SQLite reads it.
 
     Args:
         expression: As PostgreSQL's catalogs write it.
         table: The plan of its table, to SQLite.
+        types: What its columns hold behind their domains, by name.
+        labelled: Types that are enumerations.
 
     Raises:
         Untranslatable: A part of it might mean something else.
@@ -87,73 +94,10 @@ def expression_to_sqlite(expression: str, table: TablePlan) -> Expression:
     text = expression.strip().removesuffix(" NOT VALID").removesuffix(" NO INHERIT")
     if text.startswith("CHECK "):
         text = text.removeprefix("CHECK ").strip()
-    text = _ANY.sub(_membership, text)
-    writer = _Writer(table)
-    made = writer.write(_Parser(_merged(meaningful(tokens(text)))).whole())
+    writer = _Writer(table, types or {}, labelled)
+    with within_depth():
+        made = writer.write(parsed(text))
     return Expression(made.sql, made.kind, writer.differences)
-
-
-def _membership(found: re.Match[str]) -> str:
-    return f"{'IN' if found[1] == '= ANY' else 'NOT IN'} ({found[2] or found[3]})"
-
-
-def _merged(parts: Sequence[Token]) -> list[Token]:
-    """Return the tokens with PostgreSQL's own operators as words and symbols."""
-    made: list[Token] = []
-    place = 0
-    while place < len(parts):
-        following = "".join(part.text for part in parts[place : place + 3])
-        if following.startswith("::"):
-            made.append(Token("symbol", "::"))
-            place += 2
-        elif following == "!~~":
-            made += [Token("word", "NOT"), Token("word", "LIKE")]
-            place += 3
-        elif following.startswith("~~") and following != "~~*":
-            made.append(Token("word", "LIKE"))
-            place += 2
-        else:
-            made.append(parts[place])
-            place += 1
-    return made
-
-
-class _Parser(Parser):
-    """SQLite's grammar and the casts of PostgreSQL."""
-
-    def _collated(self) -> Node:
-        return self._casts(super()._collated())
-
-    def _primary(self) -> Node:
-        return self._casts(super()._primary())
-
-    def _casts(self, found: Node) -> Node:
-        while self.take_symbol("::"):
-            found = Cast(found, self._type())
-        return found
-
-    def _name(self, part: Token) -> Node:
-        if part.is_word("TRUE", "FALSE"):
-            return Cast(Literal(int(part.is_word("TRUE"))), "boolean")
-        return super()._name(part)
-
-    def _type(self) -> str:
-        words: list[str] = []
-        while (part := self.peek()) is not None and part.kind in ("word", "quoted"):
-            is_first = not words
-            if not is_first and part.text.lower() not in _TYPE_WORDS:
-                break
-            if part.text.startswith("["):
-                raise Untranslatable("an array")
-            words.append(part.text.lower())
-            self.place += 1
-        if self.take_symbol("("):
-            while not self.take_symbol(")"):
-                self.place += 1
-        return " ".join(words)
-
-
-_TYPE_WORDS = frozenset({"varying", "precision", "with", "without", "time", "zone"})
 
 
 def family(type: str) -> str:
@@ -167,8 +111,12 @@ def family(type: str) -> str:
 
 
 class _Writer:
-    def __init__(self, table: TablePlan) -> None:
+    def __init__(
+        self, table: TablePlan, types: Mapping[str, str], labelled: Collection[str]
+    ) -> None:
         self._columns: dict[str, ColumnPlan] = {c.source: c for c in table.columns}
+        self._types = types
+        self._as_written = _AS_WRITTEN | set(labelled)
         self.differences: list[str] = []
         self._ways: dict[type, Callable[..., Written]] = {
             Literal: self._literal,
@@ -206,7 +154,7 @@ class _Writer:
         column = self._columns.get(node.name)
         if column is None or node.table:
             raise Untranslatable(f"the word {node.name}")
-        kind = family(column.source_type or column.type)
+        kind = family(self._types.get(node.name) or column.source_type or column.type)
         is_stored_so = column.codec in ("integer", "boolean", "real", "bytes", "text")
         return Written(quote(column.target), kind if is_stored_so else column.codec)
 
@@ -250,6 +198,7 @@ class _Writer:
         return self._computed(operator, left, right)
 
     def _comparable(self, operator: str, left: Written, right: Written) -> None:
+        left, right = _as_integer(left), _as_integer(right)
         kinds = {left.kind, right.kind} - {"null"}
         if len(kinds) > 1:
             self._beside(left, right)
@@ -264,7 +213,7 @@ class _Writer:
                 raise Untranslatable(f"the order of {kind}")
         elif kind not in ("integer", "real", "boolean", "blob", "text", "null"):
             is_written = left.is_literal or right.is_literal
-            if kind not in _AS_WRITTEN or not is_written:
+            if kind not in self._as_written or not is_written:
                 raise Untranslatable(f"{kind} is a text in SQLite")
 
     def _beside(self, piece: Written, other: Written) -> None:
@@ -334,10 +283,12 @@ class _Writer:
         if wanted == "boolean" and of.is_literal and of.value in (0, 1):
             return Written(str(of.value), wanted, of.value, True)
         if of.is_literal and isinstance(of.value, str):
-            return _typed(of.value, wanted)
+            return self._typed(of.value, wanted)
         if of.kind in (wanted, "null"):
             # PostgreSQL refuses what is too long for a type; it cuts nothing here.
             return of if "(" not in node.declared else _refused(node)
+        if of.kind == "integer" and node.declared == "numeric":
+            return Written(of.sql, _WHOLE, of.value, of.is_literal)
         if of.kind == "integer" and wanted == "real":
             return Written(f"CAST({of.sql} AS REAL)", "real", of.value, of.is_literal)
         if of.is_literal and of.kind == "numeric" and wanted == "real":
@@ -347,6 +298,20 @@ class _Writer:
         if of.kind == "integer" and wanted == "text":
             return Written(f"CAST({of.sql} AS TEXT)", "text")
         return _refused(node)
+
+    def _typed(self, text: str, wanted: str) -> Written:
+        """Return a constant that PostgreSQL writes as a text with its type."""
+        if wanted == "integer":
+            number = int(text)
+            return Written(f"({number})" if number < 0 else text, wanted, number, True)
+        if wanted in ("real", "numeric"):
+            value = float(text)
+            if value - value != 0 or (wanted == "numeric" and len(text) > _DIGITS):
+                raise Untranslatable(text)
+            return Written(f"({value!r})", wanted, value, True)
+        if wanted == "text" or wanted in self._as_written:
+            return Written(quoted(text), wanted, text, True)
+        raise Untranslatable(f"the {wanted} '{text}'")
 
     def _call(self, node: Call) -> Written:
         parts = [self.write(part) for part in node.arguments]
@@ -392,19 +357,8 @@ _FUNCTIONS: Final[dict[tuple[str, tuple[str, ...]], tuple[str, str]]] = {
 }
 
 
-def _typed(text: str, wanted: str) -> Written:
-    """Return a constant that PostgreSQL writes as a text with its type."""
-    if wanted == "integer":
-        number = int(text)
-        return Written(f"({number})" if number < 0 else text, wanted, number, True)
-    if wanted == "real":
-        value = float(text)
-        if value - value != 0:
-            raise Untranslatable(text)
-        return Written(f"({value!r})", wanted, value, True)
-    if wanted in ("text", *_AS_WRITTEN):
-        return Written(quoted(text), wanted, text, True)
-    raise Untranslatable(f"the {wanted} '{text}'")
+def _as_integer(made: Written) -> Written:
+    return replace(made, kind="integer") if made.kind == _WHOLE else made
 
 
 def _refused(node: Cast) -> Written:
