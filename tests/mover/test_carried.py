@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -154,14 +156,68 @@ VIEWS = {
     "cases": "SELECT id, CASE WHEN qty > 3 THEN 'many' ELSE substr(name, -2) END AS w, "
     "NOT qty FROM parts",
     "folded": "SELECT code FROM shelves ORDER BY code, id",
+    "averaged": "SELECT shelf_id, avg(qty), avg(DISTINCT cents) FROM parts GROUP BY 1",
+    "of_none": "SELECT avg(qty), sum(qty), count(qty) FROM parts WHERE id > 99",
+    "nested": "SELECT id FROM parts WHERE shelf_id IN (SELECT id FROM shelves WHERE "
+    "name > 'B') OR name NOT IN (SELECT name FROM shelves WHERE name IS NOT NULL)",
+    "not_in_null": "SELECT id FROM parts WHERE id NOT IN (SELECT shelf_id FROM parts)",
+    "existing": "SELECT s.id FROM shelves s WHERE EXISTS (SELECT 1 FROM parts "
+    "WHERE shelf_id = s.id AND name = s.name) OR NOT EXISTS "
+    "(SELECT * FROM parts p WHERE p.shelf_id = s.id)",
+    "greatest": "SELECT name, (SELECT max(qty) FROM parts p WHERE p.shelf_id = "
+    "parts.shelf_id) AS most FROM parts WHERE qty = (SELECT max(qty) FROM parts)",
+    "newest": "SELECT id, (SELECT name FROM parts WHERE shelf_id = s.id "
+    "ORDER BY id DESC LIMIT 1) FROM shelves s",
+    "united": "SELECT name, id FROM parts UNION SELECT name, id FROM shelves "
+    "UNION ALL SELECT 'x', 9 FROM shelves ORDER BY name DESC, 2",
+    "left_to_right": "SELECT id FROM parts UNION SELECT shelf_id FROM parts "
+    "INTERSECT SELECT id FROM shelves EXCEPT SELECT 3 FROM shelves",
+    "inner_totals": "SELECT t.s, t.n * 2, total FROM (SELECT shelf_id AS s, count(*) n, "
+    "sum(qty) AS total FROM parts GROUP BY shelf_id) t JOIN shelves ON shelves.id = t.s "
+    "WHERE t.n > 1",
+    "unnamed": "SELECT * FROM (SELECT id, name || '!', made_at FROM parts) WHERE id > 2",
+    "with_totals": "WITH big AS (SELECT id, name AS who, shelf_id FROM parts WHERE "
+    "qty > 1), counted(s, n) AS (SELECT shelf_id, count(*) FROM big GROUP BY shelf_id) "
+    "SELECT who, n FROM big JOIN counted ON s IS shelf_id ORDER BY who, big.id",
+    "with_shadow": "WITH parts AS (SELECT id AS qty FROM shelves) SELECT qty FROM parts "
+    "WHERE qty IN (WITH shelves AS (SELECT qty FROM parts) SELECT qty FROM shelves)",
+    "own_groups": "SELECT id, (SELECT max(n) FROM (SELECT count(*) AS n, name AS code "
+    "FROM parts GROUP BY code)) FROM shelves WHERE id IN (SELECT shelf_id AS id "
+    "FROM parts GROUP BY shelf_id)",
+    "over_a_view": "SELECT n, total + 1 AS more FROM grouped WHERE total IS NOT NULL",
+    "braced": "SELECT '{}' AS x, id FROM (SELECT id, '{}' FROM shelves) AS \"a {} b\"",
 }
 REFUSED = {
-    "averaged": "SELECT avg(qty) FROM parts",
-    "nested": "SELECT id FROM parts WHERE id IN (SELECT id FROM shelves)",
-    "united": "SELECT id FROM parts UNION SELECT id FROM shelves",
+    "averaged_reals": "SELECT avg(cents / 100.0) FROM parts",
+    "recursive": "WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < 5) "
+    "SELECT i FROM n",
+    "by_alias": 'SELECT name AS "x" FROM parts WHERE "x" = name',
+    "inner_alias": "SELECT id FROM parts WHERE EXISTS (SELECT code AS qty FROM shelves "
+    "WHERE qty > 3)",
+    "any_code": "SELECT id FROM parts WHERE name = (SELECT max(name) FROM shelves) "
+    "AND 'a' = (SELECT code FROM shelves ORDER BY id LIMIT 1)",
+    "any_row": "SELECT (SELECT name FROM parts) FROM shelves",
+    "united_classes": "SELECT id FROM parts UNION SELECT name FROM parts",
+    "united_codes": "SELECT code FROM shelves UNION SELECT code FROM shelves",
+    "in_codes": "SELECT id FROM shelves WHERE code IN (SELECT name FROM parts)",
     "bare": "SELECT name, max(qty) FROM parts",
     "by_code": "SELECT code, count(*) FROM shelves GROUP BY code",
 }
+
+
+def compare_views(mine: Any, theirs: Any) -> None:
+    for name, sql in VIEWS.items():
+        shown = [
+            [
+                tuple(checker.canonical(value) for value in row)
+                for row in connection.execute(f"SELECT * FROM {name}")
+            ]
+            for connection in (mine, theirs)
+        ]
+        if "ORDER BY" not in sql.rpartition(")")[2]:
+            for rows in shown:
+                rows.sort(key=repr)
+        assert shown[0] == shown[1], name
 
 
 def test_a_view_shows_the_same_rows(
@@ -200,17 +256,32 @@ def test_a_view_shows_the_same_rows(
     connection.commit()
     url = make_database("postgresql").url.unmasked()
     result = Mover(path, url).move()
-    assert {loss.name: "" for loss in result.plan.losses}.keys() == REFUSED.keys()
+    assert {loss.name for loss in result.plan.losses} == set(REFUSED)
     with psycopg.connect(url) as other:
-        for name, sql in VIEWS.items():
-            mine = connection.execute(f"SELECT * FROM {name}").fetchall()
-            rows = other.execute(f"SELECT * FROM {name}".encode()).fetchall()
-            theirs = [tuple(checker.canonical(v) for v in row) for row in rows]
-            expected = [tuple(checker.canonical(v) for v in row) for row in mine]
-            if "ORDER BY" not in sql:
-                theirs.sort(key=repr)
-                expected.sort(key=repr)
-            assert theirs == expected, name
+        compare_views(connection, other)
+        # Whatever comes later: names that differ little, many equal, many missing.
+        chance = random.Random(7)
+        names = [None, "", "a", "A", "Ä", "é", "b", "Zz", "12", " a"]
+        added = [
+            (
+                *(100 + i, chance.choice(names), chance.choice([None, *range(-3, 9)])),
+                *(
+                    chance.choice([None, 0, -7, 10**12 + 1]),
+                    chance.choice([None, 1, 2, 9]),
+                ),
+                chance.choice(
+                    [None, f"20{i:02}-02-28 23:59:59", "2024-02-29 00:00:00"]
+                ),
+            )
+            for i in range(90)
+        ]
+        connection.executemany("INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?)", added)
+        other.cursor().executemany(
+            "INSERT INTO parts VALUES (%s, %s, %s, %s, %s, %s)", added
+        )
+        compare_views(connection, other)
+        other.rollback()
+    connection.rollback()
     connection.close()
     back = Mover(url, tmp_path / "back.db").move()
     assert back.is_exact

@@ -118,3 +118,33 @@ def test_an_inspection_checks_the_file_once(
     inspect_database(path)
     inspect_database(path, check=False)
     assert asked == [True, False]
+
+
+def test_what_has_to_be_written_anew_is_told_with_its_sql(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = checker.made(
+        tmp_path / "a.db",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, at TEXT);"
+        "CREATE VIEW v AS SELECT group_concat(at) AS every FROM t;"
+        "CREATE TRIGGER touch AFTER INSERT ON t BEGIN UPDATE t SET at = 'x'; END;",
+    )
+    url = make_database("postgresql").url.unmasked()
+    told = {loss.name: loss.sql for loss in Mover(path, url).plan().losses}
+    assert told["v"].startswith("CREATE VIEW v AS SELECT group_concat")
+    assert told["touch"].endswith("BEGIN UPDATE t SET at = 'x'; END")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE t (id int); CREATE VIEW v AS SELECT id + 1 AS more FROM t;"
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN RETURN NEW; END'; CREATE TRIGGER touch BEFORE INSERT ON t "
+            "FOR EACH ROW EXECUTE FUNCTION f()"
+        )
+        plan = Mover(url, tmp_path / "there.db").plan()
+        told = {loss.name: loss.sql for loss in plan.losses}
+        for name in ("touch", "v"):
+            connection.execute(
+                f"DROP {'VIEW v' if name == 'v' else 'TRIGGER touch ON t'}"
+            )
+            connection.execute(told[name].encode())
+    assert "RETURN NEW" in told["touch"]

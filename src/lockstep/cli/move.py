@@ -34,7 +34,7 @@ _FILE = plain_click.Path(path_type=Path, dir_okay=False)
         "tables": "List of `{table, target, rows, quarantined, odd_rows}`; odd rows "
         "have cells whose SQLite class only the journal knows.",
         "losses": "What is not carried over, named before the first row moved: list of "
-        "`{kind, name, why, is_data}`.",
+        "`{kind, name, why, is_data, sql}`; `sql` of views, triggers and rules.",
         "not_built": "Constraints that the target refused because of rows: same form.",
         "quarantined": "How many rows were not carried.",
         "quarantine_file": "Where they are written, one JSON object a line; null when "

@@ -115,7 +115,8 @@ def _build(plan: Plan, schema: PgSchema, names: SqliteNames) -> None:
         if made.columns:
             _constraints(plan, table, made, names)
     for item in schema.others:
-        plan.losses.append(Loss(item.kind, item.shown, item.why, item.is_data))
+        loss = Loss(item.kind, item.shown, item.why, item.is_data, item.sql)
+        plan.losses.append(loss)
 
 
 def _default(plan: Plan, table: PgTable, found: PgColumn, column: ColumnPlan) -> None:

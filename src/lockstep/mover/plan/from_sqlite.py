@@ -41,6 +41,8 @@ KEPT_PRAGMAS = ("encoding", "user_version", "application_id", "auto_vacuum")
 _SHOWN_ONLY = frozenset({"dbstat", "fts3tokenize", "fts4aux", "fts5vocab"})
 """Modules whose tables show another one's insides, and cannot be written."""
 
+_TRIGGERED = "PostgreSQL's triggers call a function, which somebody has to write"
+
 
 def plan_from_sqlite(
     connection: Any,
@@ -281,10 +283,11 @@ def _views(
             shown = rows_of(connection, f"PRAGMA table_info({quote(view.name)})")
             columns = [row[1] for row in shown]
             target = names.give(view.name)
-            sql = translate_view(view.sql, target, columns, relations)
+            sql, relation = translate_view(view.sql, target, columns, relations)
         except (Untranslatable, sqlite3.DatabaseError) as reason:
             reasons[view.name] = str(reason)
             continue
+        relations[fold(view.name)] = relation
         reasons[view.name] = ""
         chosen[-1][1].statements.append(Statement("view", target, sql))
     return reasons
@@ -294,10 +297,12 @@ def _say_what_stays(plan: Plan, schema: Schema, reasons: Mapping[str, str]) -> N
     for name, why in schema.unparsable_indexes.items():
         plan.losses.append(Loss("index", name, why))
     for statement in schema.statements:
-        reason = statement.problem or reasons.get(statement.name, "its SQL is SQLite's")
+        known = _TRIGGERED if statement.kind == "trigger" else "its SQL is SQLite's"
+        reason = statement.problem or reasons.get(statement.name, known)
         if reason:
             why = f"{reason}; it is kept in lockstep_move.plan for the way back"
-            plan.losses.append(Loss(statement.kind, statement.name, why))
+            loss = Loss(statement.kind, statement.name, why, sql=statement.sql or "")
+            plan.losses.append(loss)
     for table in schema.tables:
         if table.problem and table.kind == "table":
             plan.notices.append(f"{table.name}: {table.problem}")

@@ -139,12 +139,14 @@ class Loss:
         name: Which one.
         why: The reason, one sentence.
         is_data: Whether rows or values are left behind, not only behaviour.
+        sql: Of a view, a trigger, a rule: what somebody has to write anew.
     """
 
     kind: str
     name: str
     why: str
     is_data: bool = False
+    sql: str = ""
 
 
 @dataclass

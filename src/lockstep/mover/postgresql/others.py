@@ -23,6 +23,7 @@ class PgOther:
         kind: ``view``, ``trigger``, ``function`` …
         why: The reason, one sentence.
         is_data: Whether values are left behind, not only behaviour.
+        sql: What the server says that it is; empty where that is not asked.
     """
 
     kind: str
@@ -30,6 +31,7 @@ class PgOther:
     name: str
     why: str
     is_data: bool = False
+    sql: str = ""
 
     @property
     def shown(self) -> str:
@@ -53,7 +55,10 @@ _QUESTIONS: Final = (
     # A view over a view was made after it.
     "SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' "
     "ELSE 'foreign table' END, n.nspname, c.relname, CASE c.relkind WHEN 'f' THEN "
-    "'its rows are another server''s' ELSE 'its SQL is PostgreSQL''s' END "
+    "'its rows are another server''s' ELSE 'its SQL is PostgreSQL''s' END, false, "
+    "CASE c.relkind WHEN 'f' THEN '' ELSE format('CREATE %sVIEW %I.%I AS%s', "
+    "CASE c.relkind WHEN 'm' THEN 'MATERIALIZED ' ELSE '' END, n.nspname, c.relname, "
+    "chr(10) || pg_get_viewdef(c.oid)) END "
     "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
     f"WHERE c.relkind IN ('v', 'm', 'f') AND NOT c.relispartition AND {IS_OURS} "
     f"AND NOT {_OF_AN_EXTENSION.format('c', 'pg_class')} "
@@ -66,12 +71,14 @@ _QUESTIONS: Final = (
     "SELECT DISTINCT 'function', n.nspname, p.proname, 'SQLite stores no functions' "
     f"FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {IS_OURS} "
     f"AND NOT {_OF_AN_EXTENSION.format('p', 'pg_proc')} ORDER BY 2, 3",
-    "SELECT 'trigger', n.nspname, t.tgname, 'its SQL is PostgreSQL''s' "
+    # A trigger's own statement says little without its function's.
+    "SELECT 'trigger', n.nspname, t.tgname, 'its SQL is PostgreSQL''s', false, "
+    "pg_get_triggerdef(t.oid) || ';' || chr(10) || pg_get_functiondef(t.tgfoid) "
     "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
     "JOIN pg_namespace n ON n.oid = c.relnamespace "
     f"WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND {IS_OURS} ORDER BY t.oid",
     "SELECT 'rule', n.nspname, c.relname || '.' || r.rulename, "
-    "'its SQL is PostgreSQL''s' FROM pg_rewrite r "
+    "'its SQL is PostgreSQL''s', false, pg_get_ruledef(r.oid) FROM pg_rewrite r "
     "JOIN pg_class c ON c.oid = r.ev_class "
     "JOIN pg_namespace n ON n.oid = c.relnamespace "
     f"WHERE r.rulename <> '_RETURN' AND {IS_OURS} ORDER BY r.oid",
@@ -99,7 +106,7 @@ _QUESTIONS: Final = (
     "WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x')) "
     f"AND {IS_OURS} ORDER BY i.oid",
 )
-"""Each gives kind, schema, name and why."""
+"""Each gives kind, schema, name and why; some whether it is data, and their SQL."""
 
 
 def read_others(connection: psycopg.Connection[Any]) -> list[PgOther]:

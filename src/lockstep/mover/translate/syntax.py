@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from lockstep.migrations.sqlite.tokens import Token, meaningful, tokens
 
@@ -118,6 +118,14 @@ class Collate:
     collation: str
 
 
+@dataclass(frozen=True)
+class Subquery:
+    """A query in brackets; ``is_list`` behind IN and EXISTS, else one value."""
+
+    query: Any
+    is_list: bool = False
+
+
 Node: TypeAlias = (
     Literal
     | Name
@@ -130,6 +138,7 @@ Node: TypeAlias = (
     | Call
     | Cast
     | Collate
+    | Subquery
 )
 
 _WORDS_OF_VALUES = {"NULL": None, "TRUE": 1, "FALSE": 0}
