@@ -141,6 +141,41 @@ def test_a_trigger_that_rolls_everything_back_hurts_nobody_else(
     assert set(rows(parts)) == {1, 2, 3}
 
 
+ADD_3 = "INSERT INTO part (id, n) VALUES (3, 0)"
+
+
+def test_who_commits_by_himself_makes_nothing_run_twice(parts: Database) -> None:
+    """His error may look as if the engine had rolled everything back."""
+    ran: list[str] = []
+
+    def noting(sql: str) -> Callable[[Unit], object]:
+        def note(unit: Unit) -> object:
+            ran.append(sql)
+            return unit.execute(sql)
+
+        return note
+
+    def commit_and_fail(unit: Unit) -> None:
+        unit.execute(ADD, {"id": 7, "n": 0})
+        unit.driver.commit()
+        unit.driver.execute("INSERT INTO part (id, n) VALUES (1, 0)")
+
+    held = Held(parts)
+    with ThreadPoolExecutor(3) as pool:
+        writes = (noting(RAISE), commit_and_fail, noting(ADD_3))
+        futures = []
+        for count, write in enumerate(writes, 1):
+            futures.append(pool.submit(parts.write, write))
+            queued(parts, count)
+        held.let_go()
+        for future in (held.result, *futures[:2]):
+            with pytest.raises(OutcomeUnknown):
+                future.result()
+        futures[2].result()  # it came after, in a transaction of its own
+    assert ran == [RAISE, ADD_3]
+    assert rows(parts) == {1: 1, 3: 0, 7: 0}
+
+
 def test_a_caught_error_takes_nothing_from_anybody_who_was_told_of_success(
     parts: Database,
 ) -> None:

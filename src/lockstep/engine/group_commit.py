@@ -69,8 +69,12 @@ class TransactionFacts(Protocol):
         """Say whether the server is gone, and so whatever was not committed."""
         ...
 
-    def rolled_back_by(self, error: BaseException) -> bool:
-        """Say whether the engine itself rolled back when this error came."""
+    def rolled_back_by(self, driver: Any, error: BaseException) -> bool:
+        """Say whether the engine itself rolled back when this error came.
+
+        No where a function may have committed before: what was written would be
+        written again.
+        """
         ...
 
     def dooms(self, error: BaseException) -> bool:
@@ -297,7 +301,7 @@ class GroupCommit:
             batch.done.append(culprit)
             batch.fail_done(_lost_by(error))
         elif error is None or not (
-            self._backend.rolled_back_by(error) or self._backend.dooms(error)
+            self._backend.rolled_back_by(driver, error) or self._backend.dooms(error)
         ):
             batch.done.append(culprit)
             batch.fail_done(

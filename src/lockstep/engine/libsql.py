@@ -66,6 +66,7 @@ class LibsqlBackend:
         server = server_of(url, settings)
         self._transport = Transport(server, turns_of(url.http_url, is_file=False))
         self._facts = ServerFacts()
+        self._commits_before = 0
 
     def engine_url(self, *, async_: bool) -> sa.URL:
         """Return the URL that ``create_engine`` gets: no token in it."""
@@ -119,6 +120,7 @@ class LibsqlBackend:
 
     def fence(self, driver: Any) -> Fence:
         """Return what keeps functions of one transaction apart."""
+        self._commits_before = driver.commits
         return PipelineFence(HranaPipeline(driver))
 
     def in_transaction(self, driver: Any) -> bool:
@@ -137,10 +139,10 @@ class LibsqlBackend:
         """Say no: a savepoint takes back what failed."""
         return False
 
-    def rolled_back_by(self, error: BaseException) -> bool:
+    def rolled_back_by(self, driver: Any, error: BaseException) -> bool:
         """Say whether SQLite itself rolled back when this error came."""
-        code = primary_code(error)
-        return code is not None and code in ROLLING_BACK
+        was_committed = driver.commits != self._commits_before
+        return primary_code(error) in ROLLING_BACK and not was_committed
 
 
 def server_of(url: DatabaseUrl, settings: Settings) -> Server:

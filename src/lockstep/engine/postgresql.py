@@ -193,7 +193,7 @@ class PostgresqlBackend:
         """Say whether the server is gone, and so whatever was not committed."""
         return driver.closed
 
-    def rolled_back_by(self, error: BaseException) -> bool:
+    def rolled_back_by(self, driver: Any, error: BaseException) -> bool:
         """Say that PostgreSQL never ends a transaction by itself and goes on."""
         return False
 

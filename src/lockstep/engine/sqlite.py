@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from lockstep.engine.batch_mark import BatchMark
 from lockstep.engine.capabilities import Capabilities
 from lockstep.engine.classify import for_one_more
 from lockstep.engine.fence import Fence, SavepointFence
@@ -97,6 +98,7 @@ class SqliteBackend:
         # A memory database lives as long as one connection to it is open.
         self._anchor: sqlite3.Connection | None = None
         self._lost: StorageFailed | None = None
+        self._mark = BatchMark()
         self._turns = (
             WriteTurns()
             if url.path is None
@@ -193,6 +195,7 @@ class SqliteBackend:
 
     def fence(self, driver: Any) -> Fence:
         """Return what keeps functions of one transaction apart."""
+        self._mark.put(driver)
         return SavepointFence(driver.cursor().execute)
 
     def in_transaction(self, driver: Any) -> bool:
@@ -211,13 +214,12 @@ class SqliteBackend:
         """Say no: a savepoint takes back what failed."""
         return False
 
-    def rolled_back_by(self, error: BaseException) -> bool:
+    def rolled_back_by(self, driver: Any, error: BaseException) -> bool:
         """Say whether SQLite itself rolled back when this error came.
 
         See https://www.sqlite.org/lang_transaction.html, section 2.3.
         """
-        code = primary_code(error)
-        return code is not None and code in ROLLING_BACK
+        return primary_code(error) in ROLLING_BACK and self._mark.is_gone(driver)
 
     def _connect(
         self, dialect: Any, record: Any, cargs: list[Any], cparams: dict[str, Any]

@@ -143,6 +143,7 @@ class Connection:
         autocommit: May be changed outside of a transaction.
         autocommit_by_default: What it was in the beginning.
         when_closed: Called once, by ``close``.
+        commits: How often ``commit`` was called.
     """
 
     Warning = Warning
@@ -172,6 +173,7 @@ class Connection:
         self.cursor_class = Cursor
         self.autocommit = self.autocommit_by_default = autocommit
         self.when_closed: Callable[[], None] = _do_nothing
+        self.commits = 0
 
     @property
     def in_transaction(self) -> bool:
@@ -272,6 +274,7 @@ class Connection:
 
     def commit(self) -> None:
         """Keep the open transaction; see :meth:`Conversation.commit`."""
+        self.commits += 1
         self.run(self.conversation.commit())
 
     def rollback(self) -> None:
