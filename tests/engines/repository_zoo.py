@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal as D
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,7 +25,7 @@ from sqlalchemy.orm import (
     validates,
 )
 
-from lockstep.schema import Portable, SoftDelete, UuidKey, Versioned
+from lockstep.schema import Decimal, Json, Portable, SoftDelete, UuidKey, Versioned
 
 
 class Base(Portable, DeclarativeBase):
@@ -127,6 +128,17 @@ class Point:
 
     def __hash__(self) -> int:
         return hash((self.x, self.y))
+
+
+class OddlyNamed(Base):
+    """Columns whose names SQLAlchemy cannot give to parameters."""
+
+    __tablename__ = "oddly named"
+
+    key: Mapped[int] = mapped_column("key (1)", primary_key=True)
+    price: Mapped[D] = mapped_column("the price: 50%", Decimal(20, 4))
+    about: Mapped[dict[str, Any]] = mapped_column("a.b", Json())
+    at: Mapped[uuid.UUID] = mapped_column("[at]", index=True)
 
 
 class Odd(Base):

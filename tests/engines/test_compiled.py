@@ -27,7 +27,7 @@ from tests.engines.repository_models import (
     statements,
 )
 from tests.engines.repository_zoo import Base as ZooBase
-from tests.engines.repository_zoo import Driver, Odd
+from tests.engines.repository_zoo import Driver, Odd, OddlyNamed
 
 from lockstep.engine import Database
 from lockstep.engine.unit import Unit
@@ -402,3 +402,33 @@ def test_nothing_of_a_compiled_read_goes_through_sqlalchemy(
             parts.list(note=None, order_by="-quantity")
             parts.page(size=2)
         assert seen == []
+
+
+def test_names_that_no_parameter_can_have(db: Database) -> None:
+    create(db, ZooBase)
+    rows = [
+        {"key": n, "price": D(n) / 8, "about": {"n": [n]}, "at": uuid.UUID(int=n)}
+        for n in range(1, 5)
+    ]
+
+    def write(unit: Unit) -> None:
+        oddly = CompiledRepository(OddlyNamed, unit)
+        assert oddly.explain() == {}
+        with pytest.raises(InvalidValue):
+            oddly.add({**rows[0], "price": D("0.00001")})
+        oddly.add(rows[0])
+        oddly.add_many(rows[1:3])
+        oddly.update(2, {"price": D(7), "about": {}})
+        oddly.upsert_many([{**rows[2], "price": D(9)}, rows[3]])
+        assert oddly.count(price=D(9)) == 1
+        assert [row.key for row in oddly.list(at=rows[3]["at"])] == [4]
+
+    db.write(write)
+    rows[1] |= {"price": D(7), "about": {}}
+    rows[2] |= {"price": D(9)}
+    with db.read_session() as session:
+        for repository in (Repository, CompiledRepository):
+            found = repository(OddlyNamed, session).list(order_by="key")
+            assert [
+                {name: getattr(row, name) for name in rows[0]} for row in found
+            ] == rows

@@ -193,8 +193,13 @@ def _column(
 def _parameters(compiled: Any) -> Iterator[Parameter]:
     """Yield what each parameter is, in their order."""
     processors: dict[str, Processor] = compiled._bind_processors
-    for name in compiled.positiontup or compiled.params:
-        value, process = compiled.params[name], processors.get(name)
+    values: dict[str, Any] = compiled.construct_params(escape_names=False, _check=False)
+    # A name with a space or a colon stands in the text under another one; values and
+    # processors are known by the column's own.
+    own = {text: name for name, text in compiled.escaped_bind_names.items()}
+    for text in compiled.positiontup or compiled.params:
+        name = own.get(text, text)
+        value, process = values[name], processors.get(name)
         if isinstance(value, Slot | FloatSlot):
             yield value.number, process
         else:
