@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -235,6 +235,10 @@ def test_tables_that_are_not_strict_are_listed_once(tmp_path: Path) -> None:
     (found,) = look(path, "not-strict")
     assert found.severity == "notice"
     assert found.evidence["tables"] == ["customers", "orders", "order_lines"]
+    with closing(sqlite3.connect(tmp_path / "strict.db")) as connection:
+        connection.execute("CREATE TABLE s (id INTEGER PRIMARY KEY) STRICT")
+        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+    assert look(tmp_path / "strict.db", "not-strict") == []
 
 
 def test_a_wal_that_a_reader_keeps_from_shrinking(
@@ -251,6 +255,12 @@ def test_a_wal_that_a_reader_keeps_from_shrinking(
         writer.execute("UPDATE orders SET note = hex(randomblob(50))")
     (found,) = look(path, "wal-size")
     assert found.severity == "warning"
+    wal, size = found.evidence["wal_bytes"], found.evidence["size_bytes"]
+    assert wal > size / 4, "else the next line says nothing"
+    monkeypatch.setattr(wal_size, "LARGE_BYTES", wal)
+    assert look(path, "wal-size") != []
+    monkeypatch.setattr(wal_size, "LARGE_BYTES", wal + 1)
+    assert look(path, "wal-size") == []
     writer.close()
     reader.close()
 
