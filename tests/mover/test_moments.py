@@ -169,7 +169,7 @@ FORMS = [
     f"YYYY-MM-DD{between}HH:MM:SS{fraction}{zone}"
     for between in (" ", "T")
     for fraction in ("[.f]", ".fff", ".ffffff", "[.fff]", "[.ffffff]")
-    for zone in ("", "Z", "+00:00", "+00")
+    for zone in ("", "Z", "+00:00", "+00", " +00:00")
 ]
 
 

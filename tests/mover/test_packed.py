@@ -86,7 +86,7 @@ def rows_of_a_range(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
 def plan_of(
     connection: sqlite3.Connection, schema: Schema, found: TableProfile
 ) -> Plan:
-    return plan_from_sqlite(connection, schema, {"t": found}, clean=False)
+    return plan_from_sqlite(connection, schema, {"t": found})
 
 
 def lines_of(blocks: Any) -> bytes:

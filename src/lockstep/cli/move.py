@@ -78,6 +78,12 @@ _FILE = plain_click.Path(path_type=Path, dir_okay=False)
     "count in one unit.",
 )
 @option(
+    "--utc",
+    is_flag=True,
+    help="Texts of moments that name no zone are in UTC (Django with USE_TZ): turn "
+    "them into timestamptz.",
+)
+@option(
     "--rekey",
     type=plain_click.Choice(["uuid7"]),
     help="Turn integer keys into UUIDs, and every reference to them.",
@@ -112,6 +118,7 @@ def move(
     plan_file: Path | None,
     written_file: Path | None,
     clean: bool,
+    utc: bool,
     rekey: str | None,
     keep_as: str | None,
     rekey_by: tuple[str, ...],
@@ -138,6 +145,7 @@ def move(
             target,
             plan=_text_of(plan_file),
             clean=clean,
+            utc=utc,
             rekey=_rekey(rekey, keep_as, rekey_by),
             **(_models_of(run) if models else {}),
             quarantine=quarantine,

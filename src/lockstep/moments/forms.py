@@ -9,6 +9,7 @@ whose every text has one may become a ``date``, ``timestamp``, ``timestamptz`` o
     YYYY-MM-DD HH:MM:SS[.ffffff]    six, or none where they would be zero (Django)
     YYYY-MM-DDTHH:MM:SS.fffZ        with T and the zone (JavaScript)
     YYYY-MM-DD HH:MM:SS[.f]+00:00   as many as it needs (Go)
+    YYYY-MM-DD HH:MM:SS.fff +00:00  three, and a blank before the zone (Sequelize)
 
 Invariant: what has a form is a moment in PostgreSQL; 30 February has none.
 """
@@ -29,7 +30,7 @@ _SECOND: Final = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
 _DAYS: Final = re.compile(rf"(?:{_DAY}\n)*", re.ASCII)
 _FIRST: Final = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d(?P<between>[ T]))?\d\d:\d\d:\d\d(?:\.\d{1,6})?"
-    r"(?P<zone>Z|\+00:00|\+00)?\n",
+    r"(?P<zone>Z| ?\+00:00|\+00)?\n",
     re.ASCII,
 )
 _LEAP_DAY: Final = re.compile(r"^(\d{4})-02-29", re.ASCII | re.MULTILINE)

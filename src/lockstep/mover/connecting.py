@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import ConfigError
+from lockstep.mover.plan.times import NOTHING_MEANT, Meant
 
 if TYPE_CHECKING:
     from lockstep.mover.sides import MoveSource, MoveTarget
@@ -20,7 +21,7 @@ _IN_MEMORY = "a database in memory cannot be read by another command"
 
 
 def open_move_source(
-    url: DatabaseUrl, target: DatabaseUrl, *, clean: bool = False
+    url: DatabaseUrl, target: DatabaseUrl, *, meant: Meant = NOTHING_MEANT
 ) -> MoveSource:
     """Open a database to read it, in one snapshot.
 
@@ -43,7 +44,7 @@ def open_move_source(
             "also while it is written to",
         )
     if url.dialect_name == "sqlite":
-        return open_sqlite_source(url, target, clean=clean)
+        return open_sqlite_source(url, target, meant=meant)
     if target.dialect_name != "sqlite":
         raise ConfigError(
             "PostgreSQL moves to a SQLite file or a libSQL server, not to PostgreSQL",
@@ -56,14 +57,14 @@ def open_move_source(
 
 
 def open_sqlite_source(
-    url: DatabaseUrl, target: DatabaseUrl | None = None, *, clean: bool = False
+    url: DatabaseUrl, target: DatabaseUrl | None = None, *, meant: Meant = NOTHING_MEANT
 ) -> SqliteSource:
     """Open a file or a libSQL server's database to read it.
 
     Args:
         url: Which one.
         target: Where it is to go; None plans as for PostgreSQL.
-        clean: Turn integers that are moments into ``timestamptz``.
+        meant: What is known of its moments.
     """
     from lockstep.mover.sqlite.opening import open_source
     from lockstep.mover.sqlite.source import SqliteSource
@@ -74,10 +75,10 @@ def open_sqlite_source(
     if url.engine_name == "libsql":
         from lockstep.mover.sqlite.served import open_served
 
-        return SqliteSource(open_served(url), clean=clean, copies_to=copies_to)
+        return SqliteSource(open_served(url), meant=meant, copies_to=copies_to)
     if url.path is None:
         raise ConfigError(_IN_MEMORY, hint="name a file")
-    return SqliteSource(open_source(url.path), clean=clean, copies_to=copies_to)
+    return SqliteSource(open_source(url.path), meant=meant, copies_to=copies_to)
 
 
 def open_move_target(url: DatabaseUrl) -> MoveTarget:

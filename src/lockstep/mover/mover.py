@@ -30,6 +30,7 @@ from lockstep.mover.long_values import LongCells
 from lockstep.mover.plan.from_models import plan_from_models
 from lockstep.mover.plan.model import Loss, Plan, TablePlan
 from lockstep.mover.plan.rekey import Rekey, rekeyed
+from lockstep.mover.plan.times import Meant
 from lockstep.mover.plan.toml import apply_toml
 from lockstep.mover.renewing import can_renew, renew
 from lockstep.mover.results import (
@@ -90,6 +91,7 @@ class Mover:
             one from the inspection.
         clean: Turn integers that are moments into ``timestamptz``, where every
             value of a column counts in one unit.
+        utc: Texts of moments that name no zone are in UTC: they become ``timestamptz``.
         rekey: Integer keys become UUIDs, and references with them.
         metadata: Models of ours: the plan comes from them.
         migrations: The folder of their history, which makes the target's tables.
@@ -109,6 +111,7 @@ class Mover:
         *,
         plan: Plan | str | None = None,
         clean: bool = False,
+        utc: bool = False,
         rekey: Rekey | None = None,
         metadata: MetaData | None = None,
         migrations: Path | str | None = None,
@@ -117,14 +120,15 @@ class Mover:
     ) -> None:
         self.source_url = DatabaseUrl.parse(source)
         self.target_url = DatabaseUrl.parse(target)
-        if self._is_copy and (clean or rekey is not None or metadata is not None):
+        asks = clean or utc or rekey is not None or metadata is not None
+        if self._is_copy and asks:
             raise InvalidPlan(
                 "between SQLite and libSQL everything stays as it is: there is "
                 "nothing to clean, rekey or take from models",
-                hint="leave --clean, --rekey and --models out",
+                hint="leave --clean, --utc, --rekey and --models out",
             )
         self._given = plan
-        self._clean = clean
+        self._meant = Meant(clean, utc)
         self._rekey = rekey
         if (metadata is None) != (migrations is None):
             raise InvalidPlan(
@@ -152,7 +156,7 @@ class Mover:
             return self._plan(source, target)
 
     def _open_source(self, stack: ExitStack) -> MoveSource:
-        source = open_move_source(self.source_url, self.target_url, clean=self._clean)
+        source = open_move_source(self.source_url, self.target_url, meant=self._meant)
         stack.callback(source.close)
         return source
 
@@ -316,7 +320,7 @@ class Mover:
         given = self._given
         if isinstance(given, Plan):
             return given.digest()
-        text = f"{given or 'made from the inspection'} clean={self._clean} "
+        text = f"{given or 'made from the inspection'} {self._meant} "
         text += f"models={self._metadata is not None} rekey={self._rekey}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -18,22 +18,33 @@ _WHOLE: Final = "0000-00-00 00:00:00.000000+00"
 """A moment of PostgreSQL whose microseconds do not end with a zero, digits aside."""
 
 
+WITHOUT_ZONE: Final = " timestamp"
+"""Behind a unit: PostgreSQL's type has no zone, and UTC is meant."""
+
+
 class Epoch(Codec):
-    """Integers that count one of the units that have a word ↔ ``timestamptz``."""
+    """Integers that count one of the units that have a word ↔ ``timestamptz``.
+
+    Args:
+        word: Of the unit; with ``WITHOUT_ZONE`` behind it ↔ ``timestamp``.
+    """
 
     def __init__(self, word: str) -> None:
-        if word not in UNIT_OF_WORD:
+        unit = word.removesuffix(WITHOUT_ZONE)
+        if unit not in UNIT_OF_WORD:
             known = ", ".join(UNIT_OF_WORD)
-            raise ValueError(f"an epoch counts one of {known}, not '{word}'")
-        self._unit = UNIT_OF_WORD[word]
+            raise ValueError(f"an epoch counts one of {known}, not '{unit}'")
+        self._unit = UNIT_OF_WORD[unit]
+        self._zone = "+00" if unit == word else ""
 
     def encode(self, value: Any) -> str:
         if type(value) is not int:
             raise refusal(value, "count of time units")
-        return postgresql_moment(self._unit.moment(value)) + "+00"
+        return postgresql_moment(self._unit.moment(value)) + self._zone
 
     def decode(self, text: str) -> Value:
-        return self._unit.number(datetime.fromisoformat(text))
+        moment = datetime.fromisoformat(text if self._zone else f"{text}+00")
+        return self._unit.number(moment)
 
 
 class Julian(Codec):

@@ -29,7 +29,7 @@ ANY: Final = "any"
 
 _FORM: Final = re.compile(
     r"(?P<head>(?:YYYY-MM-DD(?P<between>[ T]))?HH:MM:SS)"
-    r"(?P<fraction>\[\.f\]|\.f{1,6}|\[\.f{1,6}\])(?P<zone>Z|\+00:00|\+00| UTC)?"
+    r"(?P<fraction>\[\.f\]|\.f{1,6}|\[\.f{1,6}\])(?P<zone>Z| ?\+00:00|\+00| UTC)?"
 )
 _OWN: Final = re.compile(
     r"(\d{4}-\d\d-\d\d )?(\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(\+00)?", re.ASCII

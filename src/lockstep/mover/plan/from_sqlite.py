@@ -15,6 +15,7 @@ from typing import Any
 
 from lockstep.migrations.sqlite.tokens import fold, quote
 from lockstep.mover.plan.constraints import Constraints, meanings
+from lockstep.mover.plan.frameworks import NOTHING_KNOWN, Moments
 from lockstep.mover.plan.keys import KeyValues
 from lockstep.mover.plan.model import (
     ORDERED_CODECS,
@@ -25,8 +26,7 @@ from lockstep.mover.plan.model import (
     TablePlan,
 )
 from lockstep.mover.plan.names import CATALOG, Names, column_names
-from lockstep.mover.plan.times import unit_of
-from lockstep.mover.plan.types import Chosen, choose
+from lockstep.mover.plan.types import choose
 from lockstep.mover.plan.width import why_too_wide
 from lockstep.mover.sqlite.comments import comments_of
 from lockstep.mover.sqlite.opening import Damaged, rows_of
@@ -48,8 +48,7 @@ def plan_from_sqlite(
     connection: Any,
     schema: Schema,
     profiles: Mapping[str, TableProfile],
-    *,
-    clean: bool = False,
+    moments: Moments = NOTHING_KNOWN,
 ) -> Plan:
     """Make the plan of a whole file.
 
@@ -57,7 +56,7 @@ def plan_from_sqlite(
         connection: To the source; asked for orphans and for nothing else.
         schema: What the file says about itself.
         profiles: What lies in each table that can be read.
-        clean: Turn integers that are moments into ``timestamptz``.
+        moments: What its moments mean.
     """
     plan = Plan("sqlite", "postgresql", [])
     plan.way_back = [list(item) for item in schema.objects]
@@ -68,7 +67,7 @@ def plan_from_sqlite(
     for table in schema.tables:
         if not _is_carried(plan, schema, table, profiles):
             continue
-        table_plan = _table(plan, table, profiles[table.name], relations, clean=clean)
+        table_plan = _table(plan, table, profiles[table.name], relations, moments)
         too_wide = why_too_wide(connection, table, table_plan)
         if too_wide:
             plan.losses.append(Loss("table", table.name, too_wide, is_data=True))
@@ -157,7 +156,7 @@ def _owner_of(schema: Schema, shadow: Table) -> Table | None:
 
 
 def _table(
-    plan: Plan, table: Table, profile: TableProfile, relations: Names, *, clean: bool
+    plan: Plan, table: Table, profile: TableProfile, relations: Names, moments: Moments
 ) -> TablePlan:
     names = column_names([column.name for column in table.columns])
     target = relations.give(table.name)
@@ -166,7 +165,7 @@ def _table(
     made = TablePlan(table.name, target, [], rows=profile.rows)
     made.sequence = table.sequence
     for column, name in zip(table.columns, names, strict=True):
-        made.columns.append(_column(plan, table, column, name, profile, clean=clean))
+        made.columns.append(_column(plan, table, column, name, profile, moments))
     for name, problem in table.uncomputable.items():
         why = f"SQLite cannot compute it here ({problem}), and stores no value of it"
         plan.losses.append(Loss("generated column", f"{table.name}.{name}", why))
@@ -184,16 +183,11 @@ def _column(
     column: Column,
     name: str,
     profile: TableProfile,
-    *,
-    clean: bool,
+    moments: Moments,
 ) -> ColumnPlan:
     stored = profile.column(column.name)
     where = f"{table.name}.{column.name}"
-    chosen = choose(column, stored)
-    unit = unit_of(column, stored) if clean else None
-    if unit is not None and unit.word:
-        note = f"integers in {unit.name}"
-        chosen = Chosen("timestamptz", f"epoch:{unit.word}", note)
+    chosen = moments.meant_by(column, stored, choose(column, stored))
     made = ColumnPlan(column.name, name, chosen.type, chosen.codec, note=chosen.note)
     if name != column.name:
         plan.notices.append(f"{where} becomes {name!r}")

@@ -6,10 +6,28 @@ made with ``clean`` declares it, and the mapping file can change it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lockstep.moments.names import is_time_type, says_time
 from lockstep.moments.units import Unit, unit_of_range
 from lockstep.mover.sqlite.profile import ColumnProfile
 from lockstep.mover.sqlite.schema import Column
+
+
+@dataclass(frozen=True)
+class Meant:
+    """What a person says of the moments in a file.
+
+    Attributes:
+        clean: Integers that are moments become ``timestamptz``.
+        utc: Texts that name no zone are in UTC, and become ``timestamptz``.
+    """
+
+    clean: bool = False
+    utc: bool = False
+
+
+NOTHING_MEANT = Meant()
 
 
 def may_be_moment(column: Column) -> bool:

@@ -18,8 +18,9 @@ from contextlib import closing
 from typing import Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.moments.forms import OWN
 from lockstep.mover.codecs import Codec, codec_of
-from lockstep.mover.codecs.written import Written
+from lockstep.mover.codecs.written import UTC_IS_MEANT, Written
 from lockstep.mover.plan.model import ColumnPlan
 from lockstep.mover.sqlite.profile import ColumnProfile
 from lockstep.mover.values import is_same, real_text
@@ -182,7 +183,9 @@ def _spelled(
         form = _SMALL_REAL if is_small else _REAL
         return "%s", _unless_null(name, form.format(name), has_null)
     kind, _, form = word.partition(":")
-    if kind == "moment" and form in (stored.forms or ()) and classes == {"text"}:
+    plain = form.removesuffix(UTC_IS_MEANT)
+    is_known = OWN.get(plain, plain) in (stored.forms or ())
+    if kind == "moment" and is_known and classes == {"text"}:
         return "%s", _unless_null(name, _moment(form, name), has_null)
     if kind in _BY_FUNCTION:
         function = f"lockstep_{word}"

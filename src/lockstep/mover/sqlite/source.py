@@ -19,8 +19,10 @@ from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock
 from lockstep.mover.long_values import WHOLE, LongCells
 from lockstep.mover.plan.copies import CopyTarget, plan_copy
+from lockstep.mover.plan.frameworks import Moments, framework_of
 from lockstep.mover.plan.from_sqlite import owns_nothing, plan_from_sqlite
 from lockstep.mover.plan.model import Loss, Plan, TablePlan
+from lockstep.mover.plan.times import NOTHING_MEANT, Meant
 from lockstep.mover.plan.way_back import restore_types
 from lockstep.mover.results import Progress, ProgressCallback, silent
 from lockstep.mover.sqlite.checking import damage_of
@@ -54,7 +56,7 @@ class SqliteSource:
 
     Args:
         source: The database, opened; it is closed with this.
-        clean: Turn integers that are moments into ``timestamptz``.
+        meant: What is known of its moments.
         copies_to: Plan a copy to SQLite's own dialect, everything word for word,
             for this engine; empty plans a move to PostgreSQL.
     """
@@ -65,10 +67,10 @@ class SqliteSource:
         self,
         source: Source | ServedSource,
         *,
-        clean: bool = False,
+        meant: Meant = NOTHING_MEANT,
         copies_to: CopyTarget | None = None,
     ) -> None:
-        self._clean = clean
+        self._meant = meant
         self._copies_to: CopyTarget | None = copies_to
         self._source = source
         self.notices = self._source.notices
@@ -219,14 +221,15 @@ class SqliteSource:
             plan.losses[:0] = [*damage, *self._broken_texts(profiles)]
             return plan
         profiles = self.surveys(on_progress)
-        plan = plan_from_sqlite(
-            self.connection, self.schema, profiles, clean=self._clean
-        )
+        moments = Moments(framework_of(self.schema), self._meant)
+        plan = plan_from_sqlite(self.connection, self.schema, profiles, moments)
         plan.notices[:0] = self.notices
         plan.losses[:0] = [*damage, *self._broken_texts(profiles)]
         state = SqliteJournal(self.connection).state()
         if state is not None and state.plan.source == "postgresql":
             restore_types(plan, state.plan, self._is_numbers_only, self._forms_of)
+        else:
+            plan.notices += moments.told(plan.tables)
         return plan
 
     def _broken_texts(self, profiles: Mapping[str, TableProfile]) -> list[Loss]:
