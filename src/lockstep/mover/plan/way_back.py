@@ -7,22 +7,10 @@ views, word for word; tables that came later are planned like any other's.
 
 from __future__ import annotations
 
-import re
 import sqlite3
-from collections.abc import Callable
 
-from lockstep.mover.codecs import codec_of
-from lockstep.mover.codecs.written import ANY, UTC_IS_MEANT
-from lockstep.mover.plan.model import (
-    ORDERED_CODECS,
-    ColumnPlan,
-    Loss,
-    Plan,
-    Statement,
-    TablePlan,
-)
+from lockstep.mover.plan.model import Loss, Plan, Statement, TablePlan
 from lockstep.mover.plan.rekey_back import columns_back
-from lockstep.mover.plan.types import by_preference, type_of_form
 from lockstep.mover.sqlite.opening import stand_in_for_collations
 from lockstep.mover.sqlite.schema import is_contentless
 from lockstep.mover.sqlite.utf16 import BROKEN_TEXT
@@ -37,9 +25,6 @@ _LATER = frozenset(
 
 _VIRTUAL = 2
 """What ``table_xinfo`` says of a column that is computed when it is read."""
-
-FormsOf = Callable[[str, str, Callable[[str], str] | None], "set[str] | None"]
-"""Asked of a table, a column and what refuses a text that is no moment at all."""
 
 
 def plan_way_back(forward: Plan, general: Plan) -> Plan:
@@ -195,111 +180,3 @@ def _is_shadow(name: str, forward: Plan) -> bool:
         for kind, owner, sql in forward.way_back
         if kind == "table" and _is_virtual(sql)
     )
-
-
-_PLAIN_TYPES = re.compile(
-    r"(smallint|integer|bigint|boolean|real|double precision|bytea|text|uuid|jsonb?"
-    r"|date|numeric(\(\d+,-?\d+\))?|character( varying)?(\(\d+\))?"
-    r"|(timestamp|time)(\(\d\))? with(out)? time zone|interval|inet|cidr|macaddr|oid)"
-    r"(\[\])*"
-)
-
-
-def restore_types(
-    plan: Plan,
-    forward: Plan,
-    is_numbers_only: Callable[[str, str], bool],
-    forms: FormsOf,
-) -> None:
-    """Give the columns of a file that came from PostgreSQL their types again.
-
-    A column keeps its type when the values still come as that type's own codec;
-    types that the target would have to be taught first stay text.
-
-    Args:
-        plan: What the values alone would lead to; changed in place.
-        forward: The move that made the file.
-        is_numbers_only: Whether a column of a table holds no text but ``NaN``.
-        forms: Tells in which forms all texts of a column are moments.
-    """
-    made_from = {table.target: table for table in forward.carried()}
-    for table in plan.tables:
-        origin = made_from.get(table.source)
-        if origin is None:
-            continue
-        before = {column.target: column for column in origin.columns}
-        for column in table.columns:
-            earlier = before.get(column.source)
-            if earlier is None or not _PLAIN_TYPES.fullmatch(earlier.source_type):
-                continue
-            is_same = column.codec in _CAN_BECOME.get(earlier.codec, ())
-            if earlier.codec == "real" and column.codec in ("mixed_text", "text"):
-                is_same = is_numbers_only(table.source, column.source)
-            codec: str | None = earlier.codec
-            if is_same and _TIME_TYPES.match(earlier.source_type):
-                codec = _moment_codec(table.source, earlier, column.source, forms)
-                is_same = codec is not None
-            if is_same:
-                column.type, column.codec = earlier.source_type, codec or ""
-                column.note = ""
-                if column.codec.startswith(f"moment:{ANY}"):
-                    column.note = "written in several ways; the moment is kept"
-                _readjust_default(column)
-        if any(
-            table.column(name).codec not in ORDERED_CODECS for name in table.order_key
-        ):
-            table.order_key = []  # a moment's text need not sort as the moment does
-
-
-def _moment_codec(
-    table: str, earlier: ColumnPlan, column: str, forms: FormsOf
-) -> str | None:
-    """Return how texts become the type that they came from; None where they do not.
-
-    Args:
-        table: As it is now.
-        earlier: The column as it came; a program may have written into it since.
-        column: As it is now.
-        forms: As above.
-    """
-    kind = re.sub(r"\(\d\)| without time zone", "", earlier.source_type)
-    kind = kind.replace("timestamp with time zone", "timestamptz")
-    is_stamp = kind.startswith("timestamp")
-    any_form = f"moment:{ANY}{UTC_IS_MEANT if kind == 'timestamptz' else ''}"
-    fits = codec_of(any_form).encode if is_stamp else None
-    found = forms(table, column, fits)
-    if found is None:
-        return None
-    for form in by_preference(found):
-        if form == kind or (kind, form) == ("timestamptz", _ZONED):
-            return earlier.codec
-        if type_of_form(form) == kind:
-            return f"moment:{form}"
-        if (kind, type_of_form(form)) == ("timestamptz", "timestamp"):
-            written = "YYYY-MM-DD HH:MM:SS[.f]" if form == "timestamp" else form
-            return f"moment:{written}{UTC_IS_MEANT}"
-    return any_form if is_stamp else None
-
-
-_TIME_TYPES = re.compile(r"date$|timestamp|time(?!\S* with time zone)")
-_ZONED = "YYYY-MM-DD HH:MM:SS[.f]+00:00"
-_CAN_BECOME = {
-    "integer": ("integer",),
-    "boolean": ("boolean",),
-    "real": ("real",),
-    "bytes": ("bytes",),
-    "text": ("text",),
-    "zoned": ("text",),
-}
-
-
-def _readjust_default(column: ColumnPlan) -> None:
-    if column.default is None:
-        return
-    literal, _, kind = column.default.rpartition("::")
-    if literal.startswith("'") and kind:
-        column.default = f"{literal}::{column.type}"
-    elif column.codec == "zoned":
-        column.default = "now()"
-    elif column.codec.startswith(("text", "moment")) and column.type != "text":
-        column.default = f"({column.default})::{column.type}"

@@ -25,7 +25,7 @@ from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.ahead import in_turn
 from lockstep.mover.encoding import LineBlock
 from lockstep.mover.long_values import CODECS, WHOLE, LongCells
-from lockstep.mover.plan.model import TablePlan
+from lockstep.mover.plan.model import ColumnPlan, TablePlan
 from lockstep.mover.sqlite.cells import Cell, Functions, cell_of
 from lockstep.mover.sqlite.long_rows import LongCell, LongRows
 from lockstep.mover.sqlite.profile import TableProfile
@@ -96,17 +96,23 @@ def packing_of(
     long_rows = None
     order = order_of(table)
     if profile.long_rows and order is not None:
-        parts: list[LongCell | str] = []
-        for planned, name, cell in zip(plan.columns, columns, cells, strict=True):
-            if planned.codec in CODECS and profile.column(name).is_in_pieces:
-                is_blob = planned.codec == "bytes"
-                has_stand_ins = planned.source in long.with_stand_ins
-                parts.append(LongCell(name, is_blob, has_stand_ins))
-            else:
-                parts.append(_row([cell]))
+        parts = [
+            _part(planned, name, cell, profile, long)
+            for planned, name, cell in zip(plan.columns, columns, cells, strict=True)
+        ]
         keys = frozenset(profile.long_rows)
         long_rows = LongRows(table, order, keys, parts, lines_of, long.in_pieces)
     return Packing(_row(cells), functions, long_rows)
+
+
+def _part(
+    planned: ColumnPlan, name: str, cell: Cell, profile: TableProfile, long: LongCells
+) -> LongCell | str:
+    """Return how a row with long cells gives one of its cells."""
+    if planned.codec not in CODECS or not profile.column(name).is_in_pieces:
+        return _row([cell])
+    has_stand_in = planned.source in long.with_stand_ins
+    return LongCell(name, planned.codec == "bytes", has_stand_in)
 
 
 def _row(cells: Sequence[Cell]) -> str:

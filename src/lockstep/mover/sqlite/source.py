@@ -23,7 +23,7 @@ from lockstep.mover.plan.frameworks import Moments, framework_of
 from lockstep.mover.plan.from_sqlite import owns_nothing, plan_from_sqlite
 from lockstep.mover.plan.model import Loss, Plan, TablePlan
 from lockstep.mover.plan.times import NOTHING_MEANT, Meant
-from lockstep.mover.plan.way_back import restore_types
+from lockstep.mover.plan.types_back import Asked, restore_types
 from lockstep.mover.results import Progress, ProgressCallback, silent
 from lockstep.mover.sqlite.checking import damage_of
 from lockstep.mover.sqlite.journal import SqliteJournal
@@ -227,7 +227,8 @@ class SqliteSource:
         plan.losses[:0] = [*damage, *self._broken_texts(profiles)]
         state = SqliteJournal(self.connection).state()
         if state is not None and state.plan.source == "postgresql":
-            restore_types(plan, state.plan, self._is_numbers_only, self._forms_of)
+            asked = Asked(self._is_numbers_only, self._forms_of)
+            restore_types(plan, state.plan, asked)
         else:
             plan.notices += moments.told(plan.tables)
         return plan
