@@ -29,7 +29,7 @@ from lockstep.mover.postgresql import target as to_pg
 from lockstep.mover.sqlite import long_rows
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import open_source
-from lockstep.mover.sqlite.schema import read_schema
+from lockstep.mover.sqlite.schema_reading import read_schema
 from lockstep.mover.sqlite.survey import survey_table
 from lockstep.mover.sqlite.target import SqliteTarget
 from lockstep.mover.sqlite.writing import RowWriter

@@ -16,7 +16,7 @@ from lockstep.mover.lines import ChosenCells, escape, unescape
 from lockstep.mover.plan.model import ColumnPlan, TablePlan
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.rows import BLOCK_BYTES, fetched
-from lockstep.mover.sqlite.schema import read_schema
+from lockstep.mover.sqlite.schema_reading import read_schema
 from lockstep.mover.sqlite.survey import TEXT_BYTES_MAX
 from lockstep.mover.verify.streams import (
     PIECE_BYTES,

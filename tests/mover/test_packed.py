@@ -30,7 +30,8 @@ from lockstep.mover.sqlite import survey as survey_module
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import open_source
 from lockstep.mover.sqlite.profile import TableProfile, profile_table
-from lockstep.mover.sqlite.schema import Schema, Table, read_schema
+from lockstep.mover.sqlite.schema import Schema, Table
+from lockstep.mover.sqlite.schema_reading import read_schema
 from lockstep.mover.sqlite.source import SqliteSource
 from lockstep.mover.sqlite.survey import survey_table
 from lockstep.mover.values import real_text

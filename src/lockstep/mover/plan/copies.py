@@ -19,8 +19,9 @@ from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.plan.from_sqlite import KEPT_PRAGMAS, owns_nothing
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
 from lockstep.mover.sqlite.opening import collations_in, rows_of
+from lockstep.mover.sqlite.ours import OUR_PREFIX, journal_prefix
 from lockstep.mover.sqlite.profile import TableProfile
-from lockstep.mover.sqlite.schema import OUR_PREFIX, Schema, Table, journal_prefix
+from lockstep.mover.sqlite.schema import Schema, Table
 
 CopyTarget = Literal["sqlite", "libsql"]
 

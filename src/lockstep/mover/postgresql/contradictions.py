@@ -26,7 +26,8 @@ from lockstep.mover.encoding import LineBlock
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
 from lockstep.mover.postgresql.schema import PgKey, PgTable
 from lockstep.mover.sqlite.opening import stand_in_for_collations
-from lockstep.mover.sqlite.schema import Column, Index, Table, read_schema
+from lockstep.mover.sqlite.schema import Column, Index, Table
+from lockstep.mover.sqlite.schema_reading import read_schema
 from lockstep.mover.sqlite.writing import RowWriter
 from lockstep.wording import counted
 

@@ -16,7 +16,7 @@ from lockstep.migrations.sqlite.tokens import fold, quote
 from lockstep.mover.encoding import LineBlock, OddRow, Rejected
 from lockstep.mover.journal import STATE_COLUMNS, State, Status, TableProgress
 from lockstep.mover.plan.model import Plan
-from lockstep.mover.sqlite.schema import (
+from lockstep.mover.sqlite.ours import (
     OUR_PREFIX,
     OUR_PREFIXES,
     journal_prefix,

@@ -35,12 +35,8 @@ from lockstep.mover.sqlite.profile import (
     Tell,
     profile_table,
 )
-from lockstep.mover.sqlite.schema import (
-    Schema,
-    Table,
-    leave_out_uncomputable,
-    read_schema,
-)
+from lockstep.mover.sqlite.schema import Schema, Table
+from lockstep.mover.sqlite.schema_reading import leave_out_uncomputable, read_schema
 from lockstep.mover.sqlite.survey import can_survey, survey_table
 from lockstep.mover.sqlite.utf16 import BROKEN_TEXT, broken_texts
 

@@ -29,7 +29,8 @@ from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import stand_in_for_collations
 from lockstep.mover.sqlite.profile import TableProfile
-from lockstep.mover.sqlite.schema import Schema, is_contentless, read_schema
+from lockstep.mover.sqlite.schema import Schema, is_contentless
+from lockstep.mover.sqlite.schema_reading import read_schema
 from lockstep.mover.sqlite.writing import RowWriter
 
 CHUNK_BYTES = 32 * 1024 * 1024
