@@ -24,8 +24,8 @@ from lockstep.mover.encoding import LineBlock, TableEncoder
 from lockstep.mover.long_values import LONG_BYTES, PIECE_BYTES, LongCells
 from lockstep.mover.plan.from_sqlite import plan_from_sqlite
 from lockstep.mover.plan.toml import plan_to_toml
+from lockstep.mover.postgresql import filling
 from lockstep.mover.postgresql import packed as packed_back
-from lockstep.mover.postgresql import target as to_pg
 from lockstep.mover.sqlite import long_rows
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import open_source
@@ -137,7 +137,7 @@ def test_long_cells_arrive_as_they_are(
     table: str,
 ) -> None:
     # Every row ends a chunk, and none ends within its line.
-    monkeypatch.setattr(to_pg, "CHUNK_BYTES", 1_000)
+    monkeypatch.setattr(filling, "CHUNK_BYTES", 1_000)
     monkeypatch.setattr(SqliteTarget, "chunk_bytes", 1_000)
     path = photos(tmp_path / "a.db", AROUND, table)
     url = make_database("postgresql").url.unmasked()
@@ -344,7 +344,7 @@ def test_a_move_that_ends_within_a_row_goes_on(
         monkeypatch.setattr(owner, name, ending)
 
     if way == "there":
-        monkeypatch.setattr(to_pg, "CHUNK_BYTES", 1_000)
+        monkeypatch.setattr(filling, "CHUNK_BYTES", 1_000)
         ends(long_rows, "pieces_of", 4)
     else:
         assert Mover(path, url).move().is_exact

@@ -30,9 +30,9 @@ import os, signal, sys
 from lockstep.mover import Mover, decoding, encoding
 from lockstep.mover.postgresql import journal as pg, lines, source as of_pg
 from lockstep.mover.postgresql import packed as packed_back
-from lockstep.mover.postgresql import target as to_pg
+from lockstep.mover.postgresql import filling
 from lockstep.mover.sqlite import journal as lite, packed, rows, target as to_lite
-to_pg.CHUNK_BYTES = to_lite.SqliteTarget.chunk_bytes = 6_000
+filling.CHUNK_BYTES = to_lite.SqliteTarget.chunk_bytes = 6_000
 rows.BLOCK_ROWS_MAX = 60
 lines.BLOCK_BYTES = packed.BLOCK_BYTES = 3_000
 of_pg.PAGES_AT_ONCE = 2

@@ -12,23 +12,19 @@ Invariant: at every instant the journal says exactly what the tables hold.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
-from dataclasses import asdict, replace
-from itertools import chain
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lockstep.clock import SYSTEM_CLOCK
-from lockstep.errors import TargetInUse, Unmappable
+from lockstep.errors import TargetInUse
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.ahead import Reading
-from lockstep.mover.encoding import Blocks, LineBlock, Rejected
+from lockstep.mover.encoding import Blocks, LineBlock
 from lockstep.mover.journal import SEQUENCES, TableProgress, build_all
-from lockstep.mover.lines import ChosenCells
 from lockstep.mover.long_values import WHOLE, LongCells
 from lockstep.mover.plan.model import ColumnPlan, Plan, Statement, TablePlan
+from lockstep.mover.postgresql.filling import Filling, reason_of
 from lockstep.mover.postgresql.journal import PostgresqlJournal
 from lockstep.mover.postgresql.lines import (
     PostgresqlLines,
@@ -38,21 +34,15 @@ from lockstep.mover.postgresql.lines import (
 )
 from lockstep.mover.postgresql.schema import PgSchema, read_postgresql
 from lockstep.mover.postgresql.session import translated
-from lockstep.mover.values import shown
 
 if TYPE_CHECKING:
     import psycopg
 
-CHUNK_BYTES = 32 * 1024 * 1024
-"""Written in one transaction; what a kill can cost."""
-
-REJECTS_BY_SERVER_MAX = 1_000
 LOCK_KEY = 0x10C5_7E90
 LOCK_WAIT_S = 2.0
 """A server lets go of a move that has just ended, or was killed, a moment later."""
 
 LOCK_PAUSE_S = 0.05
-_COPY_LINE = re.compile(r"COPY .*, line (\d+)(?:, column (.+?): (.*))?", re.DOTALL)
 
 
 class PostgresqlTarget:
@@ -183,7 +173,7 @@ class PostgresqlTarget:
                     with self._connection.transaction():
                         self._run(statement.sql)
                 except psycopg.Error as error:
-                    found[statement.step] = _reason(error)
+                    found[statement.step] = reason_of(error)
         return found
 
     def _refused_columns(self, table: TablePlan) -> dict[str, str]:
@@ -200,7 +190,7 @@ class PostgresqlTarget:
             plain = [replace(column, computed="") for column in table.columns]
             self._run(create_table(replace(table, columns=plain)))
             places = [f"{table.source}.{column.source}" for column in computed]
-            return dict.fromkeys(places, _reason(error))
+            return dict.fromkeys(places, reason_of(error))
         return {}
 
     def fill(
@@ -215,90 +205,8 @@ class PostgresqlTarget:
         Raises:
             Unmappable: The server refuses a value and the plan says ``fail``.
         """
-        progress = self.journal.progress(table.source)
-        if progress.is_done:
-            return progress
-        with closing(Reading(blocks, progress.position)) as reading:
-            while not progress.is_done:
-                progress = self._chunk(table, reading, progress, on_dirt)
-                on_progress(progress.read)
-        return progress
-
-    def _chunk(
-        self,
-        table: TablePlan,
-        reading: Reading,
-        progress: TableProgress,
-        on_dirt: str,
-    ) -> TableProgress:
-        """Write rows until the chunk is full; leave out what the server refuses."""
-        import psycopg
-
-        refused: dict[int, Rejected] = {}
-        while True:
-            try:
-                with self._connection.transaction():
-                    written, is_done = self._copy(table, iter(reading), refused)
-                    if refused and written:
-                        written[-1].rejected += list(refused.values())
-                    return self.journal.advance(table.source, written, is_done=is_done)
-            except (psycopg.DataError, psycopg.errors.ProgramLimitExceeded) as error:
-                number, rejected = self._refused(table, error)
-                if on_dirt == "fail" or len(refused) >= REJECTS_BY_SERVER_MAX:
-                    raise self._unmappable(table, rejected) from error
-                # Lines are counted without those that were left out before.
-                for earlier in sorted(refused):
-                    number += earlier <= number
-                refused[number] = rejected
-                reading.restart(progress.position)
-
-    def _copy(
-        self,
-        table: TablePlan,
-        stream: Iterator[LineBlock],
-        refused: dict[int, Rejected],
-    ) -> tuple[list[LineBlock], bool]:
-        sent = [place for place, c in enumerate(table.columns) if not c.computed]
-        names = ", ".join(quote(table.columns[place].target) for place in sent)
-        listed = f" ({names})" if names else ""
-        statement = f"COPY {quote(table.target)}{listed} FROM STDIN"
-        written: list[LineBlock] = []
-        chosen = ChosenCells(sent)
-        size = first = 0
-        head = next(stream, None)
-        if head is None:
-            return written, True
-        with self._connection.cursor().copy(statement.encode()) as copy:
-            for block in chain([head], stream):
-                if refused:
-                    _leave_out(block, first, refused)
-                if len(sent) < len(table.columns):
-                    block.data = chosen.of(block.data)
-                copy.write(block.data)
-                size += len(block.data)
-                first += block.read
-                block.data = b""
-                written.append(block)
-                if size >= CHUNK_BYTES and not block.is_open:
-                    return written, False
-        return written, True
-
-    def _refused(self, table: TablePlan, error: Any) -> tuple[int, Rejected]:
-        context = error.diag.context or ""
-        found = _COPY_LINE.search(context)
-        number = int(found[1]) - 1 if found else 0
-        column = (found[2] or "") if found else ""
-        value = (found[3] or "") if found else ""
-        return number, Rejected(
-            table.source, "", column.strip('"'), shown(value), _reason(error)
-        )
-
-    def _unmappable(self, table: TablePlan, rejected: Rejected) -> Unmappable:
-        return Unmappable(
-            f"PostgreSQL refuses a value of {table.source}.{rejected.column}: "
-            f"{rejected.reason}",
-            detail=asdict(rejected),
-        )
+        filling = Filling(self._connection, self.journal, table, on_dirt)
+        return filling.run(blocks, on_progress)
 
     def build(
         self, plan: Plan, on_progress: Callable[[str], None]
@@ -326,7 +234,7 @@ class PostgresqlTarget:
                 psycopg.errors.ProgramLimitExceeded,
                 psycopg.DataError,
             ) as error:
-                problem = _reason(error)
+                problem = reason_of(error)
                 if sql != statement.fallback and statement.fallback:
                     problem = f"{problem}; it holds for new rows only"
         with self._connection.transaction():
@@ -435,25 +343,6 @@ def create_table(table: TablePlan) -> str:
         columns.append("  " + " ".join(words))
     body = ",\n".join(columns)
     return f"CREATE TABLE {quote(table.target)} (\n{body}\n)"
-
-
-def _leave_out(block: LineBlock, first: int, refused: dict[int, Rejected]) -> None:
-    """Take the refused lines, numbered from the chunk's first, out of a block."""
-    mine = {number - first for number in refused}
-    if block.is_open:
-        if 0 in mine:
-            block.data = b""
-        return
-    lines = block.data.split(b"\n")[:-1]
-    kept = [line for place, line in enumerate(lines) if place not in mine]
-    block.data = b"".join(line + b"\n" for line in kept)
-    block.count = len(kept)
-
-
-def _reason(error: Any) -> str:
-    diag = error.diag
-    text = diag.message_primary or str(error)
-    return f"{text}: {diag.message_detail}" if diag.message_detail else text
 
 
 __all__ = [
