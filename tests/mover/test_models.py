@@ -14,6 +14,8 @@ from tests.mover import checker
 from fixit.models import Base
 from fixit.project import history_directory, prepare
 from lockstep import Database
+from lockstep.errors import InvalidPlan
+from lockstep.migrations import Migrations
 from lockstep.mover import Mover
 
 MakeDatabase = Callable[..., Database]
@@ -56,12 +58,21 @@ def test_fixit_moves_to_postgresql_and_back(
     prepare(server, demo=True)
     assert content(server) == before
     back = tmp_path / "back.db"
+    with pytest.raises(InvalidPlan, match="filled by its models") as refused:
+        Mover(server.url.unmasked(), back).move()
+    assert "--models" in refused.value.hint
+    assert not back.exists() or not back.stat().st_size
     again = Mover(server.url.unmasked(), back, **models).move()
     assert again.is_exact
     with Database(f"sqlite:///{back}") as file:
         assert content(file) == before
         prepare(file, demo=True)
         assert content(file) == before
+        # The move's own tables are no drift.
+        history = Migrations(
+            file, metadata=Base.metadata, directory=history_directory()
+        )
+        assert history.check() == []
     for table in Base.metadata.sorted_tables:
         expected = checker.typed_rows(path, table.name)
         assert checker.typed_rows(back, table.name) == expected

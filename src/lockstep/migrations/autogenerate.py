@@ -33,6 +33,7 @@ from lockstep.migrations.shadow import database_state, model_state
 from lockstep.migrations.sqlite.snapshot import sqlite_snapshot
 from lockstep.migrations.state import SchemaState
 from lockstep.schema import touch_trigger_name
+from lockstep.schema.names import MOVE_TABLES
 
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
@@ -79,8 +80,9 @@ def compare(
         scripts: The history; without it only the database is asked.
         ignore: Tables that belong to nobody's models.
     """
-    ignore = (*ignore, WRITE_KEYS_TABLE)
     models = effective_metadata(metadata)
+    journals = [name for name in MOVE_TABLES if name not in models.tables]
+    ignore = (*ignore, WRITE_KEYS_TABLE, *journals)
     for name in ignore:
         if name in models.tables:
             models.remove(models.tables[name])

@@ -252,6 +252,13 @@ class Mover:
                     f"{self.target_url} was filled by a move from {state.source}"
                 )
         plan = self._plan(source, target)
+        if plan.needs_models and self._given is None:
+            raise InvalidPlan(
+                f"{self.source_url} was filled by its models: without them a file "
+                "would hold values in another form than the application's",
+                hint="add --models (metadata= and migrations=); for a plain copy write "
+                "a plan (--write-plan FILE) and give it (--plan FILE)",
+            )
         if state is not None:
             is_asked = state.digest == self._request()
             if is_asked and can_renew(state, plan, target):
@@ -328,7 +335,7 @@ class Mover:
         self, source: MoveSource, target: MoveTarget, table: TablePlan
     ) -> TableMoved:
         def tell(done: int) -> None:
-            self._on_progress(Progress("copy", table.source, done, table.rows))
+            self._on_progress(Progress("copy", table.source, done, table.rows or None))
 
         policies = {column.on_dirt for column in table.columns}
         long = LongCells(target.takes_in_pieces(table), in_pieces=True)

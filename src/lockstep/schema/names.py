@@ -1,8 +1,8 @@
 """Names of constraints, indexes and triggers, the same on every engine.
 
-Owns the naming convention. It must not know a dialect: a name is computed from
-the table's and the columns' names alone, so a history written on one engine
-names on every other exactly what it names at home.
+Owns the naming convention, and the names of a move's own tables. It must not know a
+dialect: a name is computed from the table's and the columns' names alone, so a history
+written on one engine names on every other exactly what it names at home.
 
 PostgreSQL cuts an identifier after 63 bytes and says so only in a NOTICE, and
 two names that differ later become one. Invariant: every name made here has at
@@ -20,6 +20,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 IDENTIFIER_BYTES_MAX = 63
 _HASH_HEX_DIGITS = 8
+
+MOVE_PREFIXES = ("lockstep_move_", "lockstep_move_own_")
+"""What the tables of a move's journal begin with, in a SQLite database; the second
+where somebody has tables called as the first would be."""
+
+MOVE_PARTS = ("state", "progress", "step", "rejected")
+"""Tables of a move's journal, behind the prefix; they are no data of anybody's."""
+
+MOVE_TABLES = frozenset(a + b for a in MOVE_PREFIXES for b in MOVE_PARTS)
 
 ConstraintKind = Literal["pk", "fk", "uq", "ck", "ix", "tr"]
 

@@ -97,7 +97,7 @@ class TablePlan:
             when the rows are compared as a set.
         create: The CREATE TABLE to use as it stands; empty to make one.
         sequence: The last number given, for the identity column.
-        rows: In the source when it was inspected.
+        rows: In the source when it was inspected; 0 where it was not.
         references: Columns that alone refer to a table's key: ``{column: table}``.
         row_bytes_max: Of the texts and blobs of the longest row; 0 when not known.
         widest_cell: Which cell of that row is the longest, in words; if it was asked.
@@ -163,6 +163,8 @@ class Plan:
         pragmas: What a SQLite source says of itself: encoding, user_version, …
         is_way_back: Whether it undoes an earlier move.
         is_copy: Whether both sides speak one dialect, and everything stays as it is.
+        needs_models: Whether models filled the source, and only they say what its
+            application stores on the other engine.
     """
 
     source: Dialect
@@ -176,6 +178,7 @@ class Plan:
     pragmas: dict[str, str] = field(default_factory=dict[str, str])
     is_way_back: bool = False
     is_copy: bool = False
+    needs_models: bool = False
 
     @property
     def leaves_no_trace(self) -> bool:

@@ -106,7 +106,9 @@ class PostgresqlSource:
         name_oversized(plan, self)
         state = self._state
         if state is not None and state.plan.source == "sqlite":
-            if state.plan.is_rekeyed and not keeps_numbers(state.plan):
+            if not state.plan.creates_tables:
+                plan.needs_models = True
+            elif state.plan.is_rekeyed and not keeps_numbers(state.plan):
                 plan.notices.append(
                     "keys became UUIDs on the way here and stay so: their numbers "
                     "were not kept"

@@ -18,10 +18,10 @@ from lockstep.mover.journal import STATE_COLUMNS, State, Status, TableProgress
 from lockstep.mover.plan.model import Plan
 from lockstep.mover.sqlite.ours import (
     OUR_PREFIX,
-    OUR_PREFIXES,
     journal_prefix,
     our_tables,
 )
+from lockstep.schema.names import MOVE_PREFIXES
 
 _CREATE = """
 CREATE TABLE <prefix>state (one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -195,11 +195,11 @@ def _free_prefix(plan: Plan) -> str:
     """Return what the journal's tables begin with beside the tables that move."""
     taken = {fold(table.target) for table in plan.carried()}
     taken |= {fold(s.name) for table in plan.carried() for s in table.statements}
-    for prefix in OUR_PREFIXES:
+    for prefix in MOVE_PREFIXES:
         if taken.isdisjoint(our_tables(prefix)):
             return prefix
     raise InvalidPlan(
         "tables that move are called as the ones in which a move keeps its state: "
-        f"{' and '.join(f'{prefix}…' for prefix in OUR_PREFIXES)}",
+        f"{' and '.join(f'{prefix}…' for prefix in MOVE_PREFIXES)}",
         hint="rename them in the source",
     )

@@ -8,19 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 from lockstep.mover.sqlite.opening import rows_of
+from lockstep.schema.names import MOVE_PARTS, MOVE_PREFIXES
 
-OUR_PREFIX = "lockstep_move_"
-OUR_PREFIXES = (OUR_PREFIX, f"{OUR_PREFIX}own_")
-"""What the tables of a move's journal begin with; the second where somebody has
-tables called as the first would be."""
-
-OUR_TABLES = ("state", "progress", "step", "rejected")
-"""Tables of a move's journal, behind the prefix."""
+OUR_PREFIX = MOVE_PREFIXES[0]
 
 
 def our_tables(prefix: str) -> set[str]:
     """Return the names of a journal's tables; none where there is no prefix."""
-    return {prefix + name for name in OUR_TABLES} if prefix else set()
+    return {prefix + name for name in MOVE_PARTS} if prefix else set()
 
 
 def journal_prefix(connection: Any) -> str:
@@ -28,7 +23,7 @@ def journal_prefix(connection: Any) -> str:
 
     A table that is only called so is somebody else's.
     """
-    for prefix in OUR_PREFIXES:
+    for prefix in MOVE_PREFIXES:
         found = rows_of(connection, f"PRAGMA table_info({prefix}state)")
         if {"status", "fingerprint", "plan"} <= {row[1] for row in found}:
             return prefix

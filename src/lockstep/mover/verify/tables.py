@@ -123,7 +123,7 @@ def _compare(
             if counts:
                 ours.add(block.odd)
                 done += block.count
-                on_progress(Progress("verify", table.source, done, table.rows))
+                on_progress(Progress("verify", table.source, done, table.rows or None))
             yield mine_again(block.taken())
 
     def other(blocks: Iterable[LineBlock], *, counts: bool = True) -> Iterator[bytes]:
