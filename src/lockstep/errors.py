@@ -416,6 +416,16 @@ class SourceChanged(MoveError):
     default_hint = "stop the program that writes to it, and move again"
 
 
+class SourceUnfinished(MoveError):
+    """The source is the target of a move that has not ended, so rows may be missing."""
+
+    code = "LS-6006"
+    default_hint = (
+        "give the command that fills it again; if it is whole all the same, drop the "
+        "schema lockstep_move (in a file the tables lockstep_move_…)"
+    )
+
+
 class InvalidPlan(ConfigError):
     """The mapping file says something that is not in the source, or unreadable."""
 

@@ -15,7 +15,7 @@ import pytest
 from tests.mover import checker
 
 from lockstep.engine import Database
-from lockstep.errors import TargetInUse, Unmappable
+from lockstep.errors import SourceUnfinished, TargetInUse, Unmappable
 from lockstep.mover import Mover, plan_to_toml
 from lockstep.mover.postgresql import source as of_pg
 from lockstep.mover.postgresql import target as to_pg
@@ -172,6 +172,19 @@ def test_a_killed_move_goes_on_to_sqlite(
         names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master")]
     connection.close()
     assert not [name for name in names if name.startswith("lockstep")]
+
+
+def test_nothing_goes_on_from_what_is_half_filled(
+    source: Path, tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    url, other = (make_database("postgresql").url.unmasked() for _ in range(2))
+    back = tmp_path / "back.db"
+    for origin, half, beyond in ((source, url, back), (url, back, other)):
+        assert run(str(origin), str(half), "journal", 2)[0] != 0
+        with pytest.raises(SourceUnfinished, match="has not ended"):
+            Mover(half, beyond).move()
+        assert Mover(origin, half).move().is_exact
+    assert Mover(back, other).move().is_exact
 
 
 def test_after_a_change_of_the_source_only_changed_tables_are_copied_again(

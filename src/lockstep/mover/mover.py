@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from lockstep.clock import SYSTEM_CLOCK
 from lockstep.engine.urls import DatabaseUrl
-from lockstep.errors import InvalidPlan, TargetInUse
+from lockstep.errors import InvalidPlan, SourceUnfinished, TargetInUse
 from lockstep.mover.connecting import open_move_source, open_move_target
 from lockstep.mover.failures import told, write_whole
 from lockstep.mover.journal import State
@@ -166,6 +166,11 @@ class Mover:
         return target
 
     def _plan(self, source: MoveSource, target: MoveTarget) -> Plan:
+        filled = source.state()
+        if filled is not None and filled.status in ("copying", "copied"):
+            raise SourceUnfinished(
+                f"the move from {filled.source} into {self.source_url} has not ended"
+            )
         if isinstance(self._given, Plan):
             return self._given
         if self._metadata is not None:
@@ -199,6 +204,7 @@ class Mover:
             TargetInUse: The target holds tables that this move did not make.
             Unmappable: A value does not fit and the plan says ``fail``.
             SourceChanged: The source was written to meanwhile.
+            SourceUnfinished: The source is the target of a move that has not ended.
         """
         started = time.perf_counter()
         phases = _Phases(started)

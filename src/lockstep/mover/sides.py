@@ -26,6 +26,10 @@ class MoveSource(Protocol):
         """Return what is another text when the data is other data."""
         ...
 
+    def state(self) -> State | None:
+        """Return what the move says that filled it; None where none did."""
+        ...
+
     def make_plan(self, on_progress: ProgressCallback) -> Plan:
         """Inspect everything and return the plan."""
         ...

@@ -87,6 +87,10 @@ class PostgresqlSource:
         """What the move that filled it left; its plan is as long as the schema."""
         return PostgresqlJournal(self._connection).state()
 
+    def state(self) -> State | None:
+        """Return what the move says that filled it; None where none did."""
+        return self._state
+
     def fingerprint(self) -> str:
         """Return the snapshot's end: no transaction has written since, if equal."""
         row = self._connection.execute(

@@ -17,6 +17,7 @@ from lockstep.migrations.sqlite.tokens import quote
 from lockstep.moments.forms import OWN
 from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock
+from lockstep.mover.journal import State
 from lockstep.mover.long_values import WHOLE, LongCells
 from lockstep.mover.plan.copies import CopyTarget, plan_copy
 from lockstep.mover.plan.frameworks import Moments, framework_of
@@ -203,6 +204,10 @@ class SqliteSource:
             )
         return True
 
+    def state(self) -> State | None:
+        """Return what the move says that filled it; None where none did."""
+        return SqliteJournal(self.connection).state()
+
     def make_plan(self, on_progress: ProgressCallback) -> Plan:
         """Inspect everything and return the plan."""
         on_progress(Progress("inspect", "pages of the file", 0))
@@ -221,7 +226,7 @@ class SqliteSource:
         plan = plan_from_sqlite(self.connection, self.schema, profiles, moments)
         plan.notices[:0] = self.notices
         plan.losses[:0] = [*damage, *self._broken_texts(profiles)]
-        state = SqliteJournal(self.connection).state()
+        state = self.state()
         if state is not None and state.plan.source == "postgresql":
             asked = Asked(self._is_numbers_only, self._forms_of)
             restore_types(plan, state.plan, asked)
