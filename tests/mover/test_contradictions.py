@@ -188,3 +188,19 @@ def test_rows_longer_than_sqlite_holds_are_named(
     assert (loss.kind, loss.name, loss.is_data) == ("type", "t", True)
     assert loss.why.startswith("1 row of more than 100,000 bytes")
     assert "quarantine" in {column.on_dirt for column in plan.tables[0].columns}
+
+
+def test_a_key_that_the_file_sorts_as_numbers(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path, url = tmp_path / "a.db", make_database("postgresql").url.unmasked()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE n (k INT NOT NULL PRIMARY KEY)")
+        connection.execute("INSERT INTO n VALUES (''), (' '), ('b')")
+    assert Mover(path, url).move().is_exact
+    with psycopg.connect(url) as connection:
+        connection.execute("INSERT INTO n VALUES ('42'), ('5')")
+    assert Mover(url, tmp_path / "back.db").move().is_exact
+    with closing(sqlite3.connect(tmp_path / "back.db")) as connection:
+        found = connection.execute("SELECT k FROM n ORDER BY k").fetchall()
+    assert found == [(5,), (42,), ("",), (" ",), ("b",)]

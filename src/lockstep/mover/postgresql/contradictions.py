@@ -217,6 +217,8 @@ def _name_numbers(plan: Plan, made: TablePlan, table: Table, server: Server) -> 
         if not server.rows_where(made, like_numbers):
             continue
         column.codec = f"numbered_text:{declared.affinity}"
+        if column.source in made.order_key:
+            made.order_key = []  # such a column sorts numbers before texts
         tried = replace(column, on_dirt="quarantine")
         count, first, reason = 0, "", ""
         for block in server.fitting_rows(

@@ -1,6 +1,6 @@
 """Which tables of a file are a move's own: they are no data of anybody's.
 
-Owns their names. What stands in them is ``journal``'s.
+Owns how they are found. What stands in them is ``journal``'s.
 """
 
 from __future__ import annotations
