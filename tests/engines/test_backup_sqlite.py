@@ -231,6 +231,23 @@ def test_a_log_without_its_database_is_set_aside(
     assert Path(kept).read_bytes() == b"of a database that somebody removed"
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_restored_file_is_written_to_by_who_reads_it(
+    db: Database, make_database: MakeDatabase, tmp_path: Path, is_there: bool
+) -> None:
+    fill(db)
+    result = back_up(db, tmp_path / "backup.db")
+    target = make_database("sqlite", sqlite={"busy_timeout_s": 0.1})
+    if is_there:
+        fill(target, rows=1)
+    restore_backup(result.path, target, replace=True)
+    with target.read_session() as reader:
+        assert reader.execute(sa.text("SELECT count(*) FROM part")).scalar() == 1000
+        target.write(lambda unit: unit.execute("DELETE FROM part WHERE id = 1"))
+        assert reader.execute(sa.text("SELECT count(*) FROM part")).scalar() == 1000
+    assert count(target) == 999
+
+
 def test_a_link_to_the_database_stays_a_link(
     db: Database, make_database: MakeDatabase, tmp_path: Path
 ) -> None:

@@ -251,7 +251,7 @@ def _refuse_differences(
 def _restore_sqlite(
     plan: RestorePlan, database: Database, owners: bool, on_progress: OnProgress
 ) -> Restored:
-    from lockstep.engine.backup.sqlite import check_copy
+    from lockstep.engine.backup.sqlite import check_copy, let_be_written
 
     if owners:
         raise ConfigError("a SQLite file has no owners inside; leave --owners out")
@@ -275,6 +275,7 @@ def _restore_sqlite(
         else:
             kept = _set_companions_aside(path, moment)
             put_in_place(copy, path, force=False)
+    let_be_written(path, database.settings.sqlite)
     return Restored(plan, tuple(kept))
 
 

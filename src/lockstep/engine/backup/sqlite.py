@@ -46,6 +46,7 @@ from lockstep.engine.sqlite_files import (
     note_closed,
     note_opening,
 )
+from lockstep.engine.sqlite_wal import use_wal
 from lockstep.errors import BackupFailed, Busy
 
 if TYPE_CHECKING:
@@ -360,6 +361,15 @@ def replace_content(
     target.execute("PRAGMA synchronous = EXTRA")
     with _closing(sqlite3.connect(copy)) as source:
         source.backup(target, pages=PAGES_PER_STEP, progress=tell)
+
+
+def let_be_written(path: Path, settings: SqliteSettings) -> None:
+    """Give a restored file the journal mode in which readers do not stop a write.
+
+    Its first writer would do so, but not from inside a read session of its own.
+    """
+    with _checked(path, settings) as connection:
+        use_wal(connection, settings.busy_timeout_s)
 
 
 def copy_aside(
