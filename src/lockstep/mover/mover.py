@@ -120,13 +120,15 @@ class Mover:
     ) -> None:
         self.source_url = DatabaseUrl.parse(source)
         self.target_url = DatabaseUrl.parse(target)
-        asks = clean or utc or rekey is not None or metadata is not None
-        if self._is_copy and asks:
-            raise InvalidPlan(
-                "between SQLite and libSQL everything stays as it is: there is "
-                "nothing to clean, rekey or take from models",
-                hint="leave --clean, --utc, --rekey and --models out",
-            )
+        self._refuse_idle_wishes(
+            {
+                "--clean": clean,
+                "--utc": utc,
+                "--rekey": rekey is not None,
+                "--plan": isinstance(plan, str),
+                "--models": metadata is not None,
+            }
+        )
         self._given = plan
         self._meant = Meant(clean, utc)
         self._rekey = rekey
@@ -139,6 +141,24 @@ class Mover:
         self._migrations = None if migrations is None else Path(migrations)
         self._quarantine = Path(quarantine)
         self._on_progress = on_progress
+
+    def _refuse_idle_wishes(self, wishes: dict[str, bool]) -> None:
+        """Raise ``InvalidPlan`` for what is asked for and would not be done."""
+        reason, idle = "", ()
+        if self._is_copy:
+            reason = "between SQLite and libSQL everything stays as it is"
+            idle = ("--clean", "--utc", "--rekey", "--models")
+        elif wishes["--models"]:
+            reason = "the models say what each column holds and becomes"
+            idle = ("--clean", "--utc", "--rekey", "--plan")
+        elif self.source_url.dialect_name == "postgresql":
+            reason = "the columns of PostgreSQL say themselves what is a moment"
+            idle = ("--clean", "--utc")
+        if asked := [wish for wish in idle if wishes[wish]]:
+            raise InvalidPlan(
+                f"{reason}: {' and '.join(asked)} would do nothing",
+                hint=f"leave {' and '.join(asked)} out",
+            )
 
     @property
     def _is_copy(self) -> bool:
