@@ -162,3 +162,27 @@ def test_digits_written_on_postgresql_are_not_forgiven(
     assert [(d.key, d.column) for d in report.differences] == [("2", "d")]
     with pytest.raises(Unmappable, match="would be kept"):
         Mover(url, tmp_path / "back.db").move()
+
+
+def test_a_whole_decimal_written_on_postgresql_becomes_what_its_column_keeps(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, d DECIMAL(10,2), e);"
+            "INSERT INTO t VALUES (1, 1.5, 1.0), (2, 3, 1), (3, 12.25, 2.0)"
+        )
+    connection.close()
+    url = make_database("postgresql").url.unmasked()
+    assert Mover(path, url).move().is_exact
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute(b"UPDATE t SET d = 5.00 WHERE id = 1")
+        other.execute(b"UPDATE t SET d = -9007199254740993.000 WHERE id = 2")
+    back = Mover(url, tmp_path / "back.db").move()
+    assert back.is_exact, back.verification
+    with closing(sqlite3.connect(tmp_path / "back.db")) as connection:
+        rows = connection.execute("SELECT d, e FROM t ORDER BY id").fetchall()
+    assert [(repr(d), repr(e)) for d, e in rows] == [
+        *(("5", "1.0"), ("-9007199254740993", "1"), ("12.25", "2.0"))
+    ]

@@ -31,6 +31,7 @@ from lockstep.mover.codecs.numbers import (
     Numeric,
     Real,
     Scaled,
+    WholeNumeric,
 )
 from lockstep.mover.codecs.stored import Stored
 from lockstep.mover.codecs.texts import MixedText, NumberedText, Text
@@ -44,6 +45,7 @@ _PLAIN: Final[dict[str, Callable[[], Codec]]] = {
     "real": Real,
     "number": Number,
     "numeric": Numeric,
+    "whole_numeric": WholeNumeric,
     "text": Text,
     "mixed_text": MixedText,
     "bytes": Bytes,

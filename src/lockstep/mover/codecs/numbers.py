@@ -156,6 +156,24 @@ class Numeric(Codec):
         return float(text)
 
 
+class WholeNumeric(Numeric):
+    """The same in a column that keeps an integral real as an integer.
+
+    An application writes ``5.00`` into PostgreSQL's ``numeric``; a column with
+    integer or numeric affinity stores 5 of it. So digits tell no class here.
+
+    See https://sqlite.org/datatype3.html#type_affinity
+    """
+
+    def decode(self, text: str) -> Value:
+        whole, _, fraction = text.partition(".")
+        if not fraction.strip("0"):
+            return super().decode(whole)
+        number = float(text)
+        is_kept = number.is_integer() and INTEGER_MIN < number < INTEGER_MAX
+        return int(number) if is_kept else number
+
+
 class Scaled(Codec):
     """Integers that count units of 10⁻ˢ ↔ ``numeric(p, s)``."""
 

@@ -203,7 +203,7 @@ def _name_nulls(plan: Plan, made: TablePlan, table: Table, server: Server) -> No
 
 
 def _name_numbers(plan: Plan, made: TablePlan, table: Table, server: Server) -> None:
-    """Quarantine texts that a column for numbers would store as other ones.
+    """Read numbers as their columns keep them; quarantine texts that become others.
 
     A strict table has no such column: it refuses the text, or takes it as it is.
     """
@@ -211,6 +211,8 @@ def _name_numbers(plan: Plan, made: TablePlan, table: Table, server: Server) -> 
         declared = table.column(column.target)
         if declared is None or declared.affinity not in _NUMBERS:
             continue
+        if column.codec == "numeric" and declared.affinity != "real":
+            column.codec = "whole_numeric"
         if column.codec not in _TEXTS:
             continue
         like_numbers = f"{_value(column)}::text ~ '{_NUMBER}'"

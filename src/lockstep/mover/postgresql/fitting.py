@@ -40,17 +40,19 @@ _KEEPS_ALL = {
 }
 """Codecs under which a type's every value comes back, so that none is tried."""
 
+_OF_A_DOUBLE = re.compile(r"-?\d{1,8}(?:\.\d{1,7})?|-?\d{1,15}", re.ASCII)
+"""A double keeps fifteen digits, wherever the point stands."""
+
 _SURELY = {
     "utc": re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?\+00", re.ASCII),
-    # A double keeps fifteen digits, wherever the point stands.
-    "numeric": re.compile(r"-?\d{1,8}(?:\.\d{1,7})?|-?\d{1,15}", re.ASCII),
+    **dict.fromkeys(("numeric", "whole_numeric"), _OF_A_DOUBLE),
 }
 """Texts that fit, so that most need no conversion to say so."""
 
 _ANY_TEXT = frozenset({"text", "mixed_text"})
 _TRUE = frozenset({"t", "true", "y", "yes", "on", "1"})
 _FALSE = frozenset({"f", "false", "n", "no", "off", "0"})
-_ROUNDED = ("real", "number", "numeric", "epoch", "julian")
+_ROUNDED = ("real", "number", "numeric", "whole_numeric", "epoch", "julian")
 """Codecs whose ``decode`` gives the nearest value that SQLite can hold."""
 
 
