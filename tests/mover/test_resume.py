@@ -15,15 +15,24 @@ import pytest
 from tests.mover import checker
 
 from lockstep.engine import Database
+from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import SourceUnfinished, TargetInUse, Unmappable
 from lockstep.mover import Mover, plan_to_toml
 from lockstep.mover.postgresql import source as of_pg
 from lockstep.mover.postgresql import target as to_pg
+from lockstep.mover.postgresql.session import connect
 from lockstep.mover.results import Progress, silent
 from tests import preloaded
 
 TABLES = ("keyed", "plain", "packed", "counted")
 MakeDatabase = Callable[..., Database]
+SYNCHRONOUS = b"""
+    DO $$ BEGIN EXECUTE format(
+        'ALTER DATABASE %I SET synchronous_commit = on', current_database()
+    ); END $$
+"""
+WRITTEN = b"SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
+FLUSHED = b"SELECT pg_current_wal_flush_lsn() - '0/0'::pg_lsn"
 
 SCRIPT = """
 import os, signal, sys
@@ -401,3 +410,22 @@ def test_a_move_that_has_just_ended_is_waited_for_and_a_running_one_is_not(
         ending.start()
         assert Mover(path, url).move().is_exact
         ending.join()
+
+
+def test_the_word_that_a_move_is_complete_waits_for_the_disk(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    url = make_database("postgresql").url.unmasked()
+    assert Mover(path, url).move().is_exact
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute(SYNCHRONOUS)  # a server of the tests does not wait by itself
+    with closing(to_pg.PostgresqlTarget(connect(DatabaseUrl.parse(url)))) as target:
+        target.lock()
+        with psycopg.connect(url, autocommit=True) as other:
+            for _ in range(5):
+                before = other.execute(WRITTEN).fetchall()
+                target.journal.set_status("verified")
+                assert other.execute(FLUSHED).fetchall() > before

@@ -93,11 +93,21 @@ class PostgresqlJournal:
         )
 
     def set_status(self, status: Status) -> None:
-        """Say how far the move is."""
-        self._run(
-            f"UPDATE {SCHEMA}.state SET status = %s, changed = now()",
-            (status,),
-        )
+        """Say how far the move is, once everything before is on the server's disk.
+
+        A move commits without waiting for it, so that a server that stops loses the
+        end of what was written and nothing before that. Who is told that a move is
+        complete may throw the source away: this commit waits as the server's own
+        settings say.
+
+        See https://www.postgresql.org/docs/current/wal-async-commit.html
+        """
+        with self._connection.transaction():
+            self._run("SET LOCAL synchronous_commit TO DEFAULT")
+            self._run(
+                f"UPDATE {SCHEMA}.state SET status = %s, changed = now()",
+                (status,),
+            )
 
     def renew(self, plan: Plan, fingerprint: str) -> None:
         """Go on with another state of the source."""
