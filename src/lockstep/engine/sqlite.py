@@ -29,6 +29,7 @@ from lockstep.engine.batch_mark import BatchMark
 from lockstep.engine.capabilities import Capabilities
 from lockstep.engine.classify import for_one_more
 from lockstep.engine.fence import Fence, SavepointFence
+from lockstep.engine.sqlite_aio import open_in_thread
 from lockstep.engine.sqlite_errors import classify_opening, primary_code
 from lockstep.engine.sqlite_files import (
     check_filesystem,
@@ -232,6 +233,8 @@ class SqliteBackend:
         self._refuse_lost()
         # One spelling for both drivers; SQLAlchemy's own would not encode it.
         cargs[0] = self._url.sqlite_uri
+        if dialect.is_async:
+            cparams["async_creator_fn"] = open_in_thread
         path = self._url.path
         if path is None:
             self._hold_memory()
