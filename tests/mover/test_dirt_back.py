@@ -143,18 +143,23 @@ def test_rows_that_sqlite_refuses_are_quarantined_one_by_one(
     assert [d.kind for d in result.verification.differences] == ["missing row"]
 
 
-def test_digits_written_on_postgresql_are_not_forgiven(
-    tmp_path: Path, make_database: MakeDatabase
-) -> None:
-    path = tmp_path / "a.db"
+def decimals_moved(path: Path, make_database: MakeDatabase, rows: str) -> str:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(
-            "CREATE TABLE t (id INTEGER PRIMARY KEY, d DECIMAL(10,2));"
-            "INSERT INTO t VALUES (1, 1.5), (2, 0.25)"
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, d DECIMAL(10,2), e);"
+            f"INSERT INTO t VALUES {rows}"
         )
     connection.close()
     url = make_database("postgresql").url.unmasked()
     assert Mover(path, url).move().is_exact
+    return url
+
+
+def test_digits_written_on_postgresql_are_not_forgiven(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = tmp_path / "a.db"
+    url = decimals_moved(path, make_database, "(1, 1.5, 1.0), (2, 0.25, 1)")
     with psycopg.connect(url, autocommit=True) as other:
         other.execute(b"UPDATE t SET d = 0.2500000000000000000001 WHERE id = 2")
         other.execute(b"UPDATE t SET d = 1.500 WHERE id = 1")
@@ -168,14 +173,8 @@ def test_a_whole_decimal_written_on_postgresql_becomes_what_its_column_keeps(
     tmp_path: Path, make_database: MakeDatabase
 ) -> None:
     path = tmp_path / "a.db"
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.executescript(
-            "CREATE TABLE t (id INTEGER PRIMARY KEY, d DECIMAL(10,2), e);"
-            "INSERT INTO t VALUES (1, 1.5, 1.0), (2, 3, 1), (3, 12.25, 2.0)"
-        )
-    connection.close()
-    url = make_database("postgresql").url.unmasked()
-    assert Mover(path, url).move().is_exact
+    rows = "(1, 1.5, 1.0), (2, 3, 1), (3, 12.25, 2.0)"
+    url = decimals_moved(path, make_database, rows)
     with psycopg.connect(url, autocommit=True) as other:
         other.execute(b"UPDATE t SET d = 5.00 WHERE id = 1")
         other.execute(b"UPDATE t SET d = -9007199254740993.000 WHERE id = 2")
