@@ -34,7 +34,7 @@ async def open_in_thread(*where: Any, **options: Any) -> Any:
     # As SQLAlchemy has it: a thread that waits keeps no process alive. Before 0.22
     # the connection was that thread.
     getattr(connection, "_thread", connection).daemon = True
-    opening = asyncio.ensure_future(_opened(connection))
+    opening: asyncio.Future[Any] = asyncio.ensure_future(connection)
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:
@@ -44,7 +44,3 @@ async def open_in_thread(*where: Any, **options: Any) -> Any:
         if opening.exception() is None:
             await connection.close()
         raise
-
-
-async def _opened(connection: Any) -> Any:
-    return await connection

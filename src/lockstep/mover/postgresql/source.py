@@ -106,22 +106,33 @@ class PostgresqlSource:
         if any(signed) or losses:
             rebuild(plan, self.schema)
         plan.losses += losses
-        name_unchecked(plan, self)
+        forward = self._undoable(plan)
+        if forward is None:
+            name_unchecked(plan, self)
+        else:
+            plan = plan_way_back(forward, plan)
+            name_contradictions(plan, forward, self)
         name_oversized(plan, self)
-        state = self._state
-        if state is not None and state.plan.source == "sqlite":
-            if not state.plan.creates_tables:
-                plan.needs_models = True
-            elif state.plan.is_rekeyed and not keeps_numbers(state.plan):
-                plan.notices.append(
-                    "keys became UUIDs on the way here and stay so: their numbers "
-                    "were not kept"
-                )
-            else:
-                plan = plan_way_back(state.plan, plan)
-                name_contradictions(plan, state.plan, self)
-                name_oversized(plan, self)
         return plan
+
+    def _undoable(self, plan: Plan) -> Plan | None:
+        """Return the plan that filled this database from a file, if it leads back.
+
+        Where it does not, ``plan`` says why.
+        """
+        forward = None if self._state is None else self._state.plan
+        if forward is None or forward.source != "sqlite":
+            return None
+        if not forward.creates_tables:
+            plan.needs_models = True
+            return None
+        if forward.is_rekeyed and not keeps_numbers(forward):
+            plan.notices.append(
+                "keys became UUIDs on the way here and stay so: their numbers "
+                "were not kept"
+            )
+            return None
+        return forward
 
     def _survey(self, table: TablePlan, on_progress: ProgressCallback) -> bool:
         """Count a table's rows; return whether a column holds a negative zero.
