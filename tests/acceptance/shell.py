@@ -11,7 +11,7 @@ from typing import Any
 from tests.preloaded import DEADLINE_S as DEADLINE_S
 from tests.preloaded import run
 
-COMMAND = (sys.executable, "-m", "lockstep.cli")
+COMMAND = (sys.executable, "-m", "lockstep")
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def test_the_exit_codes(shell: Shell, tmp_path: Path) -> None:
 def test_it_runs_where_there_is_no_project(shell: Shell, tmp_path: Path) -> None:
     make(tmp_path / "app.db")
     done = shell.run(
-        *(sys.executable, "-m", "lockstep.cli", "db", "doctor", "app.db", "--json")
+        *(sys.executable, "-m", "lockstep", "db", "doctor", "app.db", "--json")
     )
     assert done.document["healthy"] is True
     assert done.err == ""

@@ -22,7 +22,7 @@ MakeDatabase = Callable[..., Database]
 
 def lockstep(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return run(
-        [sys.executable, "-m", "lockstep.cli", *words],
+        [sys.executable, "-m", "lockstep", *words],
         cwd=folder,
         env={**os.environ, "NO_COLOR": "1"},
     )

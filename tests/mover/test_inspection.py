@@ -62,7 +62,13 @@ def _inspected(tmp_path: Path, *statements: str) -> Inspection:
         (
             "made_at INTEGER",
             ["1600000000", "1700000000"],
-            ("epoch", "made_at", "moments in seconds since 1970", 2, ()),
+            (
+                "epoch",
+                "made_at",
+                "moments in seconds since 1970, 2020-09-13 to 2023-11-14",
+                2,
+                (),
+            ),
         ),
         (
             "made_at INTEGER",
@@ -173,8 +179,8 @@ def test_clean_reads_what_counts_since_1601(
         "(0, 0, 20240229), (NULL, NULL, NULL)",
     )
     assert [(f.where, f.message) for f in seen.findings] == [
-        ("visits.visit_time", "moments in microseconds since 1601"),
-        ("visits.due", "moments in seconds since 1970"),
+        ("visits.visit_time", "moments in microseconds since 1601, 2024-01-17"),
+        ("visits.due", "moments in seconds since 1970, 2023-11-14"),
         ("visits.no_day", "moments in days like 20240131"),
     ]
     url = make_database("postgresql").url.unmasked()

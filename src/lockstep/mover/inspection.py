@@ -13,6 +13,7 @@ from lockstep.engine.urls import DatabaseUrl
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.moments.found import SQLITE_COUNTS, MomentsFound, sqlite_kind
 from lockstep.moments.names import is_time_type
+from lockstep.moments.units import Unit
 from lockstep.mover.connecting import open_sqlite_source
 from lockstep.mover.failures import told
 from lockstep.mover.plan.model import Plan, TablePlan
@@ -223,7 +224,7 @@ class _Report:
     ) -> None:
         unit = unit_of(column, stored)
         if unit is not None:
-            message = f"moments in {unit.name}"
+            message = f"moments in {unit.name}{_span(unit, stored)}"
             self._add("epoch", where, message, stored.counts["integer"])
             return
         is_time, classes = is_time_type(column.declared), stored.classes
@@ -294,6 +295,15 @@ class _Report:
         self._findings.append(
             Finding(kind, where, message, count, tuple(examples or ()))
         )
+
+
+def _span(unit: Unit, stored: ColumnProfile) -> str:
+    """Return the first and the last day, by which a person judges the unit."""
+    low, high = stored.integer_positive_min, stored.integer_max
+    if not unit.word or low is None or high is None:
+        return ""
+    days = [f"{unit.moment(number):%Y-%m-%d}" for number in (low, high)]
+    return f", {' to '.join(dict.fromkeys(days))}"
 
 
 def _is_number_column(column: Column, classes: set[str]) -> bool:

@@ -1,0 +1,5 @@
+"""``python -m lockstep``: the command where no script was installed."""
+
+from lockstep.cli import main
+
+main()
