@@ -207,6 +207,7 @@ def seen(one: Any) -> Any:
 @example("u = 'ABC'", [(*[None] * 5, "abc", *[None] * 6)])
 @example("t LIKE 'a\\%%' ESCAPE '\\'", [(*[None] * 4, "A%c", *[None] * 7)])
 @example("i > 0.5 AND r < 3", [(2**53 + 1, None, 0.1, *[None] * 9)])
+@example("i = '9007199254740993'", [(2**53, *[None] * 11)])
 @example("hex(b)", [(*[None] * 12,)])
 @given(EXPRESSIONS, st.lists(ROWS, min_size=2, max_size=4))
 @settings(

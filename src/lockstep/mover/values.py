@@ -12,13 +12,10 @@ Invariant: ``storage_of`` gives for every value the class SQLite's ``typeof`` gi
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-INTEGER_MIN: Final = -(2**63)
-INTEGER_MAX: Final = 2**63 - 1
 EXACT_IN_DOUBLE: Final = 2**53
 """Up to here every integer is a double of its own."""
 
@@ -27,7 +24,6 @@ Value = int | float | str | bytes | None
 _PLAIN_BELOW: Final = 1e15
 """PostgreSQL writes doubles from here on with an exponent."""
 
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII | re.DOTALL)
 SHOWN_CHARACTERS_MAX = 120
 
 
@@ -71,14 +67,6 @@ def is_same(one: Value, two: Value) -> bool:
     if isinstance(one, float) and isinstance(two, float):
         return one.hex() == two.hex()
     return one == two
-
-
-def looks_like_number(text: str) -> bool:
-    """Whether a column with numeric affinity would store ``text`` as a number.
-
-    See https://sqlite.org/datatype3.html#type_affinity
-    """
-    return _NUMBER.fullmatch(text.strip(" \t\n\v\f\r")) is not None
 
 
 def real_text(value: float) -> str:

@@ -18,6 +18,8 @@ from sqlalchemy.schema import CreateColumn
 from sqlalchemy.sql.compiler import DDLCompiler
 from sqlalchemy.types import TypeEngine
 
+from lockstep.schema.affinity import Affinity, affinity_of
+
 PORTABLE = "lockstep.portable"
 """Key in ``MetaData.info`` that marks a portable metadata."""
 
@@ -40,6 +42,14 @@ _STORAGE: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
     (sa.BINARY, "BLOB"),
     (sa.VARBINARY, "BLOB"),
 )
+_OF_AFFINITY: dict[Affinity, str] = {
+    "integer": "INTEGER",
+    "text": "TEXT",
+    "blob": "BLOB",
+    "real": "REAL",
+    # No strict type keeps whatever number or text it is given, but this one.
+    "numeric": "ANY",
+}
 
 
 def strict_type_name(column_type: TypeEngine[Any], dialect: sa.Dialect) -> str:
@@ -53,20 +63,7 @@ def strict_type_name(column_type: TypeEngine[Any], dialect: sa.Dialect) -> str:
     for python_type, storage in _STORAGE:
         if isinstance(implementation, python_type):
             return storage
-    return _affinity(declared.upper())
-
-
-def _affinity(declared: str) -> str:
-    """Apply SQLite's own rules to a declared type. See sqlite.org/datatype3.html."""
-    if "INT" in declared:
-        return "INTEGER"
-    if any(part in declared for part in ("CHAR", "CLOB", "TEXT")):
-        return "TEXT"
-    if "BLOB" in declared:
-        return "BLOB"
-    if any(part in declared for part in ("REAL", "FLOA", "DOUB")):
-        return "REAL"
-    return "ANY"
+    return _OF_AFFINITY[affinity_of(declared)] if declared.strip() else "ANY"
 
 
 def is_strict(table: sa.Table) -> bool:

@@ -9,13 +9,12 @@ from lockstep.mover.codecs.base import Codec, refusal
 from lockstep.mover.lines import NULL
 from lockstep.mover.values import (
     EXACT_IN_DOUBLE,
-    INTEGER_MAX,
-    INTEGER_MIN,
     Value,
     decimal_text,
     real_text,
     real_texts,
 )
+from lockstep.schema.affinity import INTEGER_MAX, INTEGER_MIN, kept_of_number
 
 _NOTHING = type(None)
 _DIGITS_THAT_FIT: Final = 18
@@ -161,17 +160,13 @@ class WholeNumeric(Numeric):
 
     An application writes ``5.00`` into PostgreSQL's ``numeric``; a column with
     integer or numeric affinity stores 5 of it. So digits tell no class here.
-
-    See https://sqlite.org/datatype3.html#type_affinity
     """
 
     def decode(self, text: str) -> Value:
         whole, _, fraction = text.partition(".")
-        if not fraction.strip("0"):
-            return super().decode(whole)
-        number = float(text)
-        is_kept = number.is_integer() and INTEGER_MIN < number < INTEGER_MAX
-        return int(number) if is_kept else number
+        number = super().decode(text if fraction.strip("0") else whole)
+        assert isinstance(number, int | float), "what numeric decodes to"
+        return kept_of_number(number, "numeric")
 
 
 class Scaled(Codec):

@@ -7,11 +7,11 @@ from typing import Any
 
 from lockstep.mover.codecs.base import CellRefused, Codec, refusal
 from lockstep.mover.lines import escape_all, unescape_all
-from lockstep.mover.values import (
+from lockstep.mover.values import RawText, Value
+from lockstep.schema.affinity import (
     INTEGER_MAX,
     INTEGER_MIN,
-    RawText,
-    Value,
+    kept_of_text,
     looks_like_number,
 )
 
@@ -80,23 +80,12 @@ class NumberedText(MixedText):
     """
 
     def __init__(self, affinity: str) -> None:
-        self._keeps_integers = affinity != "real"
+        self._affinity = affinity
 
     def decode(self, text: str) -> Value:
-        if not looks_like_number(text):
+        value = kept_of_text(text, self._affinity)
+        if isinstance(value, str):
             return super().decode(text)
-        value = self._stored(text)
         if self.encode(value) != text:
             raise ValueError(f"a column for numbers stores {value!r}")
         return value
-
-    def _stored(self, text: str) -> int | float:
-        real = float(text)
-        try:
-            number = int(text)
-        except ValueError:
-            if not real.is_integer():
-                return real
-            number = int(real)
-        is_kept = self._keeps_integers and INTEGER_MIN <= number <= INTEGER_MAX
-        return number if is_kept else real

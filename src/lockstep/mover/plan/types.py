@@ -181,6 +181,6 @@ def _surprise(column: Column, stored: str) -> str:
         "text": {"text", "numeric", "blob"},
         "blob": {"blob", "numeric"},
     }[stored]
-    if column.affinity in usual or column.affinity == "":
+    if column.affinity in usual:
         return ""
     return f"declared {column.declared}, every value is {stored}"

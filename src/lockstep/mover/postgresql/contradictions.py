@@ -29,6 +29,7 @@ from lockstep.mover.sqlite.opening import stand_in_for_collations
 from lockstep.mover.sqlite.schema import Column, Index, Table
 from lockstep.mover.sqlite.schema_reading import read_schema
 from lockstep.mover.sqlite.writing import RowWriter
+from lockstep.schema.affinity import NUMBER_PATTERN, is_for_numbers
 from lockstep.wording import counted
 
 ROW_BYTES_MAX = 1_000_000_000
@@ -42,8 +43,6 @@ _TO_QUARANTINE = "they go to the quarantine file"
 _TEXTS: Final = ("text", "mixed_text")
 _LONG_TYPES: Final = ("text", "character varying", "bytea")
 _AS_BYTES: Final = ("text_bytes", "mixed_bytes")
-_NUMBERS: Final = ("integer", "real", "numeric")
-_NUMBER: Final = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 
 
 class Server(Protocol):
@@ -209,13 +208,13 @@ def _name_numbers(plan: Plan, made: TablePlan, table: Table, server: Server) -> 
     """
     for column in [] if table.strict else made.columns:
         declared = table.column(column.target)
-        if declared is None or declared.affinity not in _NUMBERS:
+        if declared is None or not is_for_numbers(declared.affinity):
             continue
         if column.codec == "numeric" and declared.affinity != "real":
             column.codec = "whole_numeric"
         if column.codec not in _TEXTS:
             continue
-        like_numbers = f"{_value(column)}::text ~ '{_NUMBER}'"
+        like_numbers = f"{_value(column)}::text ~ '^{NUMBER_PATTERN}$'"
         if not server.rows_where(made, like_numbers):
             continue
         column.codec = f"numbered_text:{declared.affinity}"
@@ -318,7 +317,7 @@ def _as_compared(column: ColumnPlan, declared: Column, collation: str) -> str:
     """
     value, word = _value(column), column.codec.partition(":")[0]
     if word in _AS_BYTES:
-        is_exact = collation == "BINARY" and declared.affinity not in _NUMBERS
+        is_exact = collation == "BINARY" and not is_for_numbers(declared.affinity)
         return value if is_exact and word == "text_bytes" else ""
     if word not in _TEXTS:
         return value

@@ -32,7 +32,7 @@ from lockstep.mover.sqlite.profile import TableProfile
 from lockstep.mover.sqlite.row_order import order_of
 from lockstep.mover.sqlite.rows import decoding
 from lockstep.mover.sqlite.schema import Table
-from lockstep.mover.values import INTEGER_MIN
+from lockstep.schema.affinity import INTEGER_MIN
 
 BLOCK_BYTES = 256 * 1024
 _CELL_END: Final = b"\xfe"

@@ -20,13 +20,8 @@ from lockstep.moments.forms import forms_of
 from lockstep.moments.names import is_time_type
 from lockstep.mover.sqlite.rows import read_blocks
 from lockstep.mover.sqlite.schema import Column, Table
-from lockstep.mover.values import (
-    EXACT_IN_DOUBLE,
-    RawText,
-    Value,
-    looks_like_number,
-    storage_of,
-)
+from lockstep.mover.values import EXACT_IN_DOUBLE, RawText, Value, storage_of
+from lockstep.schema.affinity import looks_like_number
 
 _CLASS_OF_TYPE: Final = {
     type(None): "null",

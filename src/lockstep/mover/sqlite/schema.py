@@ -1,7 +1,7 @@
 """A SQLite file's own tables as plain values, whoever designed them.
 
-Owns what a column, a key, an index, a table and a whole file are described by, and
-which affinity a declared type has. ``schema_reading`` fills them in.
+Owns what a column, a key, an index, a table and a whole file are described by.
+``schema_reading`` fills them in.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lockstep.migrations.sqlite.tokens import fold
+from lockstep.schema.affinity import Affinity, affinity_of
 
 TableKind = Literal["table", "virtual", "shadow"]
 
@@ -34,11 +35,8 @@ class Column:
     collation: str = "BINARY"
 
     @property
-    def affinity(self) -> str:
-        """What SQLite makes of the declared type.
-
-        See https://sqlite.org/datatype3.html#determination_of_column_affinity
-        """
+    def affinity(self) -> Affinity:
+        """What SQLite makes of the declared type."""
         return affinity_of(self.declared)
 
 
@@ -168,25 +166,6 @@ class Schema:
             if fold(table.name) == fold(name):
                 return table
         return None
-
-
-def affinity_of(declared: str) -> str:
-    """Return ``integer``, ``text``, ``blob``, ``real`` or ``numeric``.
-
-    Example:
-        >>> [affinity_of(t) for t in ("TINYINT(1)", "POINT", "", "DATETIME")]
-        ['integer', 'integer', 'blob', 'numeric']
-    """
-    words = declared.upper()
-    if "INT" in words:
-        return "integer"
-    if any(word in words for word in ("CHAR", "CLOB", "TEXT")):
-        return "text"
-    if "BLOB" in words or not words.strip():
-        return "blob"
-    if any(word in words for word in ("REAL", "FLOA", "DOUB")):
-        return "real"
-    return "numeric"
 
 
 def is_contentless(sql: str) -> bool:

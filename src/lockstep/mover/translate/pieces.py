@@ -21,7 +21,8 @@ from typing import Final, Literal
 
 from lockstep.moments.forms import has_form
 from lockstep.mover.translate.syntax import Untranslatable
-from lockstep.mover.values import EXACT_IN_DOUBLE, looks_like_number
+from lockstep.mover.values import EXACT_IN_DOUBLE
+from lockstep.schema.affinity import is_for_numbers, kept_of_text, looks_like_number
 from lockstep.schema.types.portable import quoted
 
 Kind = Literal[
@@ -147,14 +148,13 @@ def comparable(left: Piece, right: Piece, *, is_ordering: bool) -> tuple[str, st
 
 def _as_compared(piece: Piece, other: Piece) -> Piece:
     """Return a literal text as the number that it is beside a column for numbers."""
-    if other.affinity not in ("integer", "real", "numeric") or other.kind == "text":
+    if not is_for_numbers(other.affinity) or other.kind == "text":
         return piece
-    if not isinstance(piece.value, str) or not looks_like_number(piece.value):
+    if not isinstance(piece.value, str):
         return piece
-    number = float(piece.value)
-    if number.is_integer() and abs(number) <= EXACT_IN_DOUBLE:
-        return literal(int(number))
-    return literal(number)
+    # A column of reals, too, is compared with the integer that a text may be.
+    compared = kept_of_text(piece.value, "numeric")
+    return piece if isinstance(compared, str) else literal(compared)
 
 
 def _numbers(left: Piece, right: Piece) -> tuple[str, str]:
@@ -220,7 +220,7 @@ def _time_beside(piece: Piece, other: Piece) -> str:
 
 def _texts(left: Piece, right: Piece, *, is_ordering: bool) -> tuple[str, str]:
     for one, two in ((left, right), (right, left)):
-        if one.affinity in ("", "text", "blob"):
+        if not is_for_numbers(one.affinity):
             continue
         # SQLite makes numbers of texts that it compares with such a column.
         if not two.is_literal or looks_like_number(str(two.value)):

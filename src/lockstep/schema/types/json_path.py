@@ -23,8 +23,8 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeEngine
 
+from lockstep.schema.affinity import INTEGER_MAX, INTEGER_MIN
 from lockstep.schema.types.json_text import NotJson, canonical_json
-from lockstep.schema.types.numbers import INTEGER_MAX, INTEGER_MIN
 from lockstep.schema.types.portable import for_driver, quoted
 from lockstep.schema.types.text import Text
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql import operators
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from lockstep.schema.affinity import INTEGER_MAX, INTEGER_MIN
 from lockstep.schema.types.columns import are_all, with_same, with_short_way
 from lockstep.schema.types.decimals import (
     SCALED_DIGITS_MAX,
@@ -22,9 +23,6 @@ from lockstep.schema.types.decimals import (
     places_of,
 )
 from lockstep.schema.types.portable import PortableType
-
-INTEGER_MIN = -(2**63)
-INTEGER_MAX = 2**63 - 1
 
 _ARITHMETIC = frozenset(
     {
