@@ -77,7 +77,9 @@ class WriteKeys:
         """
         _refuse_key(key)
         if not self._is_there:
-            self._make_table(unit)
+            # A rollback takes the table back too, so it is believed in only after a
+            # commit; until then this asks again.
+            make_keys_table(unit)
         now = int(unit.clock.now().timestamp())
         if self._began_s is None:
             self._began_s = now, unit.clock.monotonic_s()
@@ -106,17 +108,6 @@ class WriteKeys:
         """Take it that the table is there: a keyed write was committed."""
         self._is_there = True
 
-    def _make_table(self, unit: Unit) -> None:
-        # A rollback takes the table back too, so it is believed in only after a
-        # commit; until then this asks again.
-        if unit.connection.dialect.name == "sqlite":
-            unit.execute(_CREATE_STRICT)
-        else:
-            # Two processes that create it at once would collide in the catalogue.
-            unit.execute("SELECT pg_advisory_xact_lock(hashtext(:name))", _NAME)
-            unit.execute(_CREATE)
-        unit.execute(_CREATE_INDEX)
-
     def _prune(self, unit: Unit, now: int) -> None:
         self._until_prune -= 1
         if self._until_prune < 0:
@@ -126,6 +117,17 @@ class WriteKeys:
             passed_s = unit.clock.monotonic_s() - began_monotonic_s
             now = min(now, int(began_s + passed_s) + 1)
             unit.execute(_PRUNE, {"before": now - int(self._retention_s)})
+
+
+def make_keys_table(unit: Unit) -> None:
+    """Make the table of the keys, where it is not there."""
+    if unit.connection.dialect.name == "sqlite":
+        unit.execute(_CREATE_STRICT)
+    else:
+        # Two processes that create it at once would collide in the catalogue.
+        unit.execute("SELECT pg_advisory_xact_lock(hashtext(:name))", _NAME)
+        unit.execute(_CREATE)
+    unit.execute(_CREATE_INDEX)
 
 
 def _refuse_key(key: str) -> None:

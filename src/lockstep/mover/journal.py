@@ -36,6 +36,11 @@ class State:
     digest: str
     plan: Plan
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether the history was to make tables next, or is making them."""
+        return not self.plan.creates_tables and not self.plan.tables
+
     @classmethod
     def of_row(cls, row: Sequence[Any]) -> State:
         """Read the columns of ``STATE_COLUMNS``, as both journals keep them."""

@@ -16,7 +16,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -247,7 +247,9 @@ class Mover:
             source.check_unchanged()
             phases.end("verify")
             quarantined = self._write_quarantine(target)
-            target.journal.set_status("verified" if report.is_same else "differs")
+            # Who works on a target that was complete makes it differ, no less complete.
+            is_complete = report.is_same or resumed == "verified"
+            target.journal.set_status("verified" if is_complete else "differs")
             return MoveResult(
                 plan,
                 tables,
@@ -270,8 +272,9 @@ class Mover:
         """Return the plan, and the status of the run that is continued."""
         fingerprint = source.fingerprint()
         state = target.journal.state()
+        is_begun = state is not None and state.is_begun
         if state is not None:
-            if self._continues(state, fingerprint):
+            if not is_begun and self._continues(state, fingerprint):
                 return state.plan, state.status
             if state.status == "verified" or state.source != str(self.source_url):
                 raise TargetInUse(
@@ -285,7 +288,7 @@ class Mover:
                 hint="add --models (metadata= and migrations=); for a plain copy write "
                 "a plan (--write-plan FILE) and give it (--plan FILE)",
             )
-        if state is not None:
+        if state is not None and not is_begun:
             is_asked = state.digest == self._request()
             if is_asked and can_renew(state, plan, target):
                 accept(plan)
@@ -303,11 +306,25 @@ class Mover:
                 f"the target already has {', '.join(taken[:5])}",
                 detail={"tables": taken},
             )
+        name_of_move = (str(self.source_url), fingerprint, self._request())
         if not plan.creates_tables:
-            self._upgrade()
+            if not is_begun:
+                self._refuse_rows(plan, target)
+                # What a revision inserts is known for the history's after a kill.
+                target.create(replace(plan, tables=[]), *name_of_move)
+            self._upgrade(plan)
             target.adopt(plan)
-        target.create(plan, str(self.source_url), fingerprint, self._request())
+        target.create(plan, *name_of_move)
         return plan, ""
+
+    def _refuse_rows(self, plan: Plan, target: MoveTarget) -> None:
+        """Raise ``TargetInUse`` where rows of somebody would have to go."""
+        if held := target.filled(plan):
+            raise TargetInUse(
+                f"the target already has rows in {', '.join(held[:5])}",
+                hint="name an empty database: the history makes the tables by itself",
+                detail={"tables": held},
+            )
 
     def _finished(
         self, plan: Plan, source: MoveSource, target: MoveTarget, started: float
@@ -330,9 +347,10 @@ class Mover:
         elapsed_s = time.perf_counter() - started
         return MoveResult(plan, tables, [], 0, None, report, True, notices, elapsed_s)
 
-    def _upgrade(self) -> None:
+    def _upgrade(self, plan: Plan) -> None:
         """Let the history make the target's tables."""
         from lockstep.engine import Database
+        from lockstep.engine.idempotency import WRITE_KEYS_TABLE, make_keys_table
         from lockstep.migrations import Migrations
 
         assert self._migrations is not None, "given together with the models"
@@ -340,6 +358,8 @@ class Mover:
             Migrations(
                 database, metadata=self._metadata, directory=self._migrations
             ).upgrade("head")
+            if any(table.source == WRITE_KEYS_TABLE for table in plan.tables):
+                database.write(make_keys_table)
 
     def _continues(self, state: State, fingerprint: str) -> bool:
         return (

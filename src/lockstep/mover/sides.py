@@ -141,6 +141,10 @@ class MoveTarget(Protocol):
         """Return the planned tables that are there already."""
         ...
 
+    def filled(self, plan: Plan) -> list[str]:
+        """Return the planned tables that are there and hold rows."""
+        ...
+
     def is_made(self, plan: Plan) -> bool:
         """Return whether the planned tables are there, by the plan's statements."""
         ...

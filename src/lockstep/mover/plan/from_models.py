@@ -8,12 +8,15 @@ there. So the application that works on one side works on the other.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from lockstep.engine.idempotency import WRITE_KEYS_TABLE
 from lockstep.errors import InvalidPlan
 from lockstep.mover.plan.model import ColumnPlan, Dialect, Loss, Plan, TablePlan
+from lockstep.schema.names import MOVE_TABLES
 from lockstep.schema.types import (
     Array,
     BigInteger,
@@ -46,8 +49,14 @@ _CODECS: dict[type[Any], str] = {
     Uuid: "text",
 }
 _ORDERED = (BigInteger, Uuid, Text, Enum, Blob, sa.Integer, sa.String)
-HISTORY_PREFIXES = ("alembic_version", "lockstep_")
-"""Tables that the history and this library keep for themselves on each database."""
+_KEPT_BY_EACH = MOVE_TABLES | {"alembic_version"}
+"""Tables that a history and a move keep for themselves, on each database."""
+
+_WRITE_KEYS = (
+    ColumnPlan("key", "key", "text", "text", not_null=True),
+    ColumnPlan("result", "result", "text", "text"),
+    ColumnPlan("at", "at", "bigint", "integer", not_null=True),
+)
 
 
 def plan_from_models(
@@ -75,7 +84,9 @@ def plan_from_models(
         )
     described = {table.name for table in metadata.sorted_tables}
     for name in present:
-        if name not in described and not name.startswith(HISTORY_PREFIXES):
+        if name == WRITE_KEYS_TABLE:
+            plan.tables.append(_write_keys())
+        elif name not in described | _KEPT_BY_EACH:
             why = "no model describes it"
             plan.losses.append(Loss("table", name, why, is_data=True))
     for table in metadata.sorted_tables:
@@ -96,6 +107,20 @@ def plan_from_models(
             made.order_key = list(made.primary_key)
         plan.tables.append(made)
     return plan
+
+
+def _write_keys() -> TablePlan:
+    """Return the plan of the idempotency keys.
+
+    A write that is asked for again after the move must find the key that it used
+    before, or it would be done twice.
+    """
+    columns = [replace(column) for column in _WRITE_KEYS]
+    return TablePlan(
+        *(WRITE_KEYS_TABLE, WRITE_KEYS_TABLE, columns),
+        primary_key=["key"],
+        order_key=["key"],
+    )
 
 
 def _is_identity(table: sa.Table, column: sa.Column[Any], target: Dialect) -> bool:

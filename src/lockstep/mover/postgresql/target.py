@@ -95,6 +95,14 @@ class PostgresqlTarget:
         ).fetchall()
         return sorted(row[0] for row in rows)
 
+    def filled(self, plan: Plan) -> list[str]:
+        """Return the planned tables that are there and hold rows."""
+        return [
+            name
+            for name in self.taken(plan)
+            if self._run(f"SELECT 1 FROM {quote(name)} LIMIT 1").fetchone()
+        ]
+
     def adopt(self, plan: Plan) -> None:
         """Plan how rows get into tables that a history made.
 

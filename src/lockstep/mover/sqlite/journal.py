@@ -62,6 +62,8 @@ class SqliteJournal:
         Raises:
             InvalidPlan: Tables that move are called as all that it could be called.
         """
+        if self.state() is not None:
+            self._drop_tables()
         self._prefix = _free_prefix(plan)
         for statement in _CREATE.replace("<prefix>", self._prefix).split(";\n"):
             if statement.strip():

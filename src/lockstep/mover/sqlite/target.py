@@ -27,7 +27,7 @@ from lockstep.mover.long_values import CODECS, WHOLE, LongCells
 from lockstep.mover.plan.model import Plan, Statement, TablePlan
 from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
-from lockstep.mover.sqlite.opening import stand_in_for_collations
+from lockstep.mover.sqlite.opening import rows_of, stand_in_for_collations
 from lockstep.mover.sqlite.profile import TableProfile
 from lockstep.mover.sqlite.schema import Schema, is_contentless
 from lockstep.mover.sqlite.schema_reading import read_schema
@@ -98,6 +98,14 @@ class SqliteTarget:
         names = {fold(table.target) for table in plan.carried()}
         rows = self._connection.execute("SELECT name FROM sqlite_master").fetchall()
         return sorted(row[0] for row in rows if fold(row[0]) in names)
+
+    def filled(self, plan: Plan) -> list[str]:
+        """Return the planned tables that are there and hold rows."""
+        return [
+            name
+            for name in self.taken(plan)
+            if rows_of(self._connection, f"SELECT 1 FROM {quote(name)} LIMIT 1")
+        ]
 
     def is_made(self, plan: Plan) -> bool:
         """Return whether the planned tables are there, by the plan's statements."""
