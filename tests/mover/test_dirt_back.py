@@ -143,11 +143,11 @@ def test_rows_that_sqlite_refuses_are_quarantined_one_by_one(
     assert [d.kind for d in result.verification.differences] == ["missing row"]
 
 
-def decimals_moved(path: Path, make_database: MakeDatabase, rows: str) -> str:
+def decimals_moved(path: Path, make_database: MakeDatabase, filled: str) -> str:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(
             "CREATE TABLE t (id INTEGER PRIMARY KEY, d DECIMAL(10,2), e);"
-            f"INSERT INTO t VALUES {rows}"
+            f"INSERT INTO t VALUES {filled}"
         )
     connection.close()
     url = make_database("postgresql").url.unmasked()
@@ -165,8 +165,17 @@ def test_digits_written_on_postgresql_are_not_forgiven(
         other.execute(b"UPDATE t SET d = 1.500 WHERE id = 1")
     report = Mover(path, url).verify()
     assert [(d.key, d.column) for d in report.differences] == [("2", "d")]
-    with pytest.raises(Unmappable, match="would be kept"):
-        Mover(url, tmp_path / "back.db").move()
+    file = tmp_path / "q.jsonl"
+    mover = Mover(url, tmp_path / "back.db", quarantine=file)
+    (loss,) = mover.plan().losses
+    assert (loss.kind, loss.name, loss.is_data) == ("type", "t.d", True)
+    assert "would be kept" in loss.why
+    result = mover.move()
+    assert not result.is_exact
+    assert rows(tmp_path / "back.db", "SELECT id, d FROM t") == [(1, 1.5)]
+    (rejected,) = map(json.loads, file.read_text().splitlines())
+    assert (rejected["key"], rejected["column"]) == ("'2'", "d")
+    assert rejected["value"] == "'0.2500000000000000000001'"
 
 
 def test_a_whole_decimal_written_on_postgresql_becomes_what_its_column_keeps(

@@ -110,7 +110,7 @@ class Number(Codec):
     """Integers and reals of a column with numeric affinity ↔ ``double precision``.
 
     Such a column stores every integral real as an integer, so the class comes
-    back from the value.
+    back from the value. NaN is a text, as of ``real``.
     """
 
     plain = frozenset({float})
@@ -119,6 +119,8 @@ class Number(Codec):
     def encode(self, value: Any) -> str:
         if type(value) is float:
             return real_text(value)
+        if value == "NaN":
+            return "NaN"
         if type(value) is not int:
             raise refusal(value, "number")
         if abs(value) > EXACT_IN_DOUBLE:
@@ -129,14 +131,19 @@ class Number(Codec):
         return real_texts(column)
 
     def decode(self, text: str) -> Value:
+        if text == "NaN":
+            return text
         number = float(text)
-        if number.is_integer() and abs(number) <= EXACT_IN_DOUBLE:
-            return int(number)
-        return number
+        is_kept = number.is_integer() and abs(number) <= EXACT_IN_DOUBLE
+        # No integer has the sign of -0.0.
+        return int(number) if is_kept and text != "-0" else number
 
 
 class Numeric(Codec):
-    """Integers and reals ↔ ``numeric``; ``3`` is an integer, ``3.0`` a real."""
+    """Integers and reals ↔ ``numeric``; ``3`` is an integer, ``3.0`` a real.
+
+    NaN is a text, as of ``real``.
+    """
 
     plain = frozenset({float})
 
@@ -144,6 +151,8 @@ class Numeric(Codec):
         if type(value) is float:
             finite = value - value == 0
             return decimal_text(value) if finite else real_text(value)
+        if value == "NaN":
+            return "NaN"
         if type(value) is not int:
             raise refusal(value, "number")
         return str(value)
@@ -152,7 +161,7 @@ class Numeric(Codec):
         if text.isdigit() or text[1:].isdigit():
             number = int(text)
             return number if INTEGER_MIN <= number <= INTEGER_MAX else float(text)
-        return float(text)
+        return text if text == "NaN" else float(text)
 
 
 class WholeNumeric(Numeric):
@@ -165,7 +174,8 @@ class WholeNumeric(Numeric):
     def decode(self, text: str) -> Value:
         whole, _, fraction = text.partition(".")
         number = super().decode(text if fraction.strip("0") else whole)
-        assert isinstance(number, int | float), "what numeric decodes to"
+        if not isinstance(number, int | float):
+            return number
         return kept_of_number(number, "numeric")
 
 

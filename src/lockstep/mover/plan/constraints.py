@@ -37,6 +37,7 @@ INDEXED_BYTES_MAX = 2_600
 
 INDEX_COLUMNS_MAX = 32
 MERGED = "values that differ by their class only, like 1 and '1', are one there"
+OUTGROWN = "an integer in it outgrows 64 bits, and becomes a rounded real"
 _LONG_TYPES = ("text", "bytea")
 
 
@@ -83,15 +84,19 @@ class Constraints:
         columns = named_both_ways(table, known)
         where = f"{table.name}.{column.name}"
         try:
-            planned.computed = _stored_as(
-                value(column.expression, columns), column, planned
-            )
+            computed = _stored_as(value(column.expression, columns), column, planned)
+            self._refuse_outgrown(made, column.expression)
+            planned.computed = computed
         except Untranslatable as reason:
             why = f"its values are carried, AS ({column.expression}) not: {reason}"
             self._lose("generated column", where, why)
             return
         if column.generated == "virtual":
             self._plan.notices.append(f"{where} is computed when a row is written")
+
+    def _refuse_outgrown(self, made: TablePlan, expression: str) -> None:
+        if self._values.outgrows(made, expression):
+            raise Untranslatable(OUTGROWN)
 
     def _primary_key(self, table: Table, made: TablePlan) -> None:
         if not table.key:
@@ -158,10 +163,13 @@ class Constraints:
         except Untranslatable as reason:
             self._lose("unique" if index.unique else "index", where, str(reason))
             return
-        plain = [part.column for part in index.parts if part.column is not None]
+        named = [part for part in index.parts if part.column is not None]
+        plain = [part.column for part in named if part.column is not None]
         purpose = "unique" if index.unique else "index"
         columns = [made.column(self._real(table, name)) for name in plain]
-        if index.unique and not condition and self._values.are_merged(made, columns):
+        if index.unique and self._values.are_merged(
+            made, columns, [part.collation for part in named], _condition_text(index)
+        ):
             self._lose(purpose, where, MERGED)
             return
         if self._is_long(table, plain) or self._is_long_expression(made, index):
@@ -212,6 +220,7 @@ class Constraints:
                 if position >= len(texts):
                     raise Untranslatable("an expression that could not be read")
                 inner = _expression_part(texts[position], own_meanings(table, made))
+                self._refuse_outgrown(made, texts[position])
                 parts.append(f"({inner}){' DESC' if part.descending else ''}")
                 continue
             parts.append(self._column_part(table, made, part))
@@ -230,12 +239,12 @@ class Constraints:
     def _condition(self, table: Table, made: TablePlan, index: Index) -> str:
         if not index.partial:
             return ""
-        parts = tokens(index.sql or "")
-        for position, part in enumerate(parts):
-            if part.is_word("WHERE"):
-                text = "".join(item.text for item in parts[position + 1 :])
-                return f" WHERE {condition(text, own_meanings(table, made))}"
-        raise Untranslatable("a condition that could not be read")
+        text = _condition_text(index)
+        if not text:
+            raise Untranslatable("a condition that could not be read")
+        sql = f" WHERE {condition(text, own_meanings(table, made))}"
+        self._refuse_outgrown(made, text)
+        return sql
 
     def _check(
         self, table: Table, made: TablePlan, name: str | None, expression: str
@@ -253,7 +262,15 @@ class Constraints:
             f"ALTER TABLE {quote(made.target)} ADD CONSTRAINT {quote(given)} "
             f"CHECK ({text})"
         )
-        made.statements.append(Statement("check", given, sql, f"{sql} NOT VALID"))
+        loose = f"{sql} NOT VALID"
+        count = self._values.against(made, expression)
+        why = f"{counted(count, 'row')} against it" if count else ""
+        if self._values.outgrows(made, expression):
+            why = OUTGROWN
+        if why:
+            why = f"CHECK ({expression}): {why}; it holds for new rows only"
+            self._lose("check", table.name, why)
+        made.statements.append(Statement("check", given, loose if why else sql, loose))
 
     def add_foreign_keys(
         self, table: Table, made: TablePlan, orphans: dict[int, int]
@@ -406,6 +423,15 @@ def _expression_part(text: str, columns: dict[str, Meaning]) -> str:
 def made_type(made: TablePlan, target: str) -> str:
     """Return the type of a column by its target's name."""
     return next(column.type for column in made.columns if column.target == target)
+
+
+def _condition_text(index: Index) -> str:
+    """Return the condition of a partial index as it was written; else nothing."""
+    parts = tokens(index.sql or "") if index.partial else []
+    for position, part in enumerate(parts):
+        if part.is_word("WHERE"):
+            return "".join(item.text for item in parts[position + 1 :])
+    return ""
 
 
 def _key_texts(index: Index) -> list[str]:

@@ -31,7 +31,7 @@ from lockstep.mover.plan.width import why_too_wide
 from lockstep.mover.sqlite.comments import comments_of
 from lockstep.mover.sqlite.opening import Damaged, rows_of
 from lockstep.mover.sqlite.profile import TableProfile
-from lockstep.mover.sqlite.schema import Column, Schema, Table
+from lockstep.mover.sqlite.schema import Column, ForeignKey, Schema, Table
 from lockstep.mover.translate.defaults import translate_default
 from lockstep.mover.translate.syntax import Untranslatable
 from lockstep.mover.translate.views import Relation, translate_view
@@ -83,7 +83,7 @@ def plan_from_sqlite(
     for table, table_plan in chosen:
         constraints.add_keys(table, table_plan)
     for table, table_plan in chosen:
-        orphans = _orphans(connection, table)
+        orphans = _orphans(connection, table, schema)
         constraints.add_foreign_keys(table, table_plan, orphans)
     _say_what_stays(plan, schema, _views(connection, chosen, schema, relations))
     return plan
@@ -243,7 +243,7 @@ def _has_odd_order(table: Table) -> bool:
     return any(c.collation not in ("BINARY", "NOCASE", "RTRIM") for c in table.columns)
 
 
-def _orphans(connection: Any, table: Table) -> dict[int, int]:
+def _orphans(connection: Any, table: Table, schema: Schema) -> dict[int, int]:
     """Count the rows that point at nothing, by the number of the foreign key."""
     counts: dict[int, int] = {}
     if not table.foreign_keys:
@@ -251,11 +251,37 @@ def _orphans(connection: Any, table: Table) -> dict[int, int]:
     try:
         found = rows_of(connection, f"PRAGMA foreign_key_check({quote(table.name)})")
     except sqlite3.DatabaseError:
-        # The parent has no such key; the foreign key is judged where it is made.
-        return counts
+        # One parent has no such key, and SQLite checks none of them.
+        return {
+            key.number: _pointing_at_nothing(connection, table, key, schema)
+            for key in table.foreign_keys
+        }
     for _, _, _, number in found:
         counts[number] = counts.get(number, 0) + 1
     return counts
+
+
+def _pointing_at_nothing(
+    connection: Any, table: Table, key: ForeignKey, schema: Schema
+) -> int:
+    parent = schema.table(key.parent)
+    referred = key.referred or (parent.key if parent is not None else [])
+    if parent is None or len(referred) != len(key.columns):
+        return 0  # a foreign key that is not made
+    # The parent's column decides how they are compared.
+    same = " AND ".join(
+        f"parent.{quote(above)} = +child.{quote(name)}"
+        for above, name in zip(referred, key.columns, strict=True)
+    )
+    present = " AND ".join(f"child.{quote(name)} IS NOT NULL" for name in key.columns)
+    sql = (
+        f"SELECT count(*) FROM {quote(table.name)} AS child WHERE {present} AND NOT "
+        f"EXISTS (SELECT 1 FROM {quote(parent.name)} AS parent WHERE {same})"
+    )
+    try:
+        return rows_of(connection, sql)[0][0]
+    except sqlite3.DatabaseError:
+        return 0  # of a column that is not there
 
 
 def _views(

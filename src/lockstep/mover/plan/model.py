@@ -43,6 +43,7 @@ class ColumnPlan:
         comment: What people wrote beside it.
         read_as: What PostgreSQL is asked for instead of ``source``.
         refuses_null: Rows hold NULL, and the target's statement takes none.
+        refuses_negative_zero: Rows hold -0.0, and the target's column stores 0 of it.
     """
 
     source: str
@@ -60,6 +61,7 @@ class ColumnPlan:
     comment: str = ""
     read_as: str = ""
     refuses_null: bool = False
+    refuses_negative_zero: bool = False
 
 
 @dataclass

@@ -16,20 +16,26 @@ unless its value does not fit its codec, which ``fitting`` names.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Final
 
 from lockstep.migrations.sqlite.tokens import fold, quote
-from lockstep.mover.encoding import LineBlock
 from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
+from lockstep.mover.postgresql.cells import (
+    TEXTS,
+    TO_QUARANTINE,
+    Server,
+    name_cells,
+    read_of,
+)
 from lockstep.mover.postgresql.schema import PgKey, PgTable
 from lockstep.mover.sqlite.opening import stand_in_for_collations
 from lockstep.mover.sqlite.schema import Column, Index, Table
 from lockstep.mover.sqlite.schema_reading import read_schema
 from lockstep.mover.sqlite.writing import RowWriter
-from lockstep.schema.affinity import NUMBER_PATTERN, is_for_numbers
+from lockstep.schema.affinity import is_for_numbers
 from lockstep.wording import counted
 
 ROW_BYTES_MAX = 1_000_000_000
@@ -39,30 +45,8 @@ SHRINKS_AT_MOST = 300
 """Times: what PostgreSQL compresses is never shorter than that."""
 
 _ALL_ROWS = "true"
-_TO_QUARANTINE = "they go to the quarantine file"
-_TEXTS: Final = ("text", "mixed_text")
 _LONG_TYPES: Final = ("text", "character varying", "bytea")
 _AS_BYTES: Final = ("text_bytes", "mixed_bytes")
-
-
-class Server(Protocol):
-    """What is asked of PostgreSQL, in the move's own snapshot."""
-
-    def found(self, table: TablePlan) -> PgTable:
-        """Return what the server says about a table of the plan."""
-        ...
-
-    def rows_where(self, table: TablePlan, condition: str) -> int:
-        """Return how many rows of a table meet a condition."""
-        ...
-
-    def bytes_aside(self, table: TablePlan) -> int | None:
-        """Return what a table's long cells take, compressed; None if not known."""
-        ...
-
-    def fitting_rows(self, table: TablePlan, condition: str) -> Iterable[LineBlock]:
-        """Yield those rows as the copy reads them, without what fits no codec."""
-        ...
 
 
 @dataclass
@@ -101,9 +85,9 @@ def name_contradictions(plan: Plan, forward: Plan, server: Server) -> None:
         if origin is None or table is None or not made.create:
             continue
         found = server.found(made)
-        _name_nulls(plan, made, table, server)
-        _name_numbers(plan, made, table, server)
+        name_cells(plan, made, table, server)
         indexes = {s.name: s for s in _unique_indexes(plan)}
+        _name_orphans(plan, made, table, by_table, server)
         for suspicion in _suspicions(forward, made, table, found, indexes):
             _judge(plan, made, suspicion, server)
 
@@ -153,7 +137,7 @@ def name_oversized(plan: Plan, server: Server) -> None:
             long[0].on_dirt = "quarantine"
             rows = counted(count, "row")
             why = f"{rows} of more than {ROW_BYTES_MAX:,} bytes, which SQLite does not "
-            why += f"hold; {_TO_QUARANTINE}"
+            why += f"hold; {TO_QUARANTINE}"
             plan.losses.append(Loss("type", made.source, why, is_data=True))
 
 
@@ -169,6 +153,83 @@ def _contradicting(key: PgKey) -> str:
     return f"{present} AND ({own}) NOT IN (SELECT {referred} FROM {parent})"
 
 
+def _name_orphans(
+    plan: Plan,
+    made: TablePlan,
+    table: Table,
+    by_table: dict[str, Table],
+    server: Server,
+) -> None:
+    """Name rows that point at nothing, where the server does not keep them away.
+
+    They come along: SQLite asks new rows only.
+    """
+    held = [
+        (key.columns, key.parent, key.referred)
+        for key in server.found(made).keys
+        if key.kind == "f" and not key.definition.endswith(" NOT VALID")
+    ]
+    planned = {fold(other.target): other for other in plan.carried()}
+    for key in table.foreign_keys:
+        above, parent = planned.get(fold(key.parent)), by_table.get(fold(key.parent))
+        if above is None or parent is None:
+            continue
+        referred = key.referred or parent.key
+        if len(referred) != len(key.columns):
+            continue
+        found, beside = server.found(made), server.found(above)
+        own = [_planned(made, name) for name in key.columns]
+        theirs = [_planned(above, name) for name in referred]
+        names = ([c.source for c in own], beside.name, [c.source for c in theirs])
+        if names in held:
+            continue
+        where = _points_at_nothing(
+            [(column, found.column(column.source).type) for column in own],
+            [(column, beside.column(column.source).type) for column in theirs],
+            parent,
+            beside.place,
+        )
+        count = server.rows_where(made, where)
+        if count:
+            point = "points" if count == 1 else "point"
+            why = f"{counted(count, 'row')} {point} at nothing; they come along"
+            where = f"{made.source} ({', '.join(names[0])}) → {above.source}"
+            plan.losses.append(Loss("foreign key", where, why))
+
+
+def _points_at_nothing(
+    own: list[tuple[ColumnPlan, str]],
+    theirs: list[tuple[ColumnPlan, str]],
+    parent: Table,
+    place: str,
+) -> str:
+    """Return which rows have a key that no row of the parent has.
+
+    Args:
+        own: Columns and their types on the server.
+        theirs: The same of the parent.
+        parent: Compares as the file's own statement says.
+        place: What to read the parent's rows from.
+    """
+    mine: list[str] = []
+    other: list[str] = []
+    for (child, kind), (column, kind_above) in zip(own, theirs, strict=True):
+        declared = parent.column(column.target)
+        collation = "BINARY" if declared is None else declared.collation
+        is_text = kind != kind_above or collation in ("NOCASE", "RTRIM")
+        for listed, each in ((mine, child), (other, column)):
+            name = f"({read_of(each)})::text" if is_text else read_of(each)
+            if collation == "NOCASE":
+                name = f'lower({name} COLLATE "C")'
+            listed.append(f"rtrim({name}, ' ')" if collation == "RTRIM" else name)
+    present = " AND ".join(f"({name}) IS NOT NULL" for name in mine)
+    known = " AND ".join(f"({name}) IS NOT NULL" for name in other)
+    return (
+        f"{present} AND ({', '.join(mine)}) NOT IN "
+        f"(SELECT {', '.join(other)} FROM {place} WHERE {known})"
+    )
+
+
 def _made_by_own_statements(plan: Plan) -> dict[str, Table]:
     """Return what SQLite says of the tables and unique indexes that it will have."""
     statements = [table.create for table in plan.carried()]
@@ -181,59 +242,6 @@ def _made_by_own_statements(plan: Plan) -> dict[str, Table]:
             except sqlite3.Error:
                 continue  # the target will say so
         return {fold(table.name): table for table in read_schema(scratch).tables}
-
-
-def _name_nulls(plan: Plan, made: TablePlan, table: Table, server: Server) -> None:
-    """Quarantine rows with NULL that the statement does not take."""
-    may_be_null = {c.name for c in server.found(made).columns if c.may_be_null}
-    for column in made.columns:
-        # SQLite would number a row whose key is NULL.
-        is_rowid = column.target == table.rowid_alias
-        if column.source not in may_be_null or not (column.not_null or is_rowid):
-            continue
-        count = server.rows_where(made, f"{_value(column)} IS NULL")
-        if not count:
-            continue
-        column.refuses_null, column.on_dirt = True, "quarantine"
-        why = f"{counted(count, 'row')} with NULL, which the file's own statement "
-        why += f"refuses; {_TO_QUARANTINE}"
-        where = f"{made.source}.{column.source}"
-        plan.losses.append(Loss("null", where, why, is_data=True))
-
-
-def _name_numbers(plan: Plan, made: TablePlan, table: Table, server: Server) -> None:
-    """Read numbers as their columns keep them; quarantine texts that become others.
-
-    A strict table has no such column: it refuses the text, or takes it as it is.
-    """
-    for column in [] if table.strict else made.columns:
-        declared = table.column(column.target)
-        if declared is None or not is_for_numbers(declared.affinity):
-            continue
-        if column.codec == "numeric" and declared.affinity != "real":
-            column.codec = "whole_numeric"
-        if column.codec not in _TEXTS:
-            continue
-        like_numbers = f"{_value(column)}::text ~ '^{NUMBER_PATTERN}$'"
-        if not server.rows_where(made, like_numbers):
-            continue
-        column.codec = f"numbered_text:{declared.affinity}"
-        if column.source in made.order_key:
-            made.order_key = []  # such a column sorts numbers before texts
-        tried = replace(column, on_dirt="quarantine")
-        count, first, reason = 0, "", ""
-        for block in server.fitting_rows(
-            replace(made, columns=[tried], primary_key=[], order_key=[]), like_numbers
-        ):
-            for rejected in block.rejected[:1]:
-                first, reason = first or rejected.value, rejected.reason
-            count += len(block.rejected)
-        if count:
-            column.on_dirt = "quarantine"
-            why = f"{counted(count, 'row')} with {first} or the like: {reason}"
-            where = f"{made.source}.{column.source}"
-            loss = Loss("type", where, f"{why}; {_TO_QUARANTINE}", is_data=True)
-            plan.losses.append(loss)
 
 
 def _suspicions(
@@ -255,13 +263,13 @@ def _suspicions(
     if table.rowid_alias is not None:
         column = _planned(made, table.rowid_alias)
         if not _is_held(found, [column.source]):
-            where = _equal_somewhere(made, found, [_value(column)])
+            where = _equal_somewhere(made, found, [read_of(column)])
             yield _Suspicion(
                 "unique", f"{made.source} ({column.source})", where, [column]
             )
     if table.strict:
         reals = [column for column in made.columns if column.codec == "real"]
-        where = " OR ".join(f"{_value(column)} = 'NaN'" for column in reals)
+        where = " OR ".join(f"{read_of(column)} = 'NaN'" for column in reals)
         if where:
             yield _Suspicion("type", made.source, where, reals)
     if table.checks and _has_lost_checks(forward, made, found):
@@ -270,10 +278,6 @@ def _suspicions(
 
 def _planned(made: TablePlan, name: str) -> ColumnPlan:
     return next(c for c in made.columns if fold(c.target) == fold(name))
-
-
-def _value(column: ColumnPlan) -> str:
-    return column.read_as or quote(column.source)
 
 
 def _repeated(made: TablePlan, table: Table, index: Index, found: PgTable) -> str:
@@ -286,7 +290,7 @@ def _repeated(made: TablePlan, table: Table, index: Index, found: PgTable) -> st
         _as_compared(column, one, part.collation)
         for column, one, part in zip(columns, declared, index.parts, strict=False)
     ]
-    is_strict = values == [_value(column) for column in columns]
+    is_strict = values == [read_of(column) for column in columns]
     if not is_plain:
         there = next((i for i in found.indexes if i.name == index.name), None)
         is_there = there is not None and there.unique and there.is_valid
@@ -315,11 +319,11 @@ def _as_compared(column: ColumnPlan, declared: Column, collation: str) -> str:
 
     It may be equal for some more; empty where that cannot be said in SQL.
     """
-    value, word = _value(column), column.codec.partition(":")[0]
+    value, word = read_of(column), column.codec.partition(":")[0]
     if word in _AS_BYTES:
         is_exact = collation == "BINARY" and not is_for_numbers(declared.affinity)
         return value if is_exact and word == "text_bytes" else ""
-    if word not in _TEXTS:
+    if word not in TEXTS:
         return value
     if collation == "NOCASE":
         return f'lower({value}::text COLLATE "C")'
@@ -367,7 +371,7 @@ def _judge(plan: Plan, made: TablePlan, suspicion: _Suspicion, server: Server) -
         return
     for column in suspicion.columns:
         column.on_dirt = "quarantine"
-    why = f"{rows} such as {first}, refused: {reason}; {_TO_QUARANTINE}"
+    why = f"{rows} such as {first}, refused: {reason}; {TO_QUARANTINE}"
     plan.losses.append(Loss(suspicion.kind, suspicion.name, why, is_data=True))
 
 

@@ -72,7 +72,7 @@ class Fitting:
             for place, (column, kind) in enumerate(
                 zip(plan.columns, types, strict=True)
             )
-            if not _keeps_all(column, kind)
+            if not keeps_all(column, kind)
         ]
         self._surely = [_SURELY.get(column.codec) for column in plan.columns]
         names = [column.target for column in plan.columns]
@@ -118,6 +118,8 @@ class Fitting:
         if text is None:
             is_refused = self._plan.columns[place].refuses_null
             return "its statement says NOT NULL" if is_refused else ""
+        if text == "-0" and self._plan.columns[place].refuses_negative_zero:
+            return "its column stores zero without a sign"
         if surely is not None and surely.fullmatch(text):
             return ""
         try:
@@ -165,9 +167,10 @@ class Fitting:
         return ", ".join(shown(unescape(fields[place])) for place in self._key)
 
 
-def _keeps_all(column: ColumnPlan, kind: str) -> bool:
+def keeps_all(column: ColumnPlan, kind: str) -> bool:
+    """Whether every value of a type fits a column, so that none need be tried."""
     word = column.codec.partition(":")[0]
-    if column.refuses_null:
+    if column.refuses_null or column.refuses_negative_zero:
         return False
     return word in _ANY_TEXT or kind in _KEEPS_ALL.get(word, ())
 
@@ -188,6 +191,8 @@ def coerced_field(field: str, column: ColumnPlan, codec: Codec) -> str:
     text = (unescape(field) or "").strip()
     if not text:
         return NULL
+    if text == "-0" and column.refuses_negative_zero:
+        return "0"
     word = column.codec.partition(":")[0]
     if word == "boolean":
         known = {**dict.fromkeys(_TRUE, "t"), **dict.fromkeys(_FALSE, "f")}

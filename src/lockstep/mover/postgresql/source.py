@@ -71,6 +71,7 @@ class PostgresqlSource:
         self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         self.notices: list[str] = []
         self._long: dict[str, list[LongColumn]] = {}
+        self._signed: set[tuple[str, str]] = set()
 
     @property
     def connection(self) -> Any:
@@ -152,6 +153,7 @@ class PostgresqlSource:
             column for column, is_there in zip(reals, found, strict=False) if is_there
         ]
         for column in signed:
+            self._signed.add((table.source, column.source))
             column.type = ""
             column.note = "it holds -0.0, which a REAL column would store as 0.0"
         return bool(signed)
@@ -209,6 +211,10 @@ class PostgresqlSource:
         ).fetchone()
         assert row is not None, "an aggregate has a row"
         return int(row[0])
+
+    def has_negative_zero(self, table: TablePlan, column: str) -> bool:
+        """Return whether a column of doubles holds -0.0; known since the survey."""
+        return (table.source, column) in self._signed
 
     def bytes_aside(self, table: TablePlan) -> int | None:
         """Return what a table's long cells take, compressed; None if not known.

@@ -374,12 +374,21 @@ class Translator:
         if "INT" in wanted and of.kind == "integer":
             return replace(of, is_literal=False, affinity="")
         if "INT" in wanted and of.kind == "real":
-            return self._made(f"trunc({of.sql})::bigint", "integer", of)
+            return self._made(_clamped(of.sql), "integer", of)
         if wanted in ("TEXT", "VARCHAR", "CHAR") and of.kind in ("text", "integer"):
             return replace(as_text(of), is_literal=False, affinity="")
         if wanted in ("REAL", "DOUBLE", "FLOAT") and of.kind in ("integer", "real"):
             return replace(as_double(of), is_literal=False, affinity="")
         raise Untranslatable(f"CAST of a {of.kind} AS {node.declared}")
+
+
+def _clamped(real: str) -> str:
+    """Return the integer of a real: beyond 64 bits SQLite takes the last one."""
+    return (
+        f"(CASE WHEN {real} >= 9223372036854775807 THEN 9223372036854775807 "
+        f"WHEN {real} <= -9223372036854775808 THEN -9223372036854775808 "
+        f"ELSE trunc({real})::bigint END)"
+    )
 
 
 def united(parts: Sequence[Piece]) -> tuple[Kind, list[Piece]]:
