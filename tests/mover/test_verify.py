@@ -291,3 +291,48 @@ def test_a_file_that_was_led_back_is_compared_by_class_without_a_journal(
         connection.execute("ALTER TABLE t ADD COLUMN more")
     kinds = {found.kind for found in Mover(url, back).verify().differences}
     assert "storage class" not in kinds
+
+
+ONLY_THERE = """
+CREATE TABLE more (id int); CREATE TABLE lockstep_write (id int);
+ALTER TABLE word ADD extra int;
+CREATE TABLE of_extension (id int); ALTER EXTENSION plpgsql ADD TABLE of_extension;
+CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.other (id int);
+CREATE TABLE parted (id int) PARTITION BY RANGE (id);
+CREATE TABLE parted_rest PARTITION OF parted DEFAULT;
+"""
+
+
+@pytest.mark.parametrize("mover", ["ours", "theirs"])
+def test_what_only_one_side_has_is_a_difference(
+    mover: str, tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path, url = tmp_path / "a.db", make_database("postgresql").url.unmasked()
+    script = "CREATE TABLE word (k TEXT PRIMARY KEY); INSERT INTO word VALUES ('x');"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(script)
+    if mover == "ours":
+        assert Mover(path, url).move().is_exact
+    with psycopg.connect(url, autocommit=True) as connection:
+        if mover == "theirs":
+            connection.execute(script.encode())
+        assert Mover(path, url).verify().is_same
+        assert Mover(url, path).verify().is_same
+        connection.execute(ONLY_THERE.encode())
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE VIRTUAL TABLE only_shown USING fts5vocab (x, row)")
+        connection.execute("CREATE TABLE late (x)")
+        connection.execute("ALTER TABLE word ADD COLUMN later")
+    report = Mover(path, url).verify()
+    assert {(d.kind, d.table, d.column) for d in report.differences} == {
+        ("extra table", "more", ""),
+        ("extra table", "parted", ""),
+        ("extra column", "word", "extra"),
+        ("missing table", "late", ""),
+        ("missing column", "word", "later"),
+    }
+    assert report.notices == ["not compared: tables of other schemas: elsewhere.other"]
+    back = {(d.kind, d.table) for d in Mover(url, path).verify().differences}
+    assert back >= {("extra table", "late"), ("extra column", "word")}
+    assert back >= {("missing table", "more"), ("missing column", "word")}
+    assert not any("of_extension" in table for _, table in back)

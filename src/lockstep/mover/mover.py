@@ -25,6 +25,7 @@ from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import InvalidPlan, SourceUnfinished, TargetInUse
 from lockstep.mover.connecting import open_move_source, open_move_target
 from lockstep.mover.failures import told, write_whole
+from lockstep.mover.inventory import name_added, name_extra
 from lockstep.mover.journal import State
 from lockstep.mover.long_values import LongCells
 from lockstep.mover.plan.from_models import plan_from_models
@@ -414,7 +415,8 @@ class Mover:
 
         A target that this mover filled is compared by its own plan; any other
         one by the names and types that it has, and so are two files or two
-        PostgreSQL databases.
+        PostgreSQL databases. A table or column that only one side has is a
+        difference.
         """
         if self.source_url.engine_name == self.target_url.engine_name != "libsql":
             with told(GO_ON):
@@ -424,7 +426,13 @@ class Mover:
             target = self._open_target(stack)
             state = target.journal.state()
             if state is not None:
-                return verify_tables(state.plan, source, target, self._on_progress)
+                report = VerifyReport()
+                mine, theirs = source.inventory(), target.inventory()
+                name_added(state.plan, mine, theirs, report)
+                name_extra(state.plan, mine, theirs, report)
+                return verify_tables(
+                    state.plan, source, target, self._on_progress, report
+                )
             return verify_foreign(source, target, self._on_progress)
 
 

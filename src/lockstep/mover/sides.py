@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Protocol
 
 from lockstep.mover.encoding import Blocks, LineBlock, OddRow, Rejected
+from lockstep.mover.inventory import Inventory
 from lockstep.mover.journal import State, Status, TableProgress
 from lockstep.mover.long_values import WHOLE, LongCells
 from lockstep.mover.plan.model import Plan, Statement, TablePlan
@@ -40,6 +41,10 @@ class MoveSource(Protocol):
 
     def table_names(self) -> list[str]:
         """Return the names of the tables that are there."""
+        ...
+
+    def inventory(self) -> Inventory:
+        """Return the tables and columns that are there."""
         ...
 
     def own_order(
@@ -135,6 +140,10 @@ class MoveTarget(Protocol):
 
     def adopt(self, plan: Plan) -> None:
         """Plan how rows get into tables that a history made."""
+        ...
+
+    def inventory(self) -> Inventory:
+        """Return the tables and columns that are there."""
         ...
 
     def taken(self, plan: Plan) -> list[str]:

@@ -17,6 +17,7 @@ from lockstep.errors import InvalidPlan
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import codec_of
 from lockstep.mover.encoding import LineBlock, OddRow, PieceBlock, line_digest
+from lockstep.mover.inventory import Inventory, of_server
 from lockstep.mover.journal import State
 from lockstep.mover.lines import unescape
 from lockstep.mover.long_values import LONG_BYTES, WHOLE, LongCells
@@ -250,6 +251,10 @@ class PostgresqlSource:
     def table_names(self) -> list[str]:
         """Return the names of the tables of the schema ``public``."""
         return [t.name for t in self.schema.tables if t.schema == "public"]
+
+    def inventory(self) -> Inventory:
+        """Return the tables and columns that are there."""
+        return of_server(self.schema)
 
     def own_order(
         self,

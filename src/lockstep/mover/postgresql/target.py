@@ -21,6 +21,7 @@ from lockstep.clock import SYSTEM_CLOCK
 from lockstep.errors import TargetInUse
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.encoding import Blocks, LineBlock
+from lockstep.mover.inventory import Inventory, of_server
 from lockstep.mover.journal import SEQUENCES, TableProgress, build_all
 from lockstep.mover.long_values import WHOLE, LongCells
 from lockstep.mover.plan.model import ColumnPlan, Plan, Statement, TablePlan
@@ -274,6 +275,10 @@ class PostgresqlTarget:
     def schema(self) -> PgSchema:
         """Describe the tables that are there."""
         return read_postgresql(self._connection)
+
+    def inventory(self) -> Inventory:
+        """Return the tables and columns that are there."""
+        return of_server(self.schema())
 
     def key_order(
         self, table: TablePlan, long: LongCells = WHOLE

@@ -17,6 +17,7 @@ from lockstep.migrations.sqlite.tokens import quote
 from lockstep.moments.forms import OWN
 from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import LineBlock
+from lockstep.mover.inventory import Inventory, of_file
 from lockstep.mover.journal import State
 from lockstep.mover.long_values import WHOLE, LongCells
 from lockstep.mover.plan.copies import CopyTarget, plan_copy
@@ -321,6 +322,10 @@ class SqliteSource:
     def table_names(self) -> list[str]:
         """Return the names of the tables that are there."""
         return [table.name for table in self.schema.tables]
+
+    def inventory(self) -> Inventory:
+        """Return the tables and columns that are there."""
+        return of_file(self.schema)
 
     def own_order(
         self,

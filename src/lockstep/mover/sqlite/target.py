@@ -22,6 +22,7 @@ from lockstep.mover.ahead import Reading
 from lockstep.mover.codecs import Codec
 from lockstep.mover.encoding import Blocks, LineBlock
 from lockstep.mover.failures import is_of_the_system
+from lockstep.mover.inventory import Inventory, of_file
 from lockstep.mover.journal import SEQUENCES, TableProgress, build_all
 from lockstep.mover.long_values import CODECS, WHOLE, LongCells
 from lockstep.mover.plan.model import Plan, Statement, TablePlan
@@ -333,6 +334,10 @@ class SqliteTarget:
             texts = [text for _, _, text in self._known_schema.objects]
             self.stand_in_for_collations(texts)
         return self._known_schema
+
+    def inventory(self) -> Inventory:
+        """Return the tables and columns that are there."""
+        return of_file(self.schema())
 
     def integer_bounds(self, table: str, column: str) -> tuple[int, int]:
         """Return least and greatest integer above zero; zeros where there is none."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from lockstep.mover.codecs import Codec
+from lockstep.mover.inventory import name_extra
 from lockstep.mover.plan.model import ColumnPlan, Plan, TablePlan
 from lockstep.mover.postgresql.source import PostgresqlSource
 from lockstep.mover.postgresql.target import PostgresqlTarget
@@ -41,6 +42,7 @@ def verify_foreign(
             # What cannot be read, or has no place there, is not the same.
             report.add(Difference("unreadable table", loss.name, source=loss.why))
     if plan.is_way_back and target.is_made(plan):
+        name_extra(plan, source.inventory(), target.inventory(), report)
         # A file that a move led back keeps no journal; its plan can be made again.
         return verify_tables(plan, source, target, on_progress, report)
     strangers = None
@@ -56,6 +58,7 @@ def verify_foreign(
         assert isinstance(source, PostgresqlSource), "one of each engine"
         found = _from_postgresql(source, cast(SqliteTarget, target), plan, report)
         strangers = Strangers(found, is_source=True)
+    name_extra(plan, source.inventory(), target.inventory(), report)
     return verify_tables(plan, source, target, on_progress, report, strangers)
 
 
