@@ -265,3 +265,42 @@ def test_keys_that_postgresql_sorts_in_another_way(
     types = {t.source: t.columns[0].type for t in result.plan.carried()}
     assert types == {"late": "timestamp without time zone", "counted": "text"}
     assert result.is_exact
+
+
+def test_each_reference_is_looked_at_when_it_says(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = made(
+        tmp_path / "a.db",
+        """
+        CREATE TABLE p (id INTEGER PRIMARY KEY, deferred_at TEXT);
+        CREATE TABLE c (
+          d INTEGER CONSTRAINT "not deferrable" REFERENCES p ON DELETE CASCADE,
+          a INTEGER REFERENCES p DEFERRABLE INITIALLY DEFERRED,
+          b INTEGER REFERENCES p(id) DEFERRABLE, e INTEGER,
+          f INTEGER REFERENCES p NOT DEFERRABLE INITIALLY DEFERRED,
+          FOREIGN KEY (e) REFERENCES p ON UPDATE SET NULL DEFERRABLE INITIALLY IMMEDIATE);
+        """,
+    )
+    url = make_database("postgresql").url.unmasked()
+    assert Mover(path, url).move().is_exact
+    with psycopg.connect(url, autocommit=True) as there:
+        found = there.execute(
+            b"SELECT attname::text, confdeltype, confupdtype, condeferrable, condeferred "
+            b"FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND "
+            b"attnum = conkey[1] WHERE contype = 'f' ORDER BY 1"
+        ).fetchall()
+        assert found == [
+            ("a", "a", "a", True, True),
+            ("b", "a", "a", True, False),
+            ("d", "c", "a", False, False),
+            ("e", "a", "n", True, False),
+            ("f", "a", "a", False, False),
+        ]
+        there.execute(b"DROP SCHEMA lockstep_move CASCADE")
+    back = tmp_path / "back.db"
+    assert Mover(url, back).move().is_exact
+    with closing(sqlite3.connect(back)) as file:
+        ((sql,),) = file.execute("SELECT sql FROM sqlite_master WHERE name = 'c'")
+    assert sql.count("DEFERRABLE INITIALLY DEFERRED") == 1
+    assert sql.count("DEFERRABLE INITIALLY IMMEDIATE") == 2

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.mover.checker import made
 
 from lockstep.engine import Database
 from lockstep.errors import InvalidPlan, Unmappable
@@ -144,3 +145,68 @@ def test_the_numbers_come_back_with_what_was_added_meanwhile(
         ).fetchall() == [(4, "ticket", 6000)]
     finally:
         connection.close()
+
+
+def test_a_key_is_followed_through_keys_of_several_columns_and_shared_ones(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    """``depot`` and ``plant`` have one tag by their names alone."""
+    path = made(
+        tmp_path / "old.db",
+        """
+        CREATE TABLE depot (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL DEFAULT 2
+          REFERENCES plant, s TEXT);
+        CREATE TABLE plant (id INTEGER PRIMARY KEY, s TEXT);
+        CREATE TABLE detail (id INTEGER PRIMARY KEY REFERENCES depot ON DELETE CASCADE);
+        CREATE TABLE photo (id INTEGER PRIMARY KEY, detail_id INTEGER REFERENCES detail,
+          album_id INTEGER);
+        CREATE TABLE link (depot_id INTEGER NOT NULL REFERENCES depot,
+          plant_id INTEGER NOT NULL REFERENCES plant, line INTEGER NOT NULL,
+          PRIMARY KEY (depot_id, plant_id, line));
+        CREATE TABLE used (id INTEGER PRIMARY KEY, depot_id INTEGER, plant_id INTEGER,
+          line INTEGER, FOREIGN KEY (depot_id, plant_id, line) REFERENCES link);
+        CREATE TABLE note (id INTEGER PRIMARY KEY, kind INTEGER REFERENCES plant,
+          about INTEGER);
+        INSERT INTO depot VALUES (1, 2, 'a'), (2, 1, 'b');
+        INSERT INTO plant VALUES (1, 'x'), (2, 'y');
+        INSERT INTO detail VALUES (2);
+        INSERT INTO photo VALUES (5, 2, 7), (6, NULL, NULL);
+        INSERT INTO link VALUES (2, 1, 4);
+        INSERT INTO used VALUES (9, 2, 1, 4), (10, NULL, NULL, NULL);
+        INSERT INTO note VALUES (1, 1, 2), (2, 2, 2);
+        """,
+    )
+    url = make_database("postgresql").url.unmasked()
+    by = {"note.about": ("kind", {"1": "depot", "2": "detail"})}
+    result = Mover(path, url, rekey=Rekey("display_id", by)).move()
+    assert result.is_exact
+    assert result.not_built == []
+    assert [(loss.kind, loss.name) for loss in result.plan.losses] == [
+        ("default", "depot.kind")
+    ]
+    notices = [text for text in result.plan.notices if "--rekey-by" in text]
+    assert [text.split()[0] for text in notices] == ["photo.album_id"]
+    with psycopg.connect(url, autocommit=True) as new:
+        found = new.execute(
+            b"SELECT p.display_id, p.album_id, t.display_id FROM photo p "
+            b"LEFT JOIN detail d ON d.id = p.detail_id LEFT JOIN depot t ON t.id = d.id "
+            b"ORDER BY 1"
+        ).fetchall()
+        assert found == [(5, 7, 2), (6, None, None)]
+        new.execute(
+            b"WITH c AS (INSERT INTO plant (s) VALUES ('z') RETURNING id), t AS (INSERT "
+            b"INTO depot (kind, s) SELECT id, 'c' FROM c RETURNING id), d AS (INSERT "
+            b"INTO detail SELECT id FROM t), l AS (INSERT INTO link SELECT t.id, c.id, 1 "
+            b"FROM t, c) INSERT INTO note (kind, about) SELECT k.id, t.id FROM plant k, t "
+            b"WHERE k.s = 'x'"
+        )
+    back = tmp_path / "back.db"
+    assert Mover(url, back).move().is_exact
+    with closing(sqlite3.connect(back)) as file:
+        for table in ("depot", "plant", "detail", "photo", "link", "used", "note"):
+            added = {"depot": (3, 3, "c"), "plant": (3, "z"), "detail": (3,)}
+            added |= {"link": (3, 3, 1), "note": (3, 1, 3)}
+            with closing(sqlite3.connect(path)) as old:
+                expected = set(old.execute(f"SELECT * FROM {table}"))
+            expected |= {added[table]} if table in added else set()
+            assert set(file.execute(f"SELECT * FROM {table}")) == expected

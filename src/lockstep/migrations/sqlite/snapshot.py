@@ -183,6 +183,7 @@ def _foreign_keys(
         clause = next(
             (c for listed, c in clauses if listed == key and _points(c, target)), None
         )
+        deferral = "" if clause is None else clause.deferral.lower()
         actions = f"delete {rows[0][6]} update {rows[0][5]}"
         found.append(
             ForeignKeyState(
@@ -190,7 +191,7 @@ def _foreign_keys(
                 columns,
                 target,
                 remote if len(remote) == len(columns) else columns,
-                f"{actions}{_deferral(clause)}",
+                f"{actions} {deferral}".rstrip(),
             )
         )
     return found
@@ -198,17 +199,6 @@ def _foreign_keys(
 
 def _points(clause: Clause, target: str) -> bool:
     return fold(clause.target or "") == fold(target)
-
-
-def _deferral(clause: Clause | None) -> str:
-    if clause is None:
-        return ""
-    parts = meaningful(tokens(clause.text))
-    for index, part in enumerate(parts):
-        if part.is_word("DEFERRABLE") and not parts[index - 1].is_word("NOT"):
-            late = any(item.is_word("DEFERRED") for item in parts[index:])
-            return " deferrable initially " + ("deferred" if late else "immediate")
-    return ""
 
 
 def index_state(sql: str) -> IndexState:

@@ -112,6 +112,16 @@ class Clause:
                 return parts[index + 1].name
         return None
 
+    @property
+    def deferral(self) -> str:
+        """When a foreign key is looked at, in capitals; empty: with each statement."""
+        parts = self._parts
+        for index, part in enumerate(parts):
+            if part.is_word("DEFERRABLE") and not parts[index - 1].is_word("NOT"):
+                late = any(item.is_word("DEFERRED") for item in parts[index:])
+                return f"DEFERRABLE INITIALLY {'DEFERRED' if late else 'IMMEDIATE'}"
+        return ""
+
     def names(self, column: str) -> bool:
         """Whether the clause speaks of a column of its own table."""
         if self.kind in ("check", "generated"):

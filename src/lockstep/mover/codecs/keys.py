@@ -105,7 +105,7 @@ class Uuid7By(Codec):
 
     def encode(self, value: Any) -> str:
         word, number = value
-        codec = self._of.get(word)
+        codec = self._of.get(str(word))  # a number, where an integer directs
         if codec is None:
             raise ValueError(f"{word!r} directs to no table of the plan")
         return codec.encode(number)

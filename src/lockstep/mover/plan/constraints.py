@@ -11,7 +11,14 @@ from __future__ import annotations
 
 from lockstep.migrations.sqlite.tokens import fold, meaningful, quote, split_top, tokens
 from lockstep.mover.plan.keys import KeyValues
-from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
+from lockstep.mover.plan.model import (
+    ColumnPlan,
+    Loss,
+    Plan,
+    Reference,
+    Statement,
+    TablePlan,
+)
 from lockstep.mover.plan.names import Names
 from lockstep.mover.sqlite.profile import TableProfile
 from lockstep.mover.sqlite.schema import (
@@ -324,8 +331,10 @@ class Constraints:
                 why = f"the columns hold different things: {child.type}, {above.type}"
                 self._lose("foreign key", where, why)
                 return
-        if len(own) == 1 and [theirs[0].source] == parent.key:
-            made.references[own[0].source] = parent.name
+        made.references += [
+            Reference(child.source, parent.name, above.source)
+            for child, above in zip(own, theirs, strict=True)
+        ]
         columns = [column.source for column in own]
         name = self._names.give(
             constraint_name("fk", table.name, *columns, parent.name)
@@ -355,7 +364,7 @@ def _actions(key: ForeignKey) -> str:
         text += f" ON UPDATE {key.on_update}"
     if key.on_delete != "NO ACTION":
         text += f" ON DELETE {key.on_delete}"
-    return f"{text} DEFERRABLE INITIALLY DEFERRED" if key.deferred else text
+    return f"{text} {key.deferral}".rstrip()
 
 
 def meanings(table: Table, made: TablePlan) -> dict[str, Meaning]:

@@ -266,6 +266,8 @@ def _key_clause(
     columns = ", ".join(quote(made.column(name).target) for name in key.columns)
     if key.kind in ("p", "u"):
         _say_if_folded(plan, table, key.name, key.columns)
+        if key.deferral:
+            _lose(plan, table, key, "SQLite looks at a unique key with every row")
     if key.kind == "p":
         return "" if alias is not None else f"PRIMARY KEY ({columns})"
     head = f"CONSTRAINT {quote(key.name)} "
@@ -321,7 +323,7 @@ def _reference(plan: Plan, table: PgTable, key: PgKey, columns: str) -> str:
         _lose(plan, table, key, "SQLite takes a key of which a part is NULL")
     if _SETS_SOME.search(key.definition):
         _lose(plan, table, key, "SQLite sets all columns of the key")
-    return f"{text} DEFERRABLE INITIALLY DEFERRED" if key.deferred else text
+    return f"{text} {key.deferral}".rstrip()
 
 
 def _compared_otherwise(table: PgTable, key: PgKey) -> str:

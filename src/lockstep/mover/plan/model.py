@@ -88,6 +88,15 @@ class Statement:
         return f"{self.purpose} {self.name} {digest[:12]}"
 
 
+@dataclass(frozen=True)
+class Reference:
+    """One column of a foreign key, and the column it refers to; source names."""
+
+    column: str
+    parent: str
+    parent_column: str
+
+
 @dataclass
 class TablePlan:
     """How one table travels.
@@ -100,7 +109,7 @@ class TablePlan:
         create: The CREATE TABLE to use as it stands; empty to make one.
         sequence: The last number given, for the identity column.
         rows: In the source when it was inspected; 0 where it was not.
-        references: Columns that alone refer to a table's key: ``{column: table}``.
+        references: What its columns refer to, each of a key alone.
         row_bytes_max: Of the texts and blobs of the longest row; 0 when not known.
         widest_cell: Which cell of that row is the longest, in words; if it was asked.
     """
@@ -116,7 +125,7 @@ class TablePlan:
     sequence: int | None = None
     rows: int = 0
     comment: str = ""
-    references: dict[str, str] = field(default_factory=dict[str, str])
+    references: list[Reference] = field(default_factory=list[Reference])
     row_bytes_max: int = 0
     widest_cell: str = ""
 
@@ -221,6 +230,7 @@ class Plan:
                     table,
                     columns=[ColumnPlan(**column) for column in table["columns"]],
                     statements=[Statement(**item) for item in table["statements"]],
+                    references=[Reference(**item) for item in table["references"]],
                 )
             )
             for table in document["tables"]

@@ -1,8 +1,9 @@
 """Integer keys become UUIDs on the way, and every reference with them.
 
-Owns which columns are rewritten. A key's UUID is computed from its table and its
-number, so a reference needs no look-up, an orphan stays the orphan it was, a
-killed move gives the same keys again, and a comparison reads the number back.
+Owns what they become; which they are says ``key_holders``. A key's UUID is computed
+from its table and its number, so a reference needs no look-up, an orphan stays the
+orphan it was, a killed move gives the same keys again, and a comparison reads the
+number back.
 
     0190a5f0-0000-7ttt-8nnn-nnnnnnnnnnnn    the instant of the plan, a table's tag,
                                             the number; sorted as the numbers were
@@ -15,11 +16,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lockstep.errors import InvalidPlan
-from lockstep.mover.plan.model import ColumnPlan, Plan, Statement, TablePlan
+from lockstep.mover.plan.key_holders import Place, key_holders, key_place, undirected
+from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
 from lockstep.mover.plan.names import SYSTEM_COLUMNS, Names
 from lockstep.schema.names import constraint_name, quote_identifier
 
 UUID_DEFAULT = "gen_random_uuid()"
+TAGS = 2**10
+"""As many tables the ten bits of a tag tell apart."""
 
 
 @dataclass(frozen=True)
@@ -57,78 +61,97 @@ def rekeyed(
     Raises:
         InvalidPlan: Something named is not there, or no key can be rewritten.
     """
-    keys = {
-        table.source: column
-        for table in plan.carried()
-        if (column := _own_key(table)) is not None
-    }
-    if plan.target != "postgresql" or not keys:
+    holders = key_holders(plan) if plan.target == "postgresql" else {}
+    if not holders:
         raise InvalidPlan(
             "there is no integer key that could become a UUID", hint="leave --rekey out"
         )
-    for table in plan.carried():
-        for name, parent in table.references.items():
-            if parent in keys:
-                _make_uuid(table.column(name), parent, now_ms)
+    codecs = {
+        table: f"{now_ms},{tag}" for table, tag in _tags(set(holders.values())).items()
+    }
     for where, (directing, parents) in (polymorphic or {}).items():
-        _direct(plan, where, directing, parents, now_ms)
-    for table in plan.carried():
-        column = keys.get(table.source)
-        if column is None:
-            continue
-        _make_uuid(column, table.source, now_ms)
-        column.default, column.identity = UUID_DEFAULT, False
-        if keep_as:
-            _keep_number(table, column, keep_as)
-    plan.notices.append(f"{len(keys)} integer keys became UUIDs, references with them")
+        _direct(plan, where, directing, parents, holders, codecs)
+    for name, column_name in undirected(plan, holders):
+        plan.notices.append(
+            f"{name}.{column_name} keeps its numbers: no foreign key says whose they "
+            "are; --rekey-by does"
+        )
+    for (name, column_name), owner in holders.items():
+        table = plan.table(name)
+        column = table.column(column_name)
+        _make_uuid(plan, name, column, f"uuid7:{codecs[owner]}")
+        column.note = f"the key of {owner}"
+        if name == owner and [column.target] == table.primary_key:
+            column.default, column.identity = UUID_DEFAULT, False
+            if keep_as:
+                _keep_number(table, column, keep_as)
+    plan.notices.append(
+        f"{len(codecs)} integer keys became UUIDs, references with them"
+    )
     return plan
 
 
-def _own_key(table: TablePlan) -> ColumnPlan | None:
-    """Return a table's key, if it is one integer that no reference is made of."""
-    if len(table.primary_key) != 1:
-        return None
-    for column in table.columns:
-        is_key = column.target == table.primary_key[0]
-        if is_key and column.codec == "integer":
-            return None if column.source in table.references else column
-    return None
+def _tags(tables: set[str]) -> dict[str, int]:
+    """Return ten bits for each table that tell it from the others.
+
+    The same tables get the same bits.
+    """
+    if len(tables) > TAGS:
+        raise InvalidPlan(
+            f"--rekey tells {TAGS:,} integer keys apart, and there are {len(tables):,}",
+            hint="leave --rekey out",
+        )
+    taken: dict[int, str] = {}
+    for table in sorted(tables):
+        tag = int.from_bytes(hashlib.sha256(table.encode()).digest()[:2]) % TAGS
+        while tag in taken:
+            tag = (tag + 1) % TAGS
+        taken[tag] = table
+    return {table: tag for tag, table in taken.items()}
 
 
-def tag_of(table: str) -> int:
-    """Return ten bits that tell tables apart."""
-    digest = hashlib.sha256(table.encode()).digest()
-    return int.from_bytes(digest[:2]) & 0x3FF
-
-
-def _make_uuid(column: ColumnPlan, parent: str, now_ms: int) -> None:
+def _make_uuid(plan: Plan, table: str, column: ColumnPlan, codec: str) -> None:
+    where = f"{table}.{column.source}"
     if column.codec != "integer":
         raise InvalidPlan(
-            f"{column.source} refers to {parent} and is no integer",
+            f"{where} holds keys and is no integer, but {column.codec}",
             hint='give it codec = "integer" in the plan: --write-plan FILE',
         )
-    column.type, column.codec = "uuid", f"uuid7:{now_ms},{tag_of(parent)}"
-    column.default, column.note = None, f"the key of {parent}"
+    column.type, column.codec, column.identity = "uuid", codec, False
+    if column.default is not None:
+        why = f"{column.default} is no UUID"
+        plan.losses.append(Loss("default", where, why))
+        column.default = None
 
 
 def _direct(
-    plan: Plan, where: str, directing: str, parents: Mapping[str, str], now_ms: int
+    plan: Plan,
+    where: str,
+    directing: str,
+    parents: Mapping[str, str],
+    holders: Mapping[Place, str],
+    codecs: Mapping[str, str],
 ) -> None:
     name, _, column_name = where.rpartition(".")
     try:
-        table = plan.table(name)
-        column = table.column(column_name)
-        table.column(directing)
-        for parent in parents.values():
-            plan.table(parent)
+        column = plan.table(name).column(column_name)
+        plan.table(name).column(directing)
+        places = {value: key_place(plan, parent) for value, parent in parents.items()}
     except KeyError as error:
         raise InvalidPlan(
             f"{where}: there is no {error}",
             hint="lockstep inspect lists tables and columns",
         ) from error
-    _make_uuid(column, "", now_ms)
-    tags = ",".join(f"{value}={tag_of(parent)}" for value, parent in parents.items())
-    column.codec = f"uuid7_by:{now_ms},{directing},{tags}"
+    tags: list[str] = []
+    for value, place in places.items():
+        if place is None or place not in holders:
+            raise InvalidPlan(
+                f"{where}: the key of {parents[value]} does not become a UUID",
+                hint="name tables that have an integer key",
+            )
+        tags.append(f"{value}={codecs[holders[place]].partition(',')[2]}")
+    now_ms = next(iter(codecs.values())).partition(",")[0]
+    _make_uuid(plan, name, column, ",".join([f"uuid7_by:{now_ms}", directing, *tags]))
     column.note = f"a key that {directing} directs"
 
 

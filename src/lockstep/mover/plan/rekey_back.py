@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.codecs import codec_of
 from lockstep.mover.plan.model import ColumnPlan, Plan, TablePlan
-from lockstep.mover.plan.rekey import tag_of
+from lockstep.mover.plan.rekey import UUID_DEFAULT
 from lockstep.schema.types.portable import quoted
 
 
@@ -23,7 +24,7 @@ def keeps_numbers(forward: Plan) -> bool:
 
 def _key(table: TablePlan) -> ColumnPlan | None:
     for column in table.columns:
-        is_own = column.source not in table.references
+        is_own = column.default == UUID_DEFAULT  # a reference has none
         if is_own and column.codec.startswith("uuid7:"):
             return column
     return None
@@ -74,21 +75,28 @@ def _looked_up(forward: Plan, origin: TablePlan, column: ColumnPlan) -> ColumnPl
         tags, found = [tag], _lookup(forward, int(tag), own)
     else:
         now_ms, directing, *pairs = rest.split(",")
-        words = f"{quote(origin.target)}.{quote(origin.column(directing).target)}"
+        director = origin.column(directing)
+        words = f"{quote(origin.target)}.{quote(director.target)}"
         tags = list[str]()
         found = f"CASE {words}"
         for value, _, tag in (pair.rpartition("=") for pair in pairs):
             tags.append(tag)
+            if director.codec.startswith("uuid7:"):
+                value = codec_of(director.codec).encode(int(value))
             found += f" WHEN {quoted(value)} THEN {_lookup(forward, int(tag), own)}"
         found += " END"
     codec = f"looked_up:{now_ms},{','.join(tags)}"
     return replace(column, codec=codec, read_as=f"coalesce({found}, {own}::text)")
 
 
+def _tag(key: ColumnPlan) -> int:
+    return int(key.codec.rpartition(",")[2])
+
+
 def _lookup(forward: Plan, tag: int, own: str) -> str:
     for parent in forward.carried():
         key, number = _key(parent), _number(parent)
-        if key is not None and number is not None and tag_of(parent.source) == tag:
+        if key is not None and number is not None and _tag(key) == tag:
             return (
                 f"(SELECT p.{quote(number.target)}::text FROM {quote(parent.target)} "
                 f"AS p WHERE p.{quote(key.target)} = {own})"

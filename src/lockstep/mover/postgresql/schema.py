@@ -113,7 +113,7 @@ class PgKey:
     referred: list[str] = field(default_factory=list[str])
     on_update: str = "NO ACTION"
     on_delete: str = "NO ACTION"
-    deferred: bool = False
+    deferral: str = ""
     refers_to: str = ""
     referred_columns: list[PgColumn] = field(default_factory=list[PgColumn])
 
@@ -304,7 +304,9 @@ def _read_keys(connection: psycopg.Connection[Any], oid: int, table: PgTable) ->
     rows = connection.execute(
         f"SELECT c.contype, c.conname, {own}, pg_get_constraintdef(c.oid), "
         f"coalesce(n.nspname, ''), coalesce(p.relname, ''), {other}, "
-        "c.confupdtype, c.confdeltype, c.condeferred FROM pg_constraint c "
+        "c.confupdtype, c.confdeltype, CASE WHEN c.condeferred THEN 'DEFERRABLE "
+        "INITIALLY DEFERRED' WHEN c.condeferrable THEN 'DEFERRABLE INITIALLY "
+        "IMMEDIATE' ELSE '' END FROM pg_constraint c "
         "LEFT JOIN pg_class p ON p.oid = c.confrelid "
         "LEFT JOIN pg_namespace n ON n.oid = p.relnamespace "
         "WHERE c.conrelid = %s AND c.contype IN ('p', 'u', 'f', 'c', 'x') "
@@ -312,7 +314,7 @@ def _read_keys(connection: psycopg.Connection[Any], oid: int, table: PgTable) ->
         (oid,),
     ).fetchall()
     for kind, name, columns, text, schema, parent, referred, *rest in rows:
-        on_update, on_delete, deferred = rest
+        on_update, on_delete, deferral = rest
         table.keys.append(
             PgKey(
                 _letter(kind),
@@ -324,7 +326,7 @@ def _read_keys(connection: psycopg.Connection[Any], oid: int, table: PgTable) ->
                 referred,
                 _ACTIONS.get(_letter(on_update), "NO ACTION"),
                 _ACTIONS.get(_letter(on_delete), "NO ACTION"),
-                deferred,
+                deferral,
             )
         )
 

@@ -44,7 +44,8 @@ class Column:
 class ForeignKey:
     """A foreign key; ``referred`` may be empty: the parent's primary key.
 
-    ``number`` is SQLite's own, by which ``foreign_key_check`` names it.
+    ``number`` is SQLite's own, by which ``foreign_key_check`` names it; ``deferral``
+    are the words that say when it is looked at, empty for with each statement.
     """
 
     columns: list[str]
@@ -52,8 +53,8 @@ class ForeignKey:
     referred: list[str]
     on_update: str
     on_delete: str
-    deferred: bool = False
     number: int = 0
+    deferral: str = ""
 
 
 @dataclass

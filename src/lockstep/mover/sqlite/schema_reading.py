@@ -11,7 +11,7 @@ collations in the description (``problem`` says so), never its columns.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -127,8 +127,8 @@ def _table(connection: Any, name: str, sql: str, listed: Any) -> Table:
         return table
     if isinstance(sql, Damaged):
         table.problem = "its statement holds what is no UTF-8; the way back replaces it"
-    _read_text(table)
-    _read_keys(connection, table)
+    deferrals = _read_text(table)
+    _read_keys(connection, table, deferrals)
     return table
 
 
@@ -168,8 +168,12 @@ def leave_out_uncomputable(connection: Any, table: Table) -> None:
             table.columns.remove(column)
 
 
-def _read_text(table: Table) -> None:
-    """Take from the statement what no PRAGMA tells."""
+def _read_text(table: Table) -> list[str]:
+    """Take from the statement what no PRAGMA tells.
+
+    Returns:
+        When each foreign key is looked at, in the order of the statement.
+    """
     try:
         text = parse_table(table.sql)
     except (ValueError, IndexError, KeyError):
@@ -177,7 +181,7 @@ def _read_text(table: Table) -> None:
         only = table.column(table.key[0]) if len(table.key) == 1 else None
         if only is not None and only.declared.upper() == "INTEGER":
             table.rowid_alias = table.rowid_name = only.name
-        return
+        return []
     for column_text in text.columns:
         column = table.column(column_text.name)
         if column is None:
@@ -195,6 +199,11 @@ def _read_text(table: Table) -> None:
         if clause.kind == "check"
     ]
     _find_rowid(table, text)
+    return [
+        clause.deferral
+        for _, clause in text.clauses()
+        if clause.kind in ("references", "foreign key")
+    ]
 
 
 def _find_rowid(table: Table, text: TableText) -> None:
@@ -209,7 +218,7 @@ def _find_rowid(table: Table, text: TableText) -> None:
         table.rowid_name = table.rowid_alias
 
 
-def _read_keys(connection: Any, table: Table) -> None:
+def _read_keys(connection: Any, table: Table, deferrals: Sequence[str]) -> None:
     if not table.sql and not table.columns:
         return
     if not table.without_rowid and table.rowid_name is None and table.problem:
@@ -223,10 +232,10 @@ def _read_keys(connection: Any, table: Table) -> None:
         key.columns.append(child)
         if referred is not None:
             key.referred.append(referred)
-    deferred = "DEFERRED" in table.sql.upper()
-    for number in sorted(groups, reverse=True):  # SQLite lists the last one first
-        groups[number].deferred = deferred
-        table.foreign_keys.append(groups[number])
+    # SQLite lists the last one first.
+    table.foreign_keys = [groups[number] for number in sorted(groups, reverse=True)]
+    for key, deferral in zip(table.foreign_keys, deferrals, strict=False):
+        key.deferral = deferral
     for row in rows_of(connection, f"PRAGMA index_list({quote(table.name)})"):
         table.indexes.append(_index(connection, row))
     table.indexes.reverse()
