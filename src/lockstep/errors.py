@@ -426,6 +426,17 @@ class SourceUnfinished(MoveError):
     )
 
 
+class UnreadableJournal(MoveError):
+    """The journal that a move left in its target is another version's."""
+
+    code = "LS-6007"
+    default_hint = (
+        "go on with the version that began it, or begin anew with an empty target; a "
+        "database that is whole needs no journal: drop the schema lockstep_move (in a "
+        "file the tables lockstep_move_…)"
+    )
+
+
 class InvalidPlan(ConfigError):
     """The mapping file says something that is not in the source, or unreadable."""
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lockstep.errors import UnreadableJournal
 from lockstep.mover.encoding import LineBlock
 from lockstep.mover.plan.model import Plan, Statement
 
@@ -43,11 +44,20 @@ class State:
 
     @classmethod
     def of_row(cls, row: Sequence[Any]) -> State:
-        """Read the columns of ``STATE_COLUMNS``, as both journals keep them."""
-        status, source, fingerprint, digest, plan = row
-        return cls(
-            status, source, fingerprint, digest, Plan.from_json(json.loads(plan))
-        )
+        """Read the columns of ``STATE_COLUMNS``, as both journals keep them.
+
+        Raises:
+            UnreadableJournal: Another version of Lockstep wrote the plan.
+        """
+        status, source, fingerprint, digest, text = row
+        try:
+            plan = Plan.from_json(json.loads(text))
+        except (TypeError, KeyError, ValueError) as error:
+            raise UnreadableJournal(
+                f"the move from {source} was begun by another version of Lockstep, "
+                "whose plan this one cannot read"
+            ) from error
+        return cls(status, source, fingerprint, digest, plan)
 
 
 @dataclass(frozen=True)

@@ -275,12 +275,11 @@ class Mover:
         state = target.journal.state()
         is_begun = state is not None and state.is_begun
         if state is not None:
-            if not is_begun and self._continues(state, fingerprint):
+            is_asked_again = not is_begun and self._continues(state, fingerprint)
+            if is_asked_again and _is_whole(state.plan, target):
+                target.journal.claim()
                 return state.plan, state.status
-            if state.status == "verified" or state.source != str(self.source_url):
-                raise TargetInUse(
-                    f"{self.target_url} was filled by a move from {state.source}"
-                )
+            self._refuse_ended(state)
         plan = self._plan(source, target)
         if plan.needs_models and self._given is None:
             raise InvalidPlan(
@@ -289,9 +288,12 @@ class Mover:
                 hint="add --models (metadata= and migrations=); for a plain copy write "
                 "a plan (--write-plan FILE) and give it (--plan FILE)",
             )
+        if state is not None:
+            target.journal.claim()
         if state is not None and not is_begun:
             is_asked = state.digest == self._request()
-            if is_asked and can_renew(state, plan, target):
+            is_whole = _is_whole(state.plan, target)
+            if is_asked and is_whole and can_renew(state, plan, target):
                 accept(plan)
                 renew(plan, fingerprint, source, target, self._on_progress)
                 return plan, state.status
@@ -317,6 +319,17 @@ class Mover:
             target.adopt(plan)
         target.create(plan, *name_of_move)
         return plan, ""
+
+    def _refuse_ended(self, state: State) -> None:
+        """Raise ``TargetInUse`` where a move has ended that this one cannot renew.
+
+        People may work there by now, also where a comparison found differences.
+        """
+        is_ended = state.status in ("verified", "differs")
+        if is_ended or state.source != str(self.source_url):
+            raise TargetInUse(
+                f"{self.target_url} was filled by a move from {state.source}"
+            )
 
     def _refuse_rows(self, plan: Plan, target: MoveTarget) -> None:
         """Raise ``TargetInUse`` where rows of somebody would have to go."""
@@ -434,6 +447,11 @@ class Mover:
                     state.plan, source, target, self._on_progress, report
                 )
             return verify_foreign(source, target, self._on_progress)
+
+
+def _is_whole(plan: Plan, target: MoveTarget) -> bool:
+    """Whether all tables that an earlier run made are still there."""
+    return len(target.taken(plan)) == len(list(plan.carried()))
 
 
 def leave_out(plan: Plan, refusals: dict[str, str]) -> None:

@@ -91,6 +91,10 @@ class Journal(Protocol):
         """Return what an earlier run left."""
         ...
 
+    def claim(self) -> None:
+        """Make this run the one that fills the target; an earlier one stops."""
+        ...
+
     def set_status(self, status: Status) -> None:
         """Say how far the move is."""
         ...

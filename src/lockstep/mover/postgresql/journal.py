@@ -92,6 +92,9 @@ class PostgresqlJournal:
             (source, fingerprint, request, json.dumps(plan.to_json())),
         )
 
+    def claim(self) -> None:
+        """Do nothing: the target's lock keeps every other run away."""
+
     def set_status(self, status: Status) -> None:
         """Say how far the move is, once everything before is on the server's disk.
 

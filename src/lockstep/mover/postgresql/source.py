@@ -1,7 +1,7 @@
 """A PostgreSQL database as the source of a move.
 
-Owns one REPEATABLE READ transaction in which everything is read, so that plan,
-copy and comparison see the same state while others go on writing. A database that
+Owns one transaction (``snapshot.py``) in which everything is read, so that plan, copy
+and comparison see the same state while others go on writing. A database that
 an earlier move filled from SQLite still has that move's plan; it is the way back.
 """
 
@@ -41,6 +41,7 @@ from lockstep.mover.postgresql.packed import RESULTS_MAX, PackedTable, packing_o
 from lockstep.mover.postgresql.packed_columns import Misfit
 from lockstep.mover.postgresql.schema import PgSchema, PgTable, read_postgresql
 from lockstep.mover.postgresql.session import connect
+from lockstep.mover.postgresql.snapshot import begin_snapshot
 from lockstep.mover.results import Progress, ProgressCallback
 from lockstep.mover.verify.compare import normalized
 from lockstep.schema.types.portable import quoted
@@ -69,7 +70,11 @@ class PostgresqlSource:
 
     def __init__(self, url: DatabaseUrl) -> None:
         self._connection = connect(url)
-        self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            begin_snapshot(self._connection)
+        except BaseException:
+            self._connection.close()
+            raise
         self.notices: list[str] = []
         self._long: dict[str, list[LongColumn]] = {}
         self._signed: set[tuple[str, str]] = set()
@@ -94,9 +99,12 @@ class PostgresqlSource:
         return self._state
 
     def fingerprint(self) -> str:
-        """Return the snapshot's end: no transaction has written since, if equal."""
+        """Return the snapshot: no transaction has committed since, if equal.
+
+        Its end alone would not tell of one that had begun before and was open then.
+        """
         row = self._connection.execute(
-            "SELECT current_database(), pg_snapshot_xmax(pg_current_snapshot())::text"
+            "SELECT current_database(), pg_current_snapshot()::text"
         ).fetchone()
         return " ".join(row or ())
 

@@ -9,9 +9,14 @@ so that the target has nothing which the original had not.
 from __future__ import annotations
 
 import json
+import secrets
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from lockstep.errors import InvalidPlan
+from lockstep.clock import SYSTEM_CLOCK
+from lockstep.errors import InvalidPlan, LockstepError, TargetInUse
 from lockstep.migrations.sqlite.tokens import fold, quote
 from lockstep.mover.encoding import LineBlock, OddRow, Rejected
 from lockstep.mover.journal import STATE_COLUMNS, State, Status, TableProgress
@@ -43,9 +48,52 @@ class SqliteJournal:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._prefix = OUR_PREFIX  # until ``state`` finds another, or ``create`` does
+        self._run = ""  # as ``began`` has it, once this run fills the target
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """Keep all of a block or nothing; the block's own error comes out of it.
+
+        Raises:
+            TargetInUse: Another run fills the target now.
+        """
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            if self._run:
+                self._check_run()
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # On a full disk SQLite has taken it back already, and a server that is
+            # lost does so itself.
+            with suppress(sqlite3.Error, LockstepError):
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            raise
+
+    def claim(self) -> None:
+        """Make this run the one that fills the target; an earlier one stops.
+
+        A killed run cannot be told from one that stands still, and a server's locks
+        end with a transaction: each transaction looks whether the run is still named.
+        """
+        with self.transaction():
+            self._run = _new_run()
+            self._connection.execute(
+                f"UPDATE {self._prefix}state SET began = ?", (self._run,)
+            )
+
+    def _check_run(self) -> None:
+        if self._rows(f"SELECT began FROM {self._prefix}state") != [(self._run,)]:
+            raise _overtaken()
 
     def _rows(self, sql: str, *values: Any) -> list[Any]:
-        return self._connection.execute(sql, values).fetchall()
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            if self._run and not journal_prefix(self._connection):
+                raise _overtaken() from error
+            raise
 
     def state(self) -> State | None:
         """Return what an earlier run left; None when there was none."""
@@ -62,36 +110,38 @@ class SqliteJournal:
         Raises:
             InvalidPlan: Tables that move are called as all that it could be called.
         """
-        if self.state() is not None:
+        if journal_prefix(self._connection):
+            if not self._run:
+                raise TargetInUse("another move began to fill the target just now")
             self._drop_tables()
-        self._prefix = _free_prefix(plan)
+        self._prefix, self._run = _free_prefix(plan), _new_run()
         for statement in _CREATE.replace("<prefix>", self._prefix).split(";\n"):
             if statement.strip():
                 self._connection.execute(statement)
         self._connection.execute(
             f"INSERT INTO {self._prefix}state (one, status, source, fingerprint, "
-            "digest, plan) VALUES (1, 'copying', ?, ?, ?, ?)",
-            (source, fingerprint, request, json.dumps(plan.to_json())),
+            "digest, plan, began) VALUES (1, 'copying', ?, ?, ?, ?, ?)",
+            (source, fingerprint, request, json.dumps(plan.to_json()), self._run),
         )
 
     def set_status(self, status: Status) -> None:
         """Say how far the move is; a target that leaves no trace loses its journal."""
         state = self.state()
-        if status == "verified" and state is not None and state.plan.leaves_no_trace:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._drop_tables()
-            self._connection.execute("COMMIT")
-            return
-        self._connection.execute(
-            f"UPDATE {self._prefix}state SET status = ?", (status,)
-        )
+        with self.transaction():
+            if status == "verified" and state and state.plan.leaves_no_trace:
+                self._drop_tables()
+                return
+            self._connection.execute(
+                f"UPDATE {self._prefix}state SET status = ?", (status,)
+            )
 
     def renew(self, plan: Plan, fingerprint: str) -> None:
         """Go on with another state of the source."""
-        self._connection.execute(
-            f"UPDATE {self._prefix}state SET fingerprint = ?, plan = ?",
-            (fingerprint, json.dumps(plan.to_json())),
-        )
+        with self.transaction():
+            self._connection.execute(
+                f"UPDATE {self._prefix}state SET fingerprint = ?, plan = ?",
+                (fingerprint, json.dumps(plan.to_json())),
+            )
 
     def forget(self, table: str) -> None:
         """Know nothing of a table; in the transaction that empties it."""
@@ -164,17 +214,23 @@ class SqliteJournal:
 
         Tables that the history made are emptied, and get their triggers back.
         """
-        self._connection.execute("BEGIN IMMEDIATE")
-        if not plan.creates_tables:
-            done = self.steps()
-            for table in plan.carried():
-                self._connection.execute(f"DELETE FROM {quote(table.target)}")
-                for statement in table.statements:
-                    if statement.step not in done:
-                        self._connection.execute(statement.sql)
+        with self.transaction():
+            if plan.creates_tables:
+                self._drop_made(plan)
+            else:
+                self._empty_adopted(plan)
             self._drop_tables()
-            self._connection.execute("COMMIT")
-            return
+        self._run = ""
+
+    def _empty_adopted(self, plan: Plan) -> None:
+        done = self.steps()
+        for table in plan.carried():
+            self._connection.execute(f"DELETE FROM {quote(table.target)}")
+            for statement in table.statements:
+                if statement.step not in done:
+                    self._connection.execute(statement.sql)
+
+    def _drop_made(self, plan: Plan) -> None:
         for kind, name in self._rows(
             "SELECT type, name FROM sqlite_master WHERE type IN ('view', 'trigger')"
         ):
@@ -185,12 +241,22 @@ class SqliteJournal:
                 if statement.sql.lstrip().upper().startswith("CREATE VIRTUAL"):
                     name = quote(statement.name)
                     self._connection.execute(f"DROP TABLE IF EXISTS {name}")
-        self._drop_tables()
-        self._connection.execute("COMMIT")
 
     def _drop_tables(self) -> None:
         for name in sorted(our_tables(self._prefix)):
             self._connection.execute(f"DROP TABLE IF EXISTS {name}")
+
+
+def _overtaken() -> TargetInUse:
+    return TargetInUse(
+        "another run of the move has taken over the target",
+        hint="let that one go on, or give the command again when it has ended",
+    )
+
+
+def _new_run() -> str:
+    """Return when a run began, and what no other run is called."""
+    return f"{SYSTEM_CLOCK.now():%Y-%m-%d %H:%M:%S} {secrets.token_hex(8)}"
 
 
 def _free_prefix(plan: Plan) -> str:

@@ -16,11 +16,13 @@ standard one, opens the file (docs/limits.md); reading happens in one transactio
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import sqlite3
 import struct
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +30,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote as percent_encoded
 
+from lockstep.clock import SYSTEM_CLOCK
 from lockstep.engine.file_kind import likely_content
 from lockstep.engine.sqlite_files import check_folder, check_is_there, is_open_here
 from lockstep.errors import SourceChanged, StorageFailed
@@ -54,6 +57,8 @@ _KNOWN_COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
 _COPY_ATTEMPTS = 5
 _BEGIN_ATTEMPTS = 5
 READ_CACHE_KIB = 2_048
+_TICK_S = 0.02
+"""Twice the longest tick that Linux is built with."""
 
 
 class Damaged(str):
@@ -83,11 +88,15 @@ class Source:
     _aside: Path | None = None
     _is_guarded: bool = False
     _seen: str = ""
+    _state: str = ""
     _other: sqlite3.Connection | None = None
 
     def fingerprint(self) -> str:
-        """Return what changes when anybody writes: sizes and times of the files."""
-        return fingerprint(self.path)
+        """Return what is another text when the state that is read is another one.
+
+        It was taken before that state was fixed, so it never is that of a later one.
+        """
+        return self._state
 
     def check_unchanged(self) -> None:
         """Make sure that what was read is one state of the file.
@@ -95,7 +104,7 @@ class Source:
         Raises:
             SourceChanged: Somebody wrote while no lock could hold him off.
         """
-        if self._is_guarded and self.fingerprint() != self._seen:
+        if self._is_guarded and fingerprint(self.path) != self._seen:
             raise SourceChanged(f"{self.path} was written to while it was read")
 
     def other(self) -> sqlite3.Connection | None:
@@ -175,6 +184,19 @@ def fingerprint(path: Path) -> str:
     return " ".join(parts)
 
 
+def _settled_fingerprint(path: Path) -> str:
+    """Return the fingerprint when whoever writes next is sure to change it.
+
+    A file system notes times by the tick of its clock: two commits within one can
+    leave the same.
+    """
+    names = (path, _beside(path, "-wal"))
+    changed_s = max(name.stat().st_mtime for name in names if name.exists())
+    left_s = changed_s + _TICK_S - SYSTEM_CLOCK.now().timestamp()
+    time.sleep(min(max(left_s, 0), _TICK_S))
+    return fingerprint(path)
+
+
 def open_source(path: Path) -> Source:
     """Open ``path`` and begin one read transaction on it.
 
@@ -185,7 +207,10 @@ def open_source(path: Path) -> Source:
     check_is_there(path)
     check_folder(path, read_only=True)
     try:
-        return _begin(_opened(path))
+        before = _settled_fingerprint(path)
+        source = _begin(_opened(path))
+        if fingerprint(path) != before:
+            before += f" and written to {secrets.token_hex(8)}"
     except sqlite3.DatabaseError as error:
         code = error.sqlite_errorcode & 0xFF
         what = f"cannot be read as a SQLite database: {error}"
@@ -196,6 +221,8 @@ def open_source(path: Path) -> Source:
             hint=_HINTS.get(code, ""),
             detail={"path": str(path)},
         ) from error
+    source._state = before  # pyright: ignore[reportPrivateUsage]
+    return source
 
 
 def _opened(path: Path) -> Source:
@@ -204,7 +231,7 @@ def _opened(path: Path) -> Source:
         return _open_aside(path, "a WAL was left behind; it was read from a copy")
     if not shm.exists() and _is_wal_file(path):
         source = Source(_connect(path, "immutable=1"), path, _is_guarded=True)
-        source._seen = source.fingerprint()  # pyright: ignore[reportPrivateUsage]
+        source._seen = fingerprint(path)  # pyright: ignore[reportPrivateUsage]
         return source
     connection = _connect(path, "mode=ro")
     try:

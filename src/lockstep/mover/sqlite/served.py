@@ -74,6 +74,11 @@ class ServedConnection:
         self._lock = threading.RLock()
         self.name = str(url)
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open there, as far as was heard."""
+        return self._driver.in_transaction
+
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> dbapi.Cursor:
         """Run one statement; all its rows are in the answer."""
         with self._speaking():

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -137,7 +137,7 @@ class SqliteTarget:
         self.stand_in_for_collations(texts_of(plan))
         if plan.creates_tables:
             self.lay_out(plan)
-        with self._transaction():
+        with self.journal.transaction():
             self.journal.create(plan, source, fingerprint, request)
             for statement in plan.before:
                 self._connection.execute(statement)
@@ -145,19 +145,6 @@ class SqliteTarget:
                 if plan.creates_tables:
                     self._connection.execute(table.create)
             self.set_pragmas(plan, ("user_version", "application_id"))
-
-    @contextmanager
-    def _transaction(self) -> Generator[None]:
-        """Keep all of a block or nothing; the block's own error comes out of it."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            # On a full disk SQLite has taken it back already.
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
 
     def lay_out(self, plan: Plan) -> None:
         """Set what a file is made with, while it has no page."""
@@ -182,7 +169,7 @@ class SqliteTarget:
         """Take a table's rows away, and what the journal says of them."""
         self._profiles.clear()
         self.stand_in_for_collations([table.create])
-        with self._transaction():
+        with self.journal.transaction():
             self._connection.execute(f"DELETE FROM {quote(table.target)}")
             self.journal.forget(table.source)
 
@@ -238,7 +225,7 @@ class SqliteTarget:
     def _filled(
         self, table: TablePlan, writer: RowWriter, reading: Reading
     ) -> TableProgress:
-        with self._transaction():
+        with self.journal.transaction():
             written, is_done = self._chunk(writer, iter(reading))
             return self.journal.advance(table.source, written, is_done=is_done)
 
@@ -274,7 +261,7 @@ class SqliteTarget:
 
     def _build(self, statement: Statement) -> str:
         problem = ""
-        with self._transaction():
+        with self.journal.transaction():
             try:
                 self._connection.execute("SAVEPOINT building")
                 self._connection.execute(statement.sql)
@@ -304,7 +291,7 @@ class SqliteTarget:
         self._connection.execute("PRAGMA writable_schema = OFF")
 
     def _advance_sequences(self, plan: Plan) -> None:
-        with self._transaction():
+        with self.journal.transaction():
             has_counter = self._connection.execute(
                 "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
             ).fetchone()
