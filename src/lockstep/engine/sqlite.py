@@ -1,9 +1,10 @@
 """SQLite: how a connection is made and how a transaction begins.
 
-Owns a connection's pragmas and every BEGIN. It knows nothing of sessions or models.
+Owns a connection's pragmas and every BEGIN; what comes before one that may write is
+``sqlite_writing.py``'s. It knows nothing of sessions or models.
 
     connect ──► checks (folder, mount, second library) ──► open ──► pragmas
-    begin   ──► default, write: a turn among the writers, WAL, BEGIN IMMEDIATE
+    begin   ──► default, write: ``sqlite_writing``, BEGIN IMMEDIATE
             └─► read:           authorizer + query_only, BEGIN; undone at check-in
     commit  ──► COMMIT, and a checkpoint when it is due; then the turn ends
 
@@ -18,18 +19,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 
 from lockstep.engine.batch_mark import BatchMark
 from lockstep.engine.capabilities import Capabilities
-from lockstep.engine.classify import for_one_more
 from lockstep.engine.fence import Fence, SavepointFence
-from lockstep.engine.sqlite_aio import open_in_thread
+from lockstep.engine.sqlite_aio import on_driver, open_in_thread
 from lockstep.engine.sqlite_errors import classify_opening, primary_code
 from lockstep.engine.sqlite_files import (
     check_filesystem,
@@ -39,7 +37,6 @@ from lockstep.engine.sqlite_files import (
     note_opening,
 )
 from lockstep.engine.sqlite_leftovers import close_with_leftovers
-from lockstep.engine.sqlite_names import OpenedFiles
 from lockstep.engine.sqlite_reading import (
     READING,
     allow_writing,
@@ -47,8 +44,8 @@ from lockstep.engine.sqlite_reading import (
     forbid_writing,
     take_guarded,
 )
-from lockstep.engine.sqlite_wal import set_busy_timeout, use_wal
-from lockstep.engine.write_turns import WriteTurns, turns_of
+from lockstep.engine.sqlite_wal import set_busy_timeout
+from lockstep.engine.sqlite_writing import SqliteWriting
 from lockstep.errors import OutcomeUnknown, StorageFailed, UnsupportedCapability
 
 if TYPE_CHECKING:
@@ -58,8 +55,6 @@ if TYPE_CHECKING:
 
     from lockstep.config import Settings
     from lockstep.engine.urls import DatabaseUrl, EngineName
-
-T = TypeVar("T")
 
 VERSION_MIN = (3, 37, 0)
 """STRICT tables."""
@@ -73,13 +68,7 @@ JOURNAL_SIZE_BYTES_MAX = 64 * 1024 * 1024
 
 SYNCHRONOUS_LEVELS = ("off", "normal", "full", "extra")
 
-_OPENED = "lockstep.opened"
-_TURN = "lockstep.turn"
-_JOURNAL_CHOSEN = "lockstep.journal_chosen"
 _COUNTED = "lockstep.counted"
-_WAIT_COUNTS_FROM_S = 0.05
-_OPEN_LOG = "PRAGMA schema_version"
-"""The first read of a connection opens the -wal and the -shm."""
 
 ROLLING_BACK = {
     *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM),
@@ -98,13 +87,8 @@ class SqliteBackend:
         self._settings = settings.sqlite
         # A memory database lives as long as one connection to it is open.
         self._anchor: sqlite3.Connection | None = None
-        self._lost: StorageFailed | None = None
         self._mark = BatchMark()
-        self._turns = (
-            WriteTurns()
-            if url.path is None
-            else turns_of(os.path.realpath(url.path), is_file=True)
-        )
+        self._writing = SqliteWriting(url, self._settings.busy_timeout_s)
 
     def engine_url(self, *, async_: bool) -> sa.URL:
         """Return the URL that ``create_engine`` gets."""
@@ -130,7 +114,7 @@ class SqliteBackend:
         event.listen(engine, "connect", self._after_connect)
         event.listen(engine, "begin", self._begin)
         event.listen(engine, "commit", _refuse_ended)
-        self._end_turns_after(engine.dialect)
+        self._writing.end_turns_after(engine.dialect)
         event.listen(engine, "reset", self._reset)
         event.listen(engine, "checkin", close_with_leftovers)
         event.listen(engine, "checkout", allow_writing_unless_expected)
@@ -139,7 +123,7 @@ class SqliteBackend:
 
     def close(self) -> None:
         """Let go of a memory database, and of the side file of a real one."""
-        self._turns.remove_traces()
+        self._writing.remove_traces()
         if self._anchor is not None:
             self._anchor.close()
             self._anchor = None
@@ -230,7 +214,7 @@ class SqliteBackend:
                 f"SQLite {sqlite3.sqlite_version} has no STRICT tables",
                 hint="use a Python whose sqlite3 is 3.37 or newer",
             )
-        self._refuse_lost()
+        self._writing.refuse_lost()
         # One spelling for both drivers; SQLAlchemy's own would not encode it.
         cargs[0] = self._url.sqlite_uri
         if dialect.is_async:
@@ -267,8 +251,7 @@ class SqliteBackend:
             if path is not None:
                 _name_file(error, path)
             raise
-        if path is not None:
-            record.info[_OPENED] = OpenedFiles.of(os.path.realpath(path))
+        self._writing.note_opened(record.info)
 
     def _configure(self, raw: sqlite3.Connection) -> None:
         """Set the pragmas that belong to the connection.
@@ -305,112 +288,13 @@ class SqliteBackend:
             return
         if connection.info.pop(READING, False):
             on_driver(dbapi, allow_writing)
-        self._begin_writing(connection, dbapi)
-
-    def _begin_writing(self, connection: sa.Connection, dbapi: Any) -> None:
-        if self._url.read_only:
-            connection.exec_driver_sql("BEGIN")
-            return
-        timeout_s = self._settings.busy_timeout_s
-        started = time.monotonic()
-        if isinstance(dbapi, sqlite3.Connection):
-            mine = self._turns.take(timeout_s)
-        else:
-
-            async def wait(_driver: Any) -> bool:
-                return await self._turns.take_async(timeout_s)
-
-            mine = dbapi.run_async(wait)
-        if mine:
-            connection.info[_TURN] = True
-        try:
-            self._check_names(connection)
-            self._choose_journal(connection, dbapi)
-            waited_s = time.monotonic() - started
-            self._take_write_lock(connection, dbapi, waited_s)
-        except BaseException:
-            self._end_turn(connection.info)
-            raise
-
-    def _choose_journal(self, connection: sa.Connection, dbapi: Any) -> None:
-        """Let the file be in WAL mode; each connection asks until that is settled."""
-        if _JOURNAL_CHOSEN in connection.info or self._url.path is None:
-            return
-        timeout_s = self._settings.busy_timeout_s
-        if on_driver(dbapi, lambda raw: use_wal(raw, timeout_s)):
-            on_driver(dbapi, lambda raw: raw.execute(_OPEN_LOG).fetchone())
-            opened: OpenedFiles = connection.info[_OPENED]
-            connection.info[_OPENED] = self._noticing_loss(opened.with_log)
-            connection.info[_JOURNAL_CHOSEN] = True
-
-    def _check_names(self, connection: sa.Connection) -> None:
-        """Refuse to write to files that have lost their names."""
-        opened: OpenedFiles | None = connection.info.get(_OPENED)
-        if opened is not None:
-            self._noticing_loss(opened.check)
-
-    def _noticing_loss(self, look: Callable[[], T]) -> T:
-        self._refuse_lost()
-        try:
-            return look()
-        except StorageFailed as error:
-            self._lost = error
-            raise
-
-    def _refuse_lost(self) -> None:
-        """Use no other connection either: it would mix new files with lost ones."""
-        if self._lost is not None:
-            raise for_one_more(self._lost)
-
-    def _take_write_lock(
-        self, connection: sa.Connection, dbapi: Any, waited_s: float
-    ) -> None:
-        if waited_s < _WAIT_COUNTS_FROM_S:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            return
-        # What was waited for the turn is not there to be waited for the lock.
-        timeout_s = self._settings.busy_timeout_s
-        left_s = max(timeout_s - waited_s, 0.0)
-        on_driver(dbapi, lambda raw: set_busy_timeout(raw, left_s))
-        try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        finally:
-            on_driver(dbapi, lambda raw: set_busy_timeout(raw, timeout_s))
-
-    def _end_turns_after(self, dialect: Any) -> None:
-        """End the turn once a COMMIT or ROLLBACK is done.
-
-        SQLAlchemy's events of these names come before it; a turn that ended there
-        would send the next writer into SQLite's busy sleep, and let it write while
-        this one's checkpoint runs.
-        """
-        for name in ("do_commit", "do_rollback"):
-            setattr(dialect, name, self._then_end_turn(getattr(dialect, name)))
-
-    def _then_end_turn(
-        self, end_transaction: Callable[[Any], None]
-    ) -> Callable[[Any], None]:
-        def end(dbapi_connection: Any) -> None:
-            # A commit that fails leaves the transaction open, and keeps the turn
-            # until the rollback that follows.
-            end_transaction(dbapi_connection)
-            try:
-                info = dbapi_connection.info
-            except NotImplementedError:
-                return  # the dialect looks at a first connection: no turn was taken
-            self._end_turn(info)
-
-        return end
-
-    def _end_turn(self, info: dict[Any, Any]) -> None:
-        if info.pop(_TURN, False):
-            self._turns.give()
+        self._writing.begin(connection, dbapi)
 
     def _reset(self, dbapi_connection: Any, record: Any, state: Any) -> None:
         """Make the connection as it was, before the pool has it back."""
         if record is None:
             return
-        self._end_turn(record.info)
+        self._writing.end_turn(record.info)
         if state.terminate_only or not (
             state.asyncio_safe or isinstance(dbapi_connection, sqlite3.Connection)
         ):
@@ -424,7 +308,7 @@ class SqliteBackend:
 
     def _closed(self, dbapi_connection: Any, record: Any = None, *_: Any) -> None:
         if record is not None:
-            self._end_turn(record.info)
+            self._writing.end_turn(record.info)
             path = record.record_info.pop(_COUNTED, None)
             if path is not None:
                 note_closed(path)
@@ -476,16 +360,3 @@ def _name_file(error: BaseException, path: Path) -> None:
         meaning = classify_opening(error, path)
         if isinstance(meaning, StorageFailed):
             raise meaning from error
-
-
-def on_driver(dbapi_connection: Any, function: Callable[[sqlite3.Connection], T]) -> T:
-    """Run ``function`` on the sqlite3 connection, in the thread that owns it."""
-    if isinstance(dbapi_connection, sqlite3.Connection):
-        return function(dbapi_connection)
-
-    async def run(driver: Any) -> T:
-        # aiosqlite: the connection lives in a thread of its own, and this is how
-        # its own methods get there.
-        return await driver._execute(function, driver._conn)
-
-    return dbapi_connection.run_async(run)

@@ -1,8 +1,10 @@
-"""Open a SQLite connection for a task that may be cancelled meanwhile.
+"""SQLite for asyncio: aiosqlite, which has a thread for each connection.
 
-aiosqlite opens it in a thread. A task that is cancelled while it waits for that thread
-gets no connection, and nobody closes the one that comes: the file stays open until
-the collector finds it, after it was counted as closed.
+Owns how a connection is opened for a task that may be cancelled meanwhile, and how a
+function gets to the driver's own connection, in the thread that has it. A task that is
+cancelled while it waits for that thread gets no connection, and nobody closes the one
+that comes: the file stays open until the collector finds it, after it was counted as
+closed.
 
     task ──► thread opens ──► the connection
       └─ cancelled ──► waits for the thread all the same, closes, is cancelled then
@@ -15,7 +17,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+import sqlite3
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 async def open_in_thread(*where: Any, **options: Any) -> Any:
@@ -44,3 +50,16 @@ async def open_in_thread(*where: Any, **options: Any) -> Any:
         if opening.exception() is None:
             await connection.close()
         raise
+
+
+def on_driver(dbapi_connection: Any, function: Callable[[sqlite3.Connection], T]) -> T:
+    """Run ``function`` on the sqlite3 connection, in the thread that owns it."""
+    if isinstance(dbapi_connection, sqlite3.Connection):
+        return function(dbapi_connection)
+
+    async def run(driver: Any) -> T:
+        # aiosqlite: the connection lives in a thread of its own, and this is how
+        # its own methods get there.
+        return await driver._execute(function, driver._conn)
+
+    return dbapi_connection.run_async(run)

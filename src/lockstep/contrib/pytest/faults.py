@@ -200,7 +200,7 @@ def full_disk() -> FullDisk:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
 
         def limit(dbapi_connection: Any, record: Any) -> None:
-            from lockstep.engine.sqlite import on_driver
+            from lockstep.engine.sqlite_aio import on_driver
 
             sql = f"PRAGMA max_page_count = {pages + pages_free}"
             on_driver(dbapi_connection, lambda raw: raw.execute(sql).fetchall())
