@@ -6,7 +6,6 @@ import asyncio
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 import sqlalchemy as sa
@@ -148,27 +147,31 @@ def test_a_waiting_writer_gets_its_turn_when_the_other_process_ends(
 
 
 @pytest.mark.engines("sqlite")
-@pytest.mark.timing
 def test_a_hundred_writers_are_served_in_turn(make_database: MakeDatabase) -> None:
-    """SQLite's own waiting let the slowest of a hundred wait ten times the mean."""
+    """SQLite's own waiting lets others come hundreds of times before the slowest."""
     db = make_database("sqlite", pool={"size": 100, "timeout_s": 60})
     prepare(db)
-    waits: list[float] = []
+    served = 0
+    before_me: list[int] = []
 
     def work() -> None:
+        nonlocal served
         for _ in range(5):
-            started = time.perf_counter()
-            read_then_write(db)
-            waits.append(time.perf_counter() - started)
+            came = served
+            with db.write_session() as session:
+                session.execute(sa.text("UPDATE part SET n = n + 1"))
+                # One writer at a time is here.
+                before_me.append(served - came)
+                served += 1
 
     threads = [threading.Thread(target=work) for _ in range(100)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    waits.sort()
-    assert counted(db) == len(waits) == 500
-    assert waits[-5] < 5 * waits[len(waits) // 2]
+    assert counted(db) == served == 500
+    # Each other thread once; some may come twice before one is in the queue.
+    assert max(before_me) < 150
 
 
 _HALF_DONE = """

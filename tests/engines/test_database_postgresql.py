@@ -271,6 +271,7 @@ def bounced_url() -> Iterator[str]:
         try:
             bounced = url.set(port=port).render_as_string(hide_password=False)
             until_it_answers(bounced)
+            open_both_servers(bounced)
             yield bounced
         finally:
             bouncer.terminate()
@@ -288,6 +289,15 @@ def until_it_answers(url: str) -> None:
                 raise
         else:
             return
+
+
+def open_both_servers(url: str) -> None:
+    """Let it log in twice: a busy machine may do all writes before the second time."""
+    with psycopg.connect(url) as one, psycopg.connect(url) as other:
+        backends = {
+            c.execute("SELECT pg_backend_pid()").fetchone() for c in (one, other)
+        }
+    assert len(backends) == 2, "two transactions at once"
 
 
 async def write_fifty_times(db: Database) -> set[int]:
