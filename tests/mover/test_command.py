@@ -98,3 +98,39 @@ def test_what_goes_wrong_has_its_exit_code(
         assert done.returncode == code, (words, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
         assert "secret" not in done.stdout + done.stderr
+
+
+def test_many_differences_are_shown_by_their_place(tmp_path: Path) -> None:
+    for name, weight, word in (("a.db", 0.1, "x"), ("b.db", 0.25, "y")):
+        with closing(sqlite3.connect(tmp_path / name)) as file, file:
+            file.execute("CREATE TABLE parts (id INTEGER PRIMARY KEY, weight)")
+            file.executemany("INSERT INTO parts (weight) VALUES (?)", [(weight,)] * 300)
+            file.execute("CREATE TABLE words (id INTEGER PRIMARY KEY, word)")
+            file.execute("INSERT INTO words (word) VALUES (?)", (word,))
+    shown = lockstep("verify", "a.db", "b.db", folder=tmp_path)
+    assert shown.returncode == 1
+    lines = [line.split() for line in shown.stdout.splitlines()]
+    assert ["cell", "parts", "weight", "300", "1", "0.1", "0.25"] in lines
+    assert ["cell", "words", "word", "1", "1", "'x'", "'y'"] in lines
+    assert len(lines) < 8
+
+
+def test_what_stays_behind_for_one_reason_is_one_line(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "a.db")) as file:
+        file.executescript(
+            "CREATE TABLE t (a); CREATE VIRTUAL TABLE f USING fts5(a, content=t);"
+            + "".join(
+                f"CREATE TRIGGER t{n} AFTER INSERT ON t BEGIN SELECT {n}; END;"
+                for n in range(3)
+            )
+        )
+    url = make_database("postgresql").url.unmasked()
+    moved = lockstep("move", "a.db", url, folder=tmp_path)
+    told = [line for line in moved.stderr.splitlines() if "not carried" in line]
+    assert [line.split(": ")[1] for line in told] == [
+        "virtual table f",
+        "4 shadow tables f_data, f_idx, f_docsize, f_config",
+        "3 triggers t0, t1, t2",
+    ]

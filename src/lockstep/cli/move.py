@@ -6,6 +6,7 @@ and how, is decided by ``lockstep.mover``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ from lockstep.wording import counted
 
 if TYPE_CHECKING:
     from lockstep.mover import MoveResult, Plan, Rekey
+    from lockstep.mover.plan.model import Loss
+    from lockstep.mover.results import VerifyReport
 
 SHOWN_MAX = 20
 _FILE = plain_click.Path(path_type=Path, dir_okay=False)
@@ -215,8 +218,8 @@ def _text_of(path: Path | None) -> str | None:
 
 def _accept(run: Run, plan: Plan) -> None:
     """Tell the plan; stop where it would leave rows behind and nobody agreed."""
-    for loss in plan.losses:
-        run.output.progress(f"not carried over: {loss.kind} {loss.name}: {loss.why}")
+    for line in _told(plan.losses):
+        run.output.progress(f"not carried over: {line}")
     for notice in plan.notices:
         run.output.progress(notice)
     if any(loss.is_data for loss in plan.losses):
@@ -225,6 +228,18 @@ def _accept(run: Run, plan: Plan) -> None:
             lambda page: _draw_plan(page, plan),
             why="rows would stay behind",
         )
+
+
+def _told(losses: Sequence[Loss]) -> list[str]:
+    """Return a line for each reason: ten triggers stay behind for one."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for loss in losses:
+        names.setdefault((loss.kind, loss.why), []).append(loss.name)
+    return [
+        f"{kind if len(some) == 1 else counted(len(some), kind)} "
+        f"{', '.join(some)}: {why}"
+        for (kind, why), some in names.items()
+    ]
 
 
 def _draw_plan(page: Page, plan: Plan) -> None:
@@ -274,7 +289,7 @@ def _draw(page: Page, result: MoveResult) -> None:
         )
     for loss in result.left_behind:
         page.line(f"left behind: {loss.kind} {loss.name}: {loss.why}", style="yellow")
-    draw_differences(page, report.differences, report.difference_count)
+    draw_differences(page, report)
     word = "every cell is the same" if report.is_same else "source and target DIFFER"
     page.line()
     page.line(
@@ -285,17 +300,28 @@ def _draw(page: Page, result: MoveResult) -> None:
     )
 
 
-def draw_differences(page: Page, differences: list[Any], count: int) -> None:
-    """Show the first differences of a comparison."""
-    if not differences:
+def draw_differences(page: Page, report: VerifyReport) -> None:
+    """Show what differs: each cell and row, or of many each column and table."""
+    found = report.differences
+    if not found:
         return
     page.line()
+    if report.difference_count <= SHOWN_MAX:
+        page.table(
+            ("Difference", "Table", "Key", "Column", "Source", "Target"),
+            [(d.kind, d.table, d.key, d.column, d.source, d.target) for d in found],
+        )
+        return
+    first = {d.place: d for d in reversed(found)}
+    rows: list[tuple[str, ...]] = []
+    for place in report.summary[:SHOWN_MAX]:
+        like = first.get((place.kind, place.table, place.column))
+        example = (like.key, like.source, like.target) if like else ("", "", "")
+        many = f"{place.count:,}"
+        rows.append((place.kind, place.table, place.column, many, *example))
     page.table(
-        ("Difference", "Table", "Key", "Column", "Source", "Target"),
-        [
-            (d.kind, d.table, d.key, d.column, d.source, d.target)
-            for d in differences[:SHOWN_MAX]
-        ],
+        ("Difference", "Table", "Column", "Count", "Such as", "Source", "Target"), rows
     )
-    if count > SHOWN_MAX:
-        page.line(f"… and {count - SHOWN_MAX:,} more; --json has more of them")
+    more = len(report.summary) - SHOWN_MAX
+    others = f"; {counted(more, 'more place')} differ" if more > 0 else ""
+    page.line(f"{counted(report.difference_count, 'difference')}{others}; see --json")

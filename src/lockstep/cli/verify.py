@@ -21,10 +21,13 @@ from lockstep.wording import counted
         "tables": "How many tables were compared.",
         "rows": "How many rows of the source were compared.",
         "cells": "How many cells.",
-        "differences": "The first of them: list of `{kind, table, key, column, source, "
-        "target}`; kind is `cell`, `missing row`, `extra row`, `missing table`, "
-        "`missing column`, `extra table`, `extra column` or `storage class`.",
+        "differences": "The first of them, and some of every place: list of `{kind, "
+        "table, key, column, source, target}`; kind is `cell`, `missing row`, `extra "
+        "row`, `missing table`, `missing column`, `extra table`, `extra column` or "
+        "`storage class`.",
         "difference_count": "All of them.",
+        "summary": "Where they are: list of `{kind, table, column, count}`; the kind "
+        "`row` counts rows of which nothing is kept.",
         "notices": "What to know about the comparison.",
     },
     examples={
@@ -50,7 +53,7 @@ def verify(run: Run, *, source: str, target: str) -> None:
         report = Mover(source, target, on_progress=progress).verify()
 
     def draw(page: Page) -> None:
-        draw_differences(page, report.differences, report.difference_count)
+        draw_differences(page, report)
         for notice in report.notices:
             page.line(f"note: {notice}")
         verdict = "the same" if report.is_same else "DIFFERENT"

@@ -5,6 +5,7 @@ Owns no decision. Every ``to_json`` is additive: keys are only ever added.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
@@ -79,6 +80,10 @@ ProgressCallback = Callable[[Progress], None]
 DIFFERENCES_KEPT_MAX: Final = 100
 """More are counted and not kept: a report has to fit into memory, and be read."""
 
+EXAMPLES_KEPT_MIN: Final = 3
+"""Of each kind, table and column are kept: a column that is rounded throughout must
+not hide what else differs."""
+
 
 def silent(_: Progress) -> None:
     """Ignore progress."""
@@ -116,6 +121,27 @@ class Difference:
     source: str = ""
     target: str = ""
 
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Kind, table and column."""
+        return self.kind, self.table, self.column
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceCount:
+    """How many differences there are of one kind in one place.
+
+    Attributes:
+        kind: As of a ``Difference``; ``row`` for rows that were only counted.
+        table, column: The source's.
+        count: Of cells, rows or tables.
+    """
+
+    kind: str
+    table: str
+    column: str
+    count: int
+
 
 @dataclass
 class VerifyReport:
@@ -123,7 +149,8 @@ class VerifyReport:
 
     Attributes:
         rows, cells: How many were compared.
-        differences: The first ``DIFFERENCES_KEPT_MAX`` of them.
+        differences: The first ``DIFFERENCES_KEPT_MAX`` of them, and behind these the
+            first ``EXAMPLES_KEPT_MIN`` of every other kind, table and column.
         difference_count: How many there are in all.
         notices: What was left out of the comparison, or compared in another way.
     """
@@ -134,6 +161,9 @@ class VerifyReport:
     differences: list[Difference] = field(default_factory=list[Difference])
     difference_count: int = 0
     notices: list[str] = field(default_factory=list[str])
+    _counts: Counter[tuple[str, str, str]] = field(
+        default_factory=Counter[tuple[str, str, str]], init=False, repr=False
+    )
 
     @property
     def is_same(self) -> bool:
@@ -143,12 +173,30 @@ class VerifyReport:
     def add(self, difference: Difference) -> None:
         """Count a difference; keep it while there is room."""
         self.difference_count += 1
-        if len(self.differences) < DIFFERENCES_KEPT_MAX:
+        self._counts[difference.place] += 1
+        if (
+            len(self.differences) < DIFFERENCES_KEPT_MAX
+            or self._counts[difference.place] <= EXAMPLES_KEPT_MIN
+        ):
             self.differences.append(difference)
+
+    def add_unnamed_rows(self, table: str, count: int) -> None:
+        """Count rows that differ and of which nothing is kept."""
+        self.difference_count += count
+        if count:
+            self._counts["row", table, ""] += count
+
+    @property
+    def summary(self) -> list[DifferenceCount]:
+        """How many differences each place has, in the order they were met."""
+        return [DifferenceCount(*place, count) for place, count in self._counts.items()]
 
     def to_json(self) -> dict[str, Any]:
         """Return it as the object that ``--json`` output carries."""
-        return {"is_same": self.is_same, **asdict(self)}
+        document = asdict(self)
+        del document["_counts"]
+        document["summary"] = [asdict(counted) for counted in self.summary]
+        return {"is_same": self.is_same, **document}
 
 
 @dataclass

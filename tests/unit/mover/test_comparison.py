@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -12,7 +13,13 @@ from hypothesis import strategies as st
 
 from lockstep.mover.lines import escape
 from lockstep.mover.plan.model import ColumnPlan, TablePlan
-from lockstep.mover.results import DIFFERENCES_KEPT_MAX, VerifyReport
+from lockstep.mover.results import (
+    DIFFERENCES_KEPT_MAX,
+    EXAMPLES_KEPT_MIN,
+    Difference,
+    DifferenceCount,
+    VerifyReport,
+)
 from lockstep.mover.verify import compare, streams
 from lockstep.mover.verify.compare import TableComparison
 from lockstep.mover.verify.streams import LineReader, pass_equal
@@ -131,3 +138,28 @@ def test_many_differences_are_counted_and_few_are_kept() -> None:
         assert comparison.as_sets(lambda: [mine], lambda to=other: [to]) == rows
         assert report.difference_count == count
         assert len(report.differences) == min(count, DIFFERENCES_KEPT_MAX)
+
+
+def test_a_column_that_differs_throughout_hides_no_other() -> None:
+    report = VerifyReport()
+    for key in map(str, range(DIFFERENCES_KEPT_MAX + 50)):
+        report.add(Difference("cell", "rounded", key, "weight"))
+    for key in map(str, range(EXAMPLES_KEPT_MIN + 1)):
+        report.add(Difference("cell", "users", key, "name"))
+    report.add_unnamed_rows("log", 7)
+    report.add_unnamed_rows("same", 0)
+
+    kept = Counter(difference.table for difference in report.differences)
+    assert kept == {"rounded": DIFFERENCES_KEPT_MAX, "users": EXAMPLES_KEPT_MIN}
+    assert report.summary == [
+        DifferenceCount("cell", "rounded", "weight", DIFFERENCES_KEPT_MAX + 50),
+        DifferenceCount("cell", "users", "name", EXAMPLES_KEPT_MIN + 1),
+        DifferenceCount("row", "log", "", 7),
+    ]
+    assert report.difference_count == sum(place.count for place in report.summary)
+    assert json.loads(json.dumps(report.to_json()))["summary"][2] == {
+        "kind": "row",
+        "table": "log",
+        "column": "",
+        "count": 7,
+    }

@@ -240,7 +240,7 @@ class TableComparison:
         ).fetchone()
         # Of the others at best each row of one side is a changed one of the other.
         unnamed = max(mine - len(missing), other - len(extra))
-        self._report.difference_count += unnamed
+        self._report.add_unnamed_rows(self._plan.source, unnamed)
         for one in missing:
             partner = _nearest(one, extra)
             if partner is None:
