@@ -166,8 +166,15 @@ def cells_of(lines: str) -> list[str]:
 
 
 def join(columns: Sequence[Sequence[str]], count: int) -> str:
-    """Return the lines of a block from its columns' escaped cells."""
-    if not columns:
+    r"""Return the lines of a block from its columns' escaped cells.
+
+    Example:
+        >>> join([["1", "2"], ["a", "b"]], 2)
+        '1\ta\n2\tb\n'
+        >>> join([[], []], 0)
+        ''
+    """
+    if not columns or not count:
         return "\n" * count
     if len(columns) == 1:
         return "\n".join(columns[0]) + "\n"
