@@ -190,7 +190,7 @@ DAMAGE = {
 def test_the_last_byte_of_a_long_cell_is_compared(
     tmp_path: Path, make_database: MakeDatabase, table: str, column: str
 ) -> None:
-    path = photos(tmp_path / "a.db", [9, LONG_BYTES + 3, 9, LONG_BYTES + 3], table)
+    path = photos(tmp_path / "a.db", [9, LONG_BYTES + 15, 9, LONG_BYTES + 15], table)
     url = make_database("postgresql").url.unmasked()
     Mover(path, url).move()
     row = "1" if "INTEGER" in table else "'k1'"
@@ -202,8 +202,8 @@ def test_the_last_byte_of_a_long_cell_is_compared(
     assert report.difference_count == 1
     found = report.differences[0]
     assert (found.kind, found.table, found.column) == ("cell", "photo", column)
-    assert found.source.startswith(f"'{LONG_BYTES + 3} bytes, sha256 ")
-    assert found.target.startswith(f"'{LONG_BYTES + 3} bytes, sha256 ")
+    assert found.source.startswith(f"'{LONG_BYTES + 15} bytes, sha256 ")
+    assert found.target.startswith(f"'{LONG_BYTES + 15} bytes, sha256 ")
 
 
 WHOLE_ROWS = f"""
@@ -368,7 +368,7 @@ def test_a_long_row_that_the_server_refuses_is_quarantined(
     url = make_database("postgresql").url.unmasked()
     text = plan_to_toml(Mover(path, url).plan()).replace(
         '"t" = { target = "t", type = "text", codec = "text"',
-        '"t" = { target = "t", type = "varchar(1000000)", codec = "text", '
+        '"t" = { target = "t", type = "varchar(500000)", codec = "text", '
         'on_dirt = "quarantine"',
     )
     assert "quarantine" in text

@@ -17,7 +17,7 @@ from lockstep.mover.plan.model import ColumnPlan, TablePlan
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.rows import BLOCK_BYTES, fetched
 from lockstep.mover.sqlite.schema_reading import read_schema
-from lockstep.mover.sqlite.survey import TEXT_BYTES_MAX
+from lockstep.mover.sqlite.survey import RANGE_BYTES_MAX
 from lockstep.mover.verify.streams import (
     PIECE_BYTES,
     LineReader,
@@ -56,7 +56,7 @@ def test_rows_are_read_by_their_bytes(tmp_path: Path) -> None:
         lines = SqliteLines(connection, read_schema(connection), {})
         sizes = [len(block.data) for block in lines.in_own_order(plan, None)]
         assert sum(sizes) > 2 * 149 * LONG
-        assert max(sizes) <= 2 * TEXT_BYTES_MAX + LONG
+        assert max(sizes) <= RANGE_BYTES_MAX + LONG
 
 
 def test_a_long_cell_is_escaped_and_back() -> None:

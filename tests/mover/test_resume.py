@@ -43,6 +43,7 @@ from lockstep.mover.postgresql import packed as packed_back
 from lockstep.mover.postgresql import filling
 from lockstep.mover.sqlite import journal as lite, packed, rows, target as to_lite
 filling.CHUNK_BYTES = to_lite.SqliteTarget.chunk_bytes = 6_000
+encoding.NOTED_BYTES = 1  # as small as the chunks are
 rows.BLOCK_ROWS_MAX = 60
 lines.BLOCK_BYTES = packed.BLOCK_BYTES = 3_000
 of_pg.PAGES_AT_ONCE = 2

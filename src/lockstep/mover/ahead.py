@@ -24,8 +24,8 @@ from typing import Final
 from lockstep.mover.encoding import Blocks, LineBlock
 
 BLOCKS_AHEAD: Final = 2
-LONG_BYTES: Final = 16 * 1024 * 1024
-"""A block of one row of many megabytes waits alone."""
+LONG_BYTES: Final = 2 * 1024 * 1024
+"""A longer block waits alone."""
 
 _LOOK_UP_S: Final = 0.1
 """How often a thread that waits for room looks whether it is still wanted."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from lockstep.errors import Unmappable
 from lockstep.mover.codecs import CellRefused, Codec, codec_of
@@ -22,6 +22,9 @@ from lockstep.mover.plan.model import TablePlan
 from lockstep.mover.values import Value, shown, storage_of
 
 DIGEST_BYTES = 16
+
+NOTED_BYTES: Final = 1_024
+"""About what a row costs that is noted until its chunk is written down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,12 @@ class LineBlock:
     odd: list[OddRow] = field(default_factory=list[OddRow])
     rejected: list[Rejected] = field(default_factory=list[Rejected])
     is_open: bool = False
+
+    @property
+    def size(self) -> int:
+        """What it adds to a chunk: its lines, and what is noted of its rows."""
+        noted = len(self.odd) + len(self.rejected)
+        return len(self.data) + noted * NOTED_BYTES
 
     def taken(self) -> bytes:
         """Return the lines, and forget them: they may be all that memory holds."""

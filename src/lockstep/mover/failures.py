@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,8 +66,12 @@ def told(hint_when_full: str, path: Path | None = None) -> Generator[None]:
         raise StorageFailed(message, hint=hint_when_full) from error
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str | Iterable[str]) -> None:
     """Write a file; what was there stays until all of the new one is written.
+
+    Args:
+        path: The file, or a device.
+        text: What it shall hold, or its parts, of which one at a time is held.
 
     Raises:
         StorageFailed: There is no room; nothing is left behind.
@@ -78,7 +82,8 @@ def write_whole(path: Path, text: str) -> None:
         draft = path  # a device, such as /dev/stdout
     with told("make room, or name another place for the file", path):
         try:
-            draft.write_text(text, encoding="utf-8")
+            with draft.open("w", encoding="utf-8") as file:
+                file.writelines([text] if isinstance(text, str) else text)
             if draft != path:
                 draft.replace(path)
         except BaseException:

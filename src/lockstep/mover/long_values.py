@@ -24,7 +24,7 @@ from lockstep.mover.encoding import LineBlock
 from lockstep.mover.lines import unescape
 from lockstep.mover.plan.model import TablePlan
 
-LONG_BYTES: Final = 1024 * 1024
+LONG_BYTES: Final = 512 * 1024
 """What a cell has at most that is read as a whole: a text in UTF-8, or a blob."""
 
 PIECE_BYTES: Final = 256 * 1024

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -417,11 +417,18 @@ class Mover:
         self._on_progress(Progress("build", name, 0))
 
     def _write_quarantine(self, target: MoveTarget) -> int:
-        rejected = target.journal.rejected()
-        if rejected:
-            lines = [json.dumps(asdict(row), ensure_ascii=False) for row in rejected]
-            write_whole(self._quarantine, "".join(f"{line}\n" for line in lines))
-        return len(rejected)
+        if not target.journal.rejected_tables():
+            return 0
+        count = 0
+
+        def lines() -> Iterator[str]:
+            nonlocal count
+            for row in target.journal.rejected():
+                count += 1
+                yield f"{json.dumps(asdict(row), ensure_ascii=False)}\n"
+
+        write_whole(self._quarantine, lines())
+        return count
 
     def verify(self) -> VerifyReport:
         """Compare every cell of source and target, as they are now.

@@ -103,16 +103,20 @@ class Journal(Protocol):
         """Return how far a table is."""
         ...
 
-    def odd_rows(self, table: str) -> list[OddRow]:
-        """Return the odd rows of a table."""
+    def odd_rows(self, table: str) -> Iterable[OddRow]:
+        """Yield the odd rows of a table; no more than some of them are held."""
         ...
 
     def odd_count(self, table: str) -> int:
         """Return how many odd rows a table has."""
         ...
 
-    def rejected(self) -> list[Rejected]:
-        """Return the rows that were not carried."""
+    def rejected(self) -> Iterable[Rejected]:
+        """Yield the rows that were not carried; no more than some of them are held."""
+        ...
+
+    def rejected_tables(self) -> set[str]:
+        """Return the tables, by the source's names, that have such rows."""
         ...
 
     def steps(self) -> dict[str, str]:

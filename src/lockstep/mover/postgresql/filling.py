@@ -120,7 +120,7 @@ class Filling:
                 if len(self._sent) < len(self._table.columns):
                     block.data = chosen.of(block.data)
                 copy.write(block.data)
-                size += len(block.data)
+                size += block.size
                 first += block.read
                 block.data = b""
                 written.append(block)

@@ -16,7 +16,8 @@ Invariant: ``status`` is ``verified`` only after every cell was compared.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.encoding import LineBlock, OddRow, Rejected
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     import psycopg
 
 SCHEMA = "lockstep_move"
+ROWS_AT_ONCE: Final = 2_000
+"""Of noted rows, fetched together."""
+
 _CREATE = f"""
 CREATE SCHEMA {SCHEMA};
 COMMENT ON SCHEMA {SCHEMA} IS
@@ -168,20 +172,20 @@ class PostgresqlJournal:
                 texts = (row.table, row.key, row.column, row.value, row.reason)
                 copy.write_row([text.replace("\0", "\\0") for text in texts])
 
-    def odd_rows(self, table: str) -> list[OddRow]:
-        """Return the odd rows of a table."""
-        if not self._is_there():
-            return []
-        rows = self._rows(
+    def odd_rows(self, table: str) -> Iterator[OddRow]:
+        """Yield the odd rows of a table; no more than some of them are held."""
+        found = self._stored(
             f"SELECT row_digest, cells FROM {SCHEMA}.odd_row WHERE table_name = %s",
             (table,),
         )
-        return [
-            OddRow(
-                bytes(digest), tuple((name, kind) for name, kind in json.loads(text))
-            )
-            for digest, text in rows
-        ]
+        for digest, text in found:
+            cells = tuple((name, kind) for name, kind in json.loads(text))
+            yield OddRow(bytes(digest), cells)
+
+    def odd_tables(self) -> set[str]:
+        """Return the tables, by the source's names, that have odd rows."""
+        found = self._stored(f"SELECT DISTINCT table_name FROM {SCHEMA}.odd_row")
+        return {table for (table,) in found}
 
     def odd_count(self, table: str) -> int:
         """Return how many odd rows a table has."""
@@ -191,17 +195,29 @@ class PostgresqlJournal:
         )
         return int(rows[0][0])
 
-    def rejected(self) -> list[Rejected]:
-        """Return the rows that were not carried."""
+    def rejected(self) -> Iterator[Rejected]:
+        """Yield the rows that were not carried; no more than some of them are held."""
+        for row in self._stored(
+            "SELECT table_name, row_key, column_name, value, reason "
+            f"FROM {SCHEMA}.rejected ORDER BY table_name, row_key"
+        ):
+            yield Rejected(*row)
+
+    def rejected_tables(self) -> set[str]:
+        """Return the tables, by the source's names, that have such rows."""
+        found = self._stored(f"SELECT DISTINCT table_name FROM {SCHEMA}.rejected")
+        return {table for (table,) in found}
+
+    def _stored(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[Any]:
+        """Yield rows that a cursor of the server holds; none without a journal."""
         if not self._is_there():
-            return []
-        return [
-            Rejected(*row)
-            for row in self._rows(
-                "SELECT table_name, row_key, column_name, value, reason "
-                f"FROM {SCHEMA}.rejected ORDER BY table_name, row_key"
-            )
-        ]
+            return
+        with (
+            self._connection.transaction(),
+            self._connection.cursor("lockstep_stored") as cursor,
+        ):
+            cursor.itersize = ROWS_AT_ONCE
+            yield from cursor.execute(sql.encode(), values or None)
 
     def steps(self) -> dict[str, str]:
         """Return what was built: ``{step: problem, or empty}``."""

@@ -8,15 +8,17 @@ an earlier move filled from SQLite still has that move's plan; it is the way bac
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from lockstep.errors import InvalidPlan
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import codec_of
-from lockstep.mover.encoding import LineBlock, OddRow, PieceBlock, line_digest
+from lockstep.mover.encoding import LineBlock, PieceBlock, line_digest
 from lockstep.mover.inventory import Inventory, of_server
 from lockstep.mover.journal import State
 from lockstep.mover.lines import unescape
@@ -37,6 +39,7 @@ from lockstep.mover.postgresql.fitting import Fitting
 from lockstep.mover.postgresql.journal import PostgresqlJournal
 from lockstep.mover.postgresql.lines import PostgresqlLines, long_columns, with_stand_in
 from lockstep.mover.postgresql.long_rows import LongColumn
+from lockstep.mover.postgresql.notes import OddNotes
 from lockstep.mover.postgresql.packed import RESULTS_MAX, PackedTable, packing_of
 from lockstep.mover.postgresql.packed_columns import Misfit
 from lockstep.mover.postgresql.schema import PgSchema, PgTable, read_postgresql
@@ -292,7 +295,7 @@ class PostgresqlSource:
 
     def _packing(self, table: TablePlan) -> PackedTable | None:
         can_pack = bool(table.order_key) or self._has_pages(table)
-        if not can_pack or self._odd_rows(table.source):
+        if not can_pack or self._noted[table.source]:
             return None
         return packing_of(self._connection, table, self.found(table))
 
@@ -396,7 +399,7 @@ class PostgresqlSource:
 
         Rows with cells of another class are known by the digest of their whole line.
         """
-        if self._odd_rows(table.source):
+        if self._noted[table.source]:
             return frozenset()
         return long_columns(table, self._types(table))
 
@@ -440,38 +443,40 @@ class PostgresqlSource:
             for column in table.columns
         ]
         lines = PostgresqlLines(self._connection)
-        odd = self._odd_rows(table.source)
-        codecs = [codec_of(column.codec) for column in table.columns]
-        for block in lines.read(
+        blocks = lines.read(
             self._place(table),
             columns,
             order=", ".join(map(_sorted_by, key)),
             where=where,
             limit=limit,
             long=self._in_pieces(table, long),
-        ):
-            if odd:
-                for line in block.text.split("\n")[:-1]:
-                    waiting = odd.get(line_digest(normalized(line, codecs)))
-                    if waiting:
-                        block.odd.append(waiting.pop())
-            yield block
+        )
+        return self._with_notes(table, blocks) if self._noted[table.source] else blocks
 
-    def _odd_rows(self, table: str) -> dict[bytes, list[OddRow]]:
-        """Return the odd rows an earlier move noted, by digest.
-
-        Rows of equal lines are interchangeable: of three, two of them odd, any
-        two get the two notes.
-        """
-        state = self._state
-        if state is None:
-            return {}
+    def _with_notes(
+        self, table: TablePlan, blocks: Iterable[LineBlock]
+    ) -> Iterator[LineBlock]:
+        """Yield blocks with what an earlier move noted of their odd rows."""
+        codecs = [codec_of(column.codec) for column in table.columns]
         journal = PostgresqlJournal(self._connection)
-        found: dict[bytes, list[OddRow]] = {}
-        for planned in state.plan.carried():
-            if planned.target == table:
-                for odd in journal.odd_rows(planned.source):
-                    found.setdefault(odd.row, []).append(odd)
+        rows = chain.from_iterable(map(journal.odd_rows, self._noted[table.source]))
+        with closing(OddNotes(rows)) as notes:
+            for block in blocks:
+                for line in block.text.split("\n")[:-1]:
+                    odd = notes.take(line_digest(normalized(line, codecs)))
+                    if odd is not None:
+                        block.odd.append(odd)
+                yield block
+
+    @cached_property
+    def _noted(self) -> dict[str, list[str]]:
+        """By table the tables of the file of which an earlier move noted odd rows."""
+        found = defaultdict[str, list[str]](list)
+        if self._state is not None:
+            noted = PostgresqlJournal(self._connection).odd_tables()
+            for planned in self._state.plan.carried():
+                if planned.source in noted:
+                    found[planned.target].append(planned.source)
         return found
 
     def check_unchanged(self) -> None:

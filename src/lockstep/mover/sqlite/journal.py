@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -181,23 +181,28 @@ class SqliteJournal:
         )
         return after
 
-    def odd_rows(self, table: str) -> list[OddRow]:
+    def odd_rows(self, table: str) -> Iterable[OddRow]:
         """Return nothing: SQLite's cells say their class themselves."""
-        return []
+        return ()
 
     def odd_count(self, table: str) -> int:
         """Return 0: SQLite's cells say their class themselves."""
         return 0
 
-    def rejected(self) -> list[Rejected]:
-        """Return the rows that were not carried."""
-        if self.state() is None:
-            return []
-        rows = self._rows(
-            "SELECT table_name, row_key, column_name, value, reason "
-            f"FROM {self._prefix}rejected ORDER BY rowid"
-        )
-        return [Rejected(*row) for row in rows]
+    def rejected(self) -> Iterator[Rejected]:
+        """Yield the rows that were not carried; no more than some of them are held."""
+        for row in self._stored_rejected("*", "ORDER BY rowid"):
+            yield Rejected(*row)
+
+    def rejected_tables(self) -> set[str]:
+        """Return the tables, by the source's names, that have such rows."""
+        return {table for (table,) in self._stored_rejected("DISTINCT table_name", "")}
+
+    def _stored_rejected(self, what: str, rest: str) -> Iterable[Any]:
+        prefix = journal_prefix(self._connection)
+        if not prefix:
+            return ()
+        return self._connection.execute(f"SELECT {what} FROM {prefix}rejected {rest}")
 
     def steps(self) -> dict[str, str]:
         """Return what was built: ``{step: problem, or empty}``."""

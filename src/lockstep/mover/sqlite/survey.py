@@ -53,8 +53,11 @@ FIRST_ROWS: Final = 1_000
 _COLUMNS_AT_ONCE: Final = 100
 """A SELECT of SQLite has at most 2,000 results."""
 
-TEXT_BYTES_MAX: Final = 8 * 1024 * 1024
-"""What the joined texts of a range may have, all columns together; and its blobs."""
+TEXT_BYTES_MAX: Final = 16 * LONG_BYTES
+"""What SQLite may join at once, all columns together: of one no long cell."""
+
+RANGE_BYTES_MAX: Final = 2 * 1024 * 1024
+"""What the texts of a range may have, and its blobs in hex: a copy reads it at once."""
 
 _CLASS_OF_AFFINITY: Final = {"real": "real", "text": "text", "blob": "text"}
 
@@ -263,7 +266,7 @@ class _Survey:
         if not rows:
             return
         if some is not None:
-            self._check_size(answers)
+            self._check_size(rows, answers)
         self._add(self.columns, rows, answers)
         self.rows += rows
         self._end(some)
@@ -299,16 +302,18 @@ class _Survey:
         for column in columns:
             column.add(rows, stream)
 
-    def _check_size(self, answers: list[Any]) -> None:
-        """Raise ``_TooLong`` where a range's blobs are more than is read at once."""
+    def _check_size(self, rows: int, answers: Sequence[Any]) -> None:
+        """Raise ``_TooLong`` where a range has more than is read at once."""
         size, longest, at = 0.0, 0, 0
         for column in self.columns:
             if column.kind == "blob":
                 place = at + column.terms.index(column.size)
-                size += answers[place]
+                size += 2 * answers[place]
                 longest = max(longest, answers[place - 1] or 0)
             at += len(column.terms)
-        if size > TEXT_BYTES_MAX or longest > LONG_BYTES:
+            if column.kind == "text":
+                size += len(answers[at - 1] or b"")
+        if longest > LONG_BYTES or (size > RANGE_BYTES_MAX and rows > 1):
             raise _TooLong
 
     def _ask_alone(self, some: RowRange, order: RowOrder, usual: int) -> None:

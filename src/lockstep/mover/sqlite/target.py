@@ -235,9 +235,11 @@ class SqliteTarget:
         written: list[LineBlock] = []
         size = 0
         for block in stream:
-            size += len(block.data)
+            length = len(block.data)
             writer.write(self._connection, block)
             block.forget()
+            # What SQLite refused is noted by now.
+            size += length + block.size
             written.append(block)
             # Without a position a copy cannot go on, so the table is one chunk.
             if block.is_open or block.position is None:

@@ -82,6 +82,7 @@ def verify_tables(
         for loss in plan.losses
         if loss.is_data
     ]
+    rejected = target.journal.rejected_tables()
     for table in plan.carried():
         coerced = [c.source for c in table.columns if c.on_dirt == "coerce"]
         if coerced:
@@ -89,7 +90,6 @@ def verify_tables(
             report.notices.append(
                 f"{table.source}: {names} as the plan coerces them, not as stored"
             )
-        rejected = {row.table for row in target.journal.rejected()}
         if table.source in rejected:
             report.notices.append(
                 f"{table.source}: quarantined rows are missing in the target"
