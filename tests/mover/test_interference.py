@@ -7,7 +7,9 @@ somebody else taken away; whoever has to stop is told why.
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -18,11 +20,15 @@ import pytest
 from tests.mover import checker
 
 from lockstep.engine import Database
+from lockstep.engine.postgresql import NOTICE_A_DEAD_SERVER
+from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import TargetInUse, UnreadableJournal
 from lockstep.mover import Mover
+from lockstep.mover.postgresql.session import connect
 from lockstep.mover.results import Progress
 from lockstep.mover.sqlite import opening
 from lockstep.mover.sqlite.target import SqliteTarget
+from tests import preloaded
 
 MakeDatabase = Callable[..., Database]
 
@@ -199,3 +205,38 @@ def test_the_journal_of_another_version_is_told_of(
             for one, two in ((pair, url), (url, tmp_path / "back.db")):
                 with pytest.raises(UnreadableJournal, match="another version"):
                     Mover(one, two).move()
+
+
+def test_both_ends_notice_when_the_other_is_gone(make_database: MakeDatabase) -> None:
+    url = make_database("postgresql").url
+    with closing(connect(url)) as connection:
+        said = connection.info.get_parameters()
+        asked = connection.execute(b"SHOW client_connection_check_interval").fetchone()
+    assert said.items() >= {k: str(v) for k, v in NOTICE_A_DEAD_SERVER.items()}.items()
+    assert asked == ("1s",)
+    slower = DatabaseUrl.parse(f"{url.unmasked()}&connect_timeout=77")
+    with closing(connect(slower)) as connection:
+        assert connection.info.get_parameters()["connect_timeout"] == "77"
+
+
+DYING = """
+import os, signal, sys, threading
+from lockstep.mover import Mover
+from lockstep.mover.postgresql.target import PostgresqlTarget
+
+def asleep(self, statement):
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    self._run("SELECT pg_sleep(60)")
+
+PostgresqlTarget._build = asleep
+Mover(*sys.argv[1:]).move()
+"""
+
+
+def test_a_killed_move_whose_statement_still_runs_is_gone_on_with(
+    pair: Path, make_database: MakeDatabase
+) -> None:
+    url = make_database("postgresql").url.unmasked()
+    killed = preloaded.run([sys.executable, "-c", DYING, str(pair), url])
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert Mover(pair, url).move().is_exact

@@ -64,6 +64,7 @@ def inspect(run: Run, *, database: str, html_file: Path | None, check: bool) -> 
     """
     from lockstep.mover import inspect_database
 
+    run.may_be_killed = True
     with MoveProgress(run.output) as progress:
         found = inspect_database(database, progress, check=check)
     if html_file is not None:

@@ -143,6 +143,7 @@ def move(
 
     with MoveProgress(run.output) as progress:
         run.keeps(progress.kept)
+        run.may_be_killed = True
         mover = Mover(
             source,
             target,

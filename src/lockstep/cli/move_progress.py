@@ -126,5 +126,5 @@ class MoveProgress:
     def kept(self) -> str:
         """Say what is durable now, for the case of an interrupt."""
         if not self._has_copied:
-            return "nothing was moved yet"
+            return "this run has moved no row; the same command goes on"
         return "the target is incomplete and says so; the same command goes on"

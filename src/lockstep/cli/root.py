@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -46,6 +47,10 @@ CONTEXT_SETTINGS: dict[str, Any] = {
 }
 
 
+UNWIND_MAX_S = 10.0
+"""A connection that is asked to cancel is waited for half as long."""
+
+
 class Root(LazyGroup):
     """The whole command; calling it runs it and ends the process."""
 
@@ -64,7 +69,7 @@ class Root(LazyGroup):
         prepare_streams()
         self._main_shell_completion(extra, name, complete_var)
         run = Run.for_arguments(arguments)
-        with _termination_unwinds():
+        with _termination_unwinds(run):
             code = self._run(run, name, arguments)
         _let_go_of_stdout()
         sys.exit(code)
@@ -147,31 +152,51 @@ def _let_go_of_stdout() -> None:
 
 
 @contextmanager
-def _termination_unwinds() -> Generator[None]:
-    """Let SIGTERM and SIGHUP unwind like Ctrl-C, so that nothing stays half done."""
+def _termination_unwinds(run: Run) -> Generator[None]:
+    """Let SIGTERM and SIGHUP unwind like Ctrl-C, so that nothing stays half done.
+
+    Unwinding waits for threads and servers. Where one does not answer any more, a
+    verb that may be killed at any instant ends all the same.
+    """
+    has_unwound = threading.Event()
 
     def unwind(number: int, frame: FrameType | None) -> None:
         # Once is enough: a second signal must not interrupt the cleaning up.
         for other in chosen:
-            signal.signal(other, signal.SIG_IGN)
-        raise failures.Terminated(number)
+            if other != signal.SIGINT:
+                signal.signal(other, signal.SIG_IGN)
+        is_interrupt = number == signal.SIGINT
+        interrupt = KeyboardInterrupt() if is_interrupt else failures.Terminated(number)
+        if run.may_be_killed:
+            waiting = (run, interrupt, has_unwound)
+            threading.Thread(target=_end_anyway, args=waiting, daemon=True).start()
+        raise interrupt
 
     # A signal that the parent ignores (nohup) stays ignored.
-    chosen = [
-        number
-        for number in (signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) is signal.SIG_DFL
-    ]
+    chosen = {
+        number: before
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+        if (before := signal.getsignal(number))
+        in (signal.SIG_DFL, signal.default_int_handler)
+    }
     try:
         for number in chosen:
             signal.signal(number, unwind)
     except ValueError:  # not the main thread: the embedding program owns its signals
-        chosen = []
+        chosen = {}
     try:
         yield
     finally:
-        for number in chosen:
-            signal.signal(number, signal.SIG_DFL)
+        has_unwound.set()
+        for number, before in chosen.items():
+            signal.signal(number, before)
+
+
+def _end_anyway(
+    run: Run, interrupt: BaseException, has_unwound: threading.Event
+) -> None:
+    if not has_unwound.wait(UNWIND_MAX_S):
+        os._exit(_tell_interrupt(run, interrupt))
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

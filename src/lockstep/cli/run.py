@@ -45,11 +45,14 @@ class Run:
     Attributes:
         output: Where results and progress go.
         yes: Whether a destructive verb may act.
+        may_be_killed: Whether the verb loses nothing by a kill at any instant, so
+            that an interrupt need not wait for whoever does not answer.
     """
 
     def __init__(self, *, as_json: bool = False, debug: bool = False) -> None:
         self.output = Output(as_json=as_json, debug=debug)
         self.yes = False
+        self.may_be_killed = False
         self._url: str | None = None
         self._more_urls: list[str] = []
         self._start: Path | None = None

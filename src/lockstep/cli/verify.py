@@ -49,6 +49,7 @@ def verify(run: Run, *, source: str, target: str) -> None:
     """
     from lockstep.mover import Mover
 
+    run.may_be_killed = True
     with MoveProgress(run.output) as progress:
         report = Mover(source, target, on_progress=progress).verify()
 

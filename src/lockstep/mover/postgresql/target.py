@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     import psycopg
 
 LOCK_KEY = 0x10C5_7E90
-LOCK_WAIT_S = 2.0
-"""A server lets go of a move that has just ended, or was killed, a moment later."""
+LOCK_WAIT_S = 5.0
+"""A server lets go of a move that has just ended, or was killed, a moment later; where
+a statement of it still runs, within ``client_connection_check_interval``."""
 
 LOCK_PAUSE_S = 0.05
 
@@ -70,7 +71,9 @@ class PostgresqlTarget:
             if SYSTEM_CLOCK.monotonic_s() >= give_up_s:
                 raise TargetInUse(
                     "another move fills this database now",
-                    hint="wait until it has finished",
+                    hint="wait until it has finished; if its machine is gone, the "
+                    "server notices within a minute, or at once by: "
+                    f"SELECT pg_terminate_backend({self._lock_holder()})",
                 )
             time.sleep(LOCK_PAUSE_S)
         self._run("SET synchronous_commit = off")
@@ -78,6 +81,16 @@ class PostgresqlTarget:
     def _try_lock(self) -> bool:
         row = self._run("SELECT pg_try_advisory_lock(%s)", (LOCK_KEY,)).fetchone()
         return bool(row and row[0])
+
+    def _lock_holder(self) -> int | None:
+        row = self._run(
+            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted "
+            "AND (classid::bigint << 32 | objid::bigint) = %s "
+            "AND database = (SELECT oid FROM pg_database "
+            "WHERE datname = current_database())",
+            (LOCK_KEY,),
+        ).fetchone()
+        return row[0] if row else None
 
     def _run(self, sql: str, values: tuple[Any, ...] | None = None) -> Any:
         return self._connection.execute(sql.encode(), values)
