@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import psycopg
 
 BLOCK_BYTES = 256 * 1024
+GIVE_UP_S = 4.0
+"""For an answer to a cancelled read, before its connection is closed."""
+
 _LONG_TYPE = re.compile(r"(?:text|bytea|varchar|character varying)\b", re.IGNORECASE)
 
 
@@ -129,16 +132,37 @@ class PostgresqlLines:
             if parts:
                 yield parts
         finally:
-            waiting.close()
             if not is_drained:
                 # The reader stopped early; what is left must not answer the next.
-                self._connection.cancel()
-                while pgconn.get_copy_data(0)[0] >= 0:
-                    pass
-                while pgconn.get_result() is not None:
-                    pass
-                if is_snapshot:
+                if not self._drained(waiting):
+                    self._connection.close()
+                elif is_snapshot:
                     pgconn.exec_(b"ROLLBACK TO lockstep_read; RELEASE lockstep_read")
+            waiting.close()
+
+    def _drained(self, waiting: selectors.BaseSelector) -> bool:
+        """Cancel a COPY and pass over its rest; return whether the server let it end.
+
+        One that does not answer must not keep an interrupt waiting inside libpq.
+        """
+        import psycopg
+
+        pgconn = self._connection.pgconn
+        try:
+            self._connection.cancel_safe(timeout=GIVE_UP_S)
+            is_copying = True
+            while is_copying or pgconn.is_busy():
+                count = pgconn.get_copy_data(1)[0] if is_copying else 0
+                is_copying = is_copying and count >= 0
+                if count == 0:
+                    if not waiting.select(GIVE_UP_S):
+                        return False
+                    pgconn.consume_input()
+            while pgconn.get_result() is not None:
+                pass
+        except psycopg.Error:
+            return False
+        return True
 
 
 def _check(result: Any, wanted: str) -> None:
