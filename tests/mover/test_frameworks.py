@@ -172,3 +172,40 @@ def test_an_inspection_names_the_choice_that_a_file_leaves_open(tmp_path: Path) 
         "1 column of moments that name no zone, t.made, becomes timestamp; where they "
         "are meant in UTC, --utc makes them timestamptz"
     ]
+
+
+def test_an_empty_column_of_moments_is_like_the_others_of_its_declaration(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    # Better Auth declares its moments DATE; Sequelize writes a zone into DATETIME.
+    path, back = tmp_path / "auth.db", tmp_path / "back.db"
+    made(
+        path,
+        """
+        CREATE TABLE session (id INTEGER PRIMARY KEY, made date, banned "Date",
+            seen DATETIME, gone DATETIME, day TIMESTAMP, other TIMESTAMP, free TIME);
+        CREATE TABLE "none" (until DATE);
+        INSERT INTO session VALUES (1, '2026-11-22T09:30:12.421Z', NULL,
+            '2026-11-22 09:30:12.421 +00:00', NULL, '2026-11-22', NULL, NULL),
+            (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+        """,
+    )
+    url = make_database("postgresql").url.unmasked()
+    plan = Mover(path, url).move().plan
+    assert set(types_of(url, "none").values()) == {"timestamp with time zone"}
+    found = types_of(url, "session")
+    zoned = {name for name, kind in found.items() if kind.endswith("with time zone")}
+    assert zoned == {"made", "banned", "seen", "gone"}
+    assert (found["day"], found["other"]) == ("date", "date")
+    assert found["free"] == "time without time zone"
+    told = {column.source: column.note for column in plan.tables[0].columns}
+    assert told["banned"] == "empty, and like every other Date of the file"
+    assert told["made"] == told["free"] == ""
+
+    with psycopg.connect(url) as there:
+        there.execute(
+            "UPDATE session SET banned = made, gone = seen, other = day WHERE id = 1"
+        )
+    assert Mover(url, back).move().is_exact
+    (_, made_at, banned, seen, gone, day, other, _), _ = rows_of(back, "session")
+    assert (banned, gone, other) == (made_at, seen, day)

@@ -11,23 +11,27 @@ that its framework would have made there, where the file alone can say it:
                else in the zone of its settings
     others     whatever they mean                     timestamp       no: ``utc``
 
+A column without a value is what the others of its declaration are: where every
+DATETIME that holds something holds a zone, one that is empty so far will, too.
+
 Invariant: no moment is given a zone that neither the file nor a person named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from lockstep.migrations.sqlite.tokens import fold
 from lockstep.moments.forms import OWN
+from lockstep.moments.names import is_time_type
 from lockstep.mover.codecs.moments import WITHOUT_ZONE
 from lockstep.mover.codecs.written import UTC_IS_MEANT
 from lockstep.mover.plan.model import TablePlan
 from lockstep.mover.plan.times import NOTHING_MEANT, Meant, unit_of
-from lockstep.mover.plan.types import Chosen
-from lockstep.mover.sqlite.profile import ColumnProfile
+from lockstep.mover.plan.types import Chosen, choose
+from lockstep.mover.sqlite.profile import ColumnProfile, TableProfile
 from lockstep.mover.sqlite.schema import Column, Schema
 from lockstep.wording import counted
 
@@ -35,6 +39,7 @@ _OWN_FORM: Final = {kind: form for form, kind in OWN.items()}["timestamp"]
 _MILLISECONDS: Final = (-62_135_596_800_000, 253_402_300_799_999)
 """From the year 1 to 9999."""
 _NAIVE: Final = "timestamp"
+_MOMENTS: Final = frozenset({"timestamp", "timestamptz", "date", "time"})
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,37 @@ def framework_of(schema: Schema) -> Framework | None:
     return None
 
 
+def shown_by_others(
+    schema: Schema, profiles: Mapping[str, TableProfile]
+) -> dict[str, Chosen]:
+    """Return what columns of moments are that hold any, where they all are one type.
+
+    Returns:
+        By declaration; without a form where they have several.
+    """
+    found: dict[str, set[Chosen]] = {}
+    for table in schema.tables:
+        for column in table.columns if table.name in profiles else []:
+            stored = profiles[table.name].column(column.name)
+            if not stored.classes or not is_time_type(column.declared):
+                continue
+            chosen = choose(column, stored)
+            if chosen.type in _MOMENTS:
+                found.setdefault(_declaration(column), set()).add(chosen)
+    shown: dict[str, Chosen] = {}
+    for declared, some in found.items():
+        types = {chosen.type for chosen in some}
+        if len(types) == 1:
+            shown[declared] = (
+                some.pop() if len(some) == 1 else Chosen(types.pop(), "text")
+            )
+    return shown
+
+
+def _declaration(column: Column) -> str:
+    return " ".join(column.declared.upper().split())
+
+
 @dataclass(frozen=True)
 class Moments:
     """What the moments in a file mean.
@@ -92,13 +128,17 @@ class Moments:
     Attributes:
         framework: That the file proves.
         meant: What a person says.
+        shown: What those of a declaration are that hold any.
     """
 
     framework: Framework | None = None
     meant: Meant = NOTHING_MEANT
+    shown: Mapping[str, Chosen] = field(default_factory=dict[str, Chosen])
 
     def meant_by(self, column: Column, stored: ColumnProfile, chosen: Chosen) -> Chosen:
         """Return the type of a column as it is meant; ``chosen`` where nothing is."""
+        if not stored.classes and chosen.type in _MOMENTS:
+            chosen = self._like_the_others(column, chosen)
         unit = unit_of(column, stored) if self.meant.clean else None
         if self._counts_milliseconds(column, stored):
             assert self.framework is not None, "it is who counts"
@@ -108,6 +148,13 @@ class Moments:
             note = f"integers in {unit.name}"
             chosen = Chosen("timestamptz", f"epoch:{unit.word}", note)
         return _in_utc(chosen) if self.meant.utc else chosen
+
+    def _like_the_others(self, column: Column, chosen: Chosen) -> Chosen:
+        other = self.shown.get(_declaration(column), chosen)
+        if other.type == chosen.type:
+            return replace(other, note="")
+        note = f"empty, and like every other {column.declared} of the file"
+        return replace(other, note=note)
 
     def _counts_milliseconds(self, column: Column, stored: ColumnProfile) -> bool:
         if self.framework is None or not self.framework.counts_milliseconds:

@@ -21,7 +21,7 @@ from lockstep.mover.inventory import Inventory, of_file
 from lockstep.mover.journal import State
 from lockstep.mover.long_values import WHOLE, LongCells
 from lockstep.mover.plan.copies import CopyTarget, plan_copy
-from lockstep.mover.plan.frameworks import Moments, framework_of
+from lockstep.mover.plan.frameworks import Moments, framework_of, shown_by_others
 from lockstep.mover.plan.from_sqlite import owns_nothing, plan_from_sqlite
 from lockstep.mover.plan.model import Loss, Plan, TablePlan
 from lockstep.mover.plan.times import NOTHING_MEANT, Meant
@@ -223,7 +223,8 @@ class SqliteSource:
             plan.losses[:0] = [*damage, *self._broken_texts(profiles)]
             return plan
         profiles = self.surveys(on_progress)
-        moments = Moments(framework_of(self.schema), self._meant)
+        shown = shown_by_others(self.schema, profiles)
+        moments = Moments(framework_of(self.schema), self._meant, shown)
         plan = plan_from_sqlite(self.connection, self.schema, profiles, moments)
         plan.notices[:0] = self.notices
         plan.losses[:0] = [*damage, *self._broken_texts(profiles)]
