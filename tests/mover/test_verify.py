@@ -300,6 +300,7 @@ CREATE TABLE of_extension (id int); ALTER EXTENSION plpgsql ADD TABLE of_extensi
 CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.other (id int);
 CREATE TABLE parted (id int) PARTITION BY RANGE (id);
 CREATE TABLE parted_rest PARTITION OF parted DEFAULT;
+CREATE TABLE sqlite_stat1 (tbl text, idx text, stat text);
 """
 
 

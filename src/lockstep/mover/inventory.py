@@ -79,7 +79,10 @@ def name_extra(
     for name, columns in target.tables.items():
         table = planned.get(name)
         if table is None:
-            if fold(name) not in ours and not _is_own(name):
+            # SQLite has no other tables of such names than its own, which pgloader
+            # carries along with the rest.
+            is_own = _is_own(name) or fold(name).startswith("sqlite_")
+            if fold(name) not in ours and not is_own:
                 report.add(Difference("extra table", name))
             continue
         known = {fold(column.target) for column in table.columns}

@@ -54,6 +54,14 @@ _NUMBER: Final = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _BEYOND_MICROSECONDS: Final = re.compile(r"[.,]\d{6}\d*?[1-9]", re.ASCII)
+_WRITTEN_MOMENT: Final = re.compile(
+    r"\s*(\d{4})[-/](\d{1,2})[-/](\d{1,2})"
+    r"(?:(?:\s+|T)(\d{1,2}):(\d\d(?::\d\d(?:[.,]\d+)?)?))?"
+    r"\s*(?:(UTC|GMT|Z)|([+-]\d\d(?::?\d\d(?::?\d\d)?)?))?\s*",
+    re.ASCII | re.IGNORECASE,
+)
+"""As PostgreSQL, too, takes a moment: digits left out, a space before the zone."""
+
 _UUID: Final = re.compile(r"\{?[0-9a-f-]+\}?", re.ASCII | re.IGNORECASE)
 _BOOLEANS: Final = {"1.0": "1", "0.0": "0"} | {
     word: number
@@ -143,7 +151,23 @@ def _moment(value: Any, unit: Unit) -> str:
         return _plain(UNIX + timedelta(seconds=value))
     if _BEYOND_MICROSECONDS.search(value):
         raise ValueError("PostgreSQL has no such moment")
-    return _plain(datetime.fromisoformat(value))
+    try:
+        return _plain(datetime.fromisoformat(value))
+    except ValueError:
+        return _plain(datetime.fromisoformat(_as_iso(value)))
+
+
+def _as_iso(text: str) -> str:
+    """Return a moment as ISO 8601 writes it; what is none, as it is."""
+    found = _WRITTEN_MOMENT.fullmatch(text)
+    if found is None:
+        return text
+    year, month, day, hour, rest, utc, offset = found.groups()
+    date = f"{year}-{month:0>2}-{day:0>2}"
+    zone = "Z" if utc else offset or ""
+    if hour is None:
+        return text if zone else date
+    return f"{date}T{hour:0>2}:{rest}{zone}"
 
 
 def _plain(moment: datetime) -> str:
