@@ -384,7 +384,8 @@ class PostgresqlSource:
         return Fitting(table, self._types(table))
 
     def _types(self, table: TablePlan) -> list[str]:
-        return [self.type_of(table.source, c.source) for c in table.columns]
+        types = {column.name: column.type for column in self.found(table).columns}
+        return [types.get(column.source, "text") for column in table.columns]
 
     def key_order(
         self, table: TablePlan, long: LongCells = WHOLE

@@ -7,6 +7,7 @@ Owns what a column, a key, an index, a table and a whole file are described by.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from lockstep.migrations.sqlite.tokens import fold
@@ -163,10 +164,11 @@ class Schema:
 
     def table(self, name: str) -> Table | None:
         """Return a table; names are compared as SQLite does."""
-        for table in self.tables:
-            if fold(table.name) == fold(name):
-                return table
-        return None
+        return self._by_name.get(fold(name))
+
+    @cached_property
+    def _by_name(self) -> dict[str, Table]:
+        return {fold(table.name): table for table in reversed(self.tables)}
 
 
 def is_contentless(sql: str) -> bool:
