@@ -227,6 +227,8 @@ class TableEncoder:
         read = len(rows)
         kept: list[Sequence[Value]] = list(rows) if self._is_editing else rows  # type: ignore[assignment]
         while True:
+            if not kept:
+                return LineBlock(position, b"", 0, read, rejected=rejected)
             columns = self._columns(kept)
             try:
                 fields = [
@@ -251,8 +253,6 @@ class TableEncoder:
 
     def _columns(self, rows: Sequence[Sequence[Value]]) -> list[Sequence[Value]]:
         width = len(self._codecs)
-        if not rows:
-            return [()] * width
         columns: list[Sequence[Any]] = []
         columns += zip(*rows, strict=True)
         for place, directing in self._directed:

@@ -68,3 +68,45 @@ def test_what_cannot_be_meant_is_named(text: str, said: str) -> None:
     with pytest.raises(InvalidPlan) as refused:
         applied(text)
     assert said in refused.value.message
+
+
+def test_a_file_says_where_the_trouble_is_and_what_was_meant() -> None:
+    text = plan_to_toml(made())
+    number = 1 + text[: text.index('"qty" =')].count("\n")
+    for old, new, said, hint in (
+        ('codec = "integer"', 'codec = "x"', f"(line {number})", ""),
+        ('target = "qty"', "target = ''", f"no name (line {number})", ""),
+        ('target = "qty"', f"target = '{'n' * 64}'", "this has 64", "shorten"),
+        ("[tables.", "[table.", "unknown keys ['table']", "did you mean 'tables'?"),
+        ('"qty" =', '"qtty" =', "no column 'qtty'", "did you mean 'qty'?"),
+        ('[tables."parts"]', '[tables."part"]', "no table 'part'", "mean 'parts'?"),
+    ):
+        with pytest.raises(InvalidPlan) as refused:
+            applied(text.replace(old, new))
+        assert said in refused.value.message
+        assert hint in refused.value.hint
+
+
+def test_a_complete_file_names_what_came_into_the_source_later() -> None:
+    text = plan_to_toml(made())
+    assert applied(f"\ufeff{text}") == made()
+    column = ColumnPlan("b", "b", "text", "text")
+    for later in (
+        TablePlan("parts", "parts", [*made().tables[0].columns, column]),
+        TablePlan("new", "new", []),
+    ):
+        plan = made()
+        plan.tables = [later, *(t for t in plan.tables if t.source != later.source)]
+        with pytest.raises(InvalidPlan, match="does not name"):
+            apply_toml(text, plan, lambda plan: None)
+        apply_toml(text.replace("complete = true", ""), plan, lambda plan: None)
+
+
+def test_two_of_one_name_are_refused_by_the_targets_own_rule() -> None:
+    text = '[tables.parts.columns]\nother = { target = "QTY" }'
+    plan = made()
+    plan.tables[0].columns.append(ColumnPlan("other", "other", "text", "text"))
+    apply_toml(text, plan, lambda plan: None)
+    plan.target = "sqlite"
+    with pytest.raises(InvalidPlan, match="another one becomes too"):
+        apply_toml(text, plan, lambda plan: None)

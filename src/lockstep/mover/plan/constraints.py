@@ -287,7 +287,8 @@ class Constraints:
             where = f"{table.name} ({', '.join(key.columns)}) → {key.parent}"
             parent = self._schema.table(key.parent)
             if parent is None or parent.name not in self._unique:
-                self._lose("foreign key", where, "there is no such table")
+                why = "there is no such table" if parent is None else "it stays behind"
+                self._lose("foreign key", where, why)
                 continue
             referred = key.referred or parent.key
             reason = self._misfit(key, parent, referred)

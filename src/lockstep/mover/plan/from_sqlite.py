@@ -50,10 +50,22 @@ def plan_from_sqlite(
     profiles: Mapping[str, TableProfile],
     moments: Moments = NOTHING_KNOWN,
 ) -> Plan:
-    """Make the plan of a whole file.
+    """Make the plan of a whole file; its parameters are those of its two halves."""
+    plan = plan_tables(connection, schema, profiles, moments)
+    add_statements(connection, plan, schema, profiles)
+    return plan
+
+
+def plan_tables(
+    connection: Any,
+    schema: Schema,
+    profiles: Mapping[str, TableProfile],
+    moments: Moments = NOTHING_KNOWN,
+) -> Plan:
+    """Plan names and types of all tables and columns.
 
     Args:
-        connection: To the source; asked for orphans and for nothing else.
+        connection: To the source; asked for its pragmas and the widest rows.
         schema: What the file says about itself.
         profiles: What lies in each table that can be read.
         moments: What its moments mean.
@@ -63,7 +75,6 @@ def plan_from_sqlite(
     for name in KEPT_PRAGMAS:
         plan.pragmas[name] = str(rows_of(connection, f"PRAGMA {name}")[0][0])
     relations = Names(CATALOG)
-    chosen: list[tuple[Table, TablePlan]] = []
     for table in schema.tables:
         if not _is_carried(plan, schema, table, profiles):
             continue
@@ -72,8 +83,29 @@ def plan_from_sqlite(
         if too_wide:
             plan.losses.append(Loss("table", table.name, too_wide, is_data=True))
             continue
-        chosen.append((table, table_plan))
         plan.tables.append(table_plan)
+    return plan
+
+
+def add_statements(
+    connection: Any,
+    plan: Plan,
+    schema: Schema,
+    profiles: Mapping[str, TableProfile],
+) -> None:
+    """Plan what hangs on names and types: keys, indexes, references, views.
+
+    Args:
+        connection: To the source; asked for orphans and for equal keys.
+        plan: Its tables and columns are named and typed.
+        schema: What the file says about itself.
+        profiles: What lies in each table that can be read.
+    """
+    relations = Names(CATALOG)
+    carried = {made.source: made for made in plan.carried()}
+    chosen = [(t, carried[t.name]) for t in schema.tables if t.name in carried]
+    for table_plan in plan.tables:
+        relations.reserve(table_plan.target)
     for table_plan in plan.tables:
         for column in table_plan.columns:
             if column.identity:
@@ -86,7 +118,6 @@ def plan_from_sqlite(
         orphans = _orphans(connection, table, schema)
         constraints.add_foreign_keys(table, table_plan, orphans)
     _say_what_stays(plan, schema, _views(connection, chosen, schema, relations))
-    return plan
 
 
 def _is_carried(

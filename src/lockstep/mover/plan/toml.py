@@ -8,27 +8,40 @@ does not; it is taken from a new inspection.
 
 from __future__ import annotations
 
+import difflib
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from lockstep.errors import InvalidPlan
+from lockstep.migrations.sqlite.tokens import fold
 from lockstep.moments.units import UNIT_OF_WORD
 from lockstep.mover.codecs import codec_of
+from lockstep.mover.plan.mapping_lines import MappingLines
 from lockstep.mover.plan.model import (
     ON_DIRT,
     PURPOSES,
     ColumnPlan,
+    Dialect,
+    Loss,
     Plan,
     Statement,
     TablePlan,
 )
+from lockstep.mover.plan.rebuilt import Built
+from lockstep.schema.names import IDENTIFIER_BYTES_MAX
+
+BYTE_ORDER_MARK = "\ufeff"
+"""What some editors put before a text."""
 
 HEAD = """\
 # What goes where. Edit it, then: lockstep move SOURCE TARGET --plan THIS_FILE
 #
+# complete  true: a table or column of the source that is not named is an error;
+#           without this line it goes as an inspection plans it
 # carry     false leaves a table behind
+# target    the name there; what is built follows it, as long as its sql is unedited
 # type      the target's type; codec converts to it and back
 # codec     {codecs}
 # on_dirt   fail | quarantine | coerce: a row whose value does not fit; to keep
@@ -43,6 +56,9 @@ CODEC_HELP = (
 _COLUMN_KEYS: dict[str, type] = {
     **{"target": str, "type": str, "codec": str, "not_null": bool, "default": str},
     **{"identity": bool, "computed": str, "on_dirt": str},
+}
+_FILE_KEYS: dict[str, type] = {
+    **{"source": str, "target": str, "complete": bool, "tables": dict},
 }
 _TABLE_KEYS: dict[str, type] = {
     **{"target": str, "carry": bool, "columns": dict, "build": list},
@@ -64,7 +80,8 @@ _DEFAULTS: dict[str, Any] = {
 def plan_to_toml(plan: Plan) -> str:
     """Return the mapping file of a plan."""
     lines = [HEAD.format(codecs=CODEC_HELP)]
-    lines += [f'source = "{plan.source}"', f'target = "{plan.target}"', ""]
+    lines += [f'source = "{plan.source}"', f'target = "{plan.target}"']
+    lines += ["complete = true", ""]
     for notice in plan.notices:
         lines.append(f"# note: {_one_line(notice)}")
     for loss in plan.losses:
@@ -100,6 +117,9 @@ def _table_lines(table: TablePlan) -> list[str]:
 
 
 def _text(value: Any) -> str:
+    is_sql = isinstance(value, str) and '"' in value and value.isprintable()
+    if is_sql and "'" not in value:
+        return f"'{value}'"
     # A JSON string is a TOML basic string, apart from DEL.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
@@ -121,12 +141,15 @@ def apply_toml(text: str, plan: Plan, rebuild: Callable[[Plan], None]) -> Plan:
         InvalidPlan: The file is no TOML, names what is not there, or says of
             something what cannot be said of it.
     """
+    text = text.removeprefix(BYTE_ORDER_MARK)
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidPlan(
             f"the mapping file cannot be read: {error}", hint=_HINT
         ) from error
+    _checked(document, _FILE_KEYS, "the mapping file")
+    lines = MappingLines(text)
     for key in ("source", "target"):
         if document.get(key, getattr(plan, key)) != getattr(plan, key):
             raise InvalidPlan(
@@ -134,23 +157,83 @@ def apply_toml(text: str, plan: Plan, rebuild: Callable[[Plan], None]) -> Plan:
                 f"this is {getattr(plan, key)}",
                 hint=_HINT,
             )
-    statements: dict[str, list[Statement]] = {}
-    for name, wanted in _of_kind(document.get("tables", {}), dict, "tables").items():
-        try:
-            table = plan.table(name)
-        except KeyError as error:
-            raise InvalidPlan(
-                f"the source has no table {name!r}", hint=_HINT
-            ) from error
-        where = f"tables.{name}"
-        checked = _checked(wanted, _TABLE_KEYS, where)
-        _apply_table(table, checked)
-        if "build" in checked:
-            statements[name] = _statements(checked["build"], f"{where}.build")
+    tables = _of_kind(document.get("tables", {}), dict, "tables")
+    _refuse_unknown(tables, [t.source for t in plan.tables], "the source has no table")
+    before = Built.of(plan)
+    wanted: dict[str, list[Statement]] = {}
+    for name, change in tables.items():
+        with lines.told(name):
+            where = f"tables.{name}"
+            checked = _checked(change, _TABLE_KEYS, where)
+            _apply_table(plan.table(name), checked, lines, plan.losses)
+            if "build" in checked:
+                wanted[name] = _statements(checked["build"], f"{where}.build")
+    if document.get("complete", False):
+        _refuse_unnamed(tables, plan)
+    _refuse_one_name_twice(plan, lines)
+    asked = Built.of(plan)
     rebuild(plan)
-    for name, built in statements.items():
-        plan.table(name).statements = built
+    before.keep_edited(plan, asked, wanted)
     return plan
+
+
+def _refuse_unknown(found: Iterable[str], known: Sequence[str], what: str) -> None:
+    for name in found:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else _HINT
+            raise InvalidPlan(f"{what} {name!r}", hint=hint)
+
+
+def _refuse_unnamed(tables: dict[str, Any], plan: Plan) -> None:
+    """Raise ``InvalidPlan`` for what came into the source after the file was made."""
+    for table in plan.tables:
+        if table.source not in tables:
+            raise InvalidPlan(
+                f"the mapping file does not name the table {table.source!r}",
+                hint="carry = false leaves one behind; without complete = true it goes "
+                "as an inspection plans it",
+            )
+        named = tables[table.source].get("columns", {})
+        for column in table.columns:
+            if column.source not in named:
+                raise InvalidPlan(
+                    f"the mapping file does not name the column {column.source!r} of "
+                    f"{table.source!r}",
+                    hint="each column goes along: drop it in the target afterwards; "
+                    "without complete = true it goes as an inspection plans it",
+                )
+
+
+def _refuse_one_name_twice(plan: Plan, lines: MappingLines) -> None:
+    tables: set[str] = set()
+    for table in plan.carried():
+        with lines.told(table.source):
+            _give(tables, table.target, plan.target, table.source)
+        columns: set[str] = set()
+        for column in table.columns:
+            with lines.told(table.source, column.source):
+                where = f"{table.source}.{column.source}"
+                _give(columns, column.target, plan.target, where)
+
+
+def _give(taken: set[str], name: str, target: Dialect, where: str) -> None:
+    key = fold(name) if target == "sqlite" else name
+    if key in taken:
+        raise InvalidPlan(
+            f"{where} becomes {name!r}, which another one becomes too",
+            hint="give each its own name",
+        )
+    if not name or "\0" in name:
+        raise InvalidPlan(f"{where} becomes {name!r}, which is no name", hint=_HINT)
+    size = len(name.encode())
+    if target == "postgresql" and size > IDENTIFIER_BYTES_MAX:
+        raise InvalidPlan(
+            f"{where} becomes {name!r}: a name of PostgreSQL has at most "
+            f"{IDENTIFIER_BYTES_MAX} bytes, this has {size}",
+            hint="shorten it",
+        )
+    taken.add(key)
 
 
 def _of_kind(value: Any, kind: type, where: str) -> Any:
@@ -162,11 +245,13 @@ def _of_kind(value: Any, kind: type, where: str) -> Any:
 def _checked(value: Any, keys: Mapping[str, type], where: str) -> dict[str, Any]:
     """Return a table of the file whose keys are known and hold what they should."""
     found = cast("dict[str, Any]", _of_kind(value, dict, where))
-    unknown = set(found) - set(keys)
+    unknown = sorted(set(found) - set(keys))
     if unknown:
+        near = difflib.get_close_matches(unknown[0], list(keys), n=1)
+        meant = f"did you mean {near[0]!r}? " if near else ""
         raise InvalidPlan(
-            f"{where} has unknown keys {sorted(unknown)}",
-            hint=f"known: {', '.join(keys)}",
+            f"{where} has unknown keys {unknown}",
+            hint=f"{meant}known: {', '.join(keys)}",
         )
     for key, held in found.items():
         _of_kind(held, keys[key], f"{where}.{key}")
@@ -186,19 +271,22 @@ def _statements(build: list[Any], where: str) -> list[Statement]:
     return statements
 
 
-def _apply_table(table: TablePlan, wanted: dict[str, Any]) -> None:
+def _apply_table(
+    table: TablePlan, wanted: dict[str, Any], lines: MappingLines, losses: list[Loss]
+) -> None:
     table.target = wanted.get("target", table.target)
     table.carry = wanted.get("carry", table.carry)
+    if not table.carry:
+        losses.append(Loss("table", table.source, "the mapping file leaves it behind"))
     before = {c.source: (c.type, c.codec) for c in table.columns}
-    for name, change in wanted.get("columns", {}).items():
-        try:
-            column = table.column(name)
-        except KeyError as error:
-            raise InvalidPlan(
-                f"{table.source} has no column {name!r}", hint=_HINT
-            ) from error
-        where = f"{table.source}.{name}"
-        _apply_column(column, _checked(change, _COLUMN_KEYS, where), where)
+    columns = wanted.get("columns", {})
+    for name, change in columns.items():
+        with lines.told(table.source, name):
+            known = [column.source for column in table.columns]
+            _refuse_unknown([name], known, f"{table.source} has no column")
+            where = f"{table.source}.{name}"
+            checked = _checked(change, _COLUMN_KEYS, where)
+            _apply_column(table.column(name), checked, where)
     keys = [table.column(name) for name in table.order_key]
     if any((key.type, key.codec) != before[key.source] for key in keys):
         table.order_key = []

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lockstep.clock import SYSTEM_CLOCK
-from lockstep.errors import TargetInUse
+from lockstep.errors import InvalidPlan, TargetInUse
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.encoding import Blocks, LineBlock
 from lockstep.mover.inventory import Inventory, of_server
@@ -38,6 +38,9 @@ from lockstep.mover.postgresql.session import translated
 
 if TYPE_CHECKING:
     import psycopg
+
+_MISSTATED = ("22", "42")
+"""Classes of what a server says of a statement, not of who gives it or when."""
 
 LOCK_KEY = 0x10C5_7E90
 LOCK_WAIT_S = 5.0
@@ -208,12 +211,34 @@ class PostgresqlTarget:
         except psycopg.Error as error:
             computed = [column for column in table.columns if column.computed]
             if not computed:
+                self._refuse_column(table, error)
                 raise
             plain = [replace(column, computed="") for column in table.columns]
             self._run(create_table(replace(table, columns=plain)))
             places = [f"{table.source}.{column.source}" for column in computed]
             return dict.fromkeys(places, reason_of(error))
         return {}
+
+    def _refuse_column(self, table: TablePlan, error: psycopg.Error) -> None:
+        """Raise ``InvalidPlan`` if a column as it is planned is what is refused.
+
+        Only a mapping file asks for what PostgreSQL does not know.
+        """
+        import psycopg
+
+        if (error.sqlstate or "")[:2] not in _MISSTATED:
+            return
+        for column in table.columns:
+            alone = replace(table, columns=[column], primary_key=[])
+            try:
+                with self._connection.transaction(force_rollback=True):
+                    self._run(create_table(alone))
+            except psycopg.Error as refused:
+                raise InvalidPlan(
+                    f"{table.source}.{column.source} cannot be {column.type}: "
+                    f"{reason_of(refused)}",
+                    hint="change its type, default or identity in the plan",
+                ) from refused
 
     def fill(
         self,

@@ -22,7 +22,7 @@ from lockstep.mover.journal import State
 from lockstep.mover.long_values import WHOLE, LongCells
 from lockstep.mover.plan.copies import CopyTarget, plan_copy
 from lockstep.mover.plan.frameworks import Moments, framework_of, shown_by_others
-from lockstep.mover.plan.from_sqlite import owns_nothing, plan_from_sqlite
+from lockstep.mover.plan.from_sqlite import add_statements, owns_nothing, plan_tables
 from lockstep.mover.plan.model import Loss, Plan, TablePlan
 from lockstep.mover.plan.times import NOTHING_MEANT, Meant
 from lockstep.mover.plan.types_back import Asked, restore_types
@@ -76,6 +76,8 @@ class SqliteSource:
         self._surveys: dict[str, TableProfile] = {}
         self._codecs: Mapping[str, Sequence[Codec]] = {}
         self._damage: list[str] | None = None
+        # Losses and notices of the statements, which a mapping file may change.
+        self._said: tuple[list[Loss], list[str]] = ([], [])
 
     @property
     def path(self) -> Path | None:
@@ -225,7 +227,8 @@ class SqliteSource:
         profiles = self.surveys(on_progress)
         shown = shown_by_others(self.schema, profiles)
         moments = Moments(framework_of(self.schema), self._meant, shown)
-        plan = plan_from_sqlite(self.connection, self.schema, profiles, moments)
+        plan = plan_tables(self.connection, self.schema, profiles, moments)
+        self._add_statements(plan)
         plan.notices[:0] = self.notices
         plan.losses[:0] = [*damage, *self._broken_texts(profiles)]
         state = self.state()
@@ -318,7 +321,22 @@ class SqliteSource:
         )
 
     def rebuild(self, plan: Plan) -> None:
-        """Do nothing: a mapping file for PostgreSQL holds the statements itself."""
+        """Plan anew what hangs on names and types that a mapping file changed."""
+        if plan.is_copy:
+            return
+        losses, notices = self._said
+        plan.losses = [loss for loss in plan.losses if loss not in losses]
+        plan.notices = [text for text in plan.notices if text not in notices]
+        for table in plan.tables:
+            table.primary_key, table.statements, table.references = [], [], []
+            for column in table.columns:
+                column.computed = ""
+        self._add_statements(plan)
+
+    def _add_statements(self, plan: Plan) -> None:
+        losses, notices = len(plan.losses), len(plan.notices)
+        add_statements(self.connection, plan, self.schema, self._surveys)
+        self._said = plan.losses[losses:], plan.notices[notices:]
 
     def table_names(self) -> list[str]:
         """Return the names of the tables that are there."""
