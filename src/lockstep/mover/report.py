@@ -5,8 +5,9 @@ Owns the page. Every text from the database is escaped; the page loads nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from html import escape
+from itertools import compress
 from typing import Any
 
 from lockstep.mover.results import Finding, Inspection
@@ -32,7 +33,7 @@ margin-top:.35rem}
 vertical-align:-.05rem;margin-left:.6rem}
 .null{background:var(--null)}.integer{background:var(--integer)}
 .real{background:var(--real)}.text{background:var(--text)}.blob{background:var(--blob)}
-.dirt{color:var(--dirt);font-weight:600}.quiet{color:var(--quiet)}
+.dirt{color:var(--dirt);font-weight:600;overflow-wrap:normal}.quiet{color:var(--quiet)}
 details{margin:.4rem 0}summary{cursor:pointer;font-weight:600}
 @media(max-width:44rem){thead{position:absolute;left:-999rem}
 tr{display:block;border-bottom:1px solid var(--line);padding:.3rem 0}
@@ -40,14 +41,15 @@ td{display:flex;border:0;padding:.1rem 0}td:empty{display:none}
 td::before{content:attr(data-label);flex:0 0 6rem;color:var(--quiet);font-weight:400}
 td>*{min-width:0}td>div{flex:1}}
 """
+_LOST = "not carried: "
 _CLASSES = ("integer", "real", "text", "blob", "null")
 
 
 def html_report(found: Inspection) -> str:
     """Return the page."""
     rows = sum(table["rows"] or 0 for table in found.tables)
-    dirt = [f for f in found.findings if not f.kind.startswith("not carried")]
-    lost = [f for f in found.findings if f.kind.startswith("not carried")]
+    dirt = [f for f in found.findings if not f.kind.startswith(_LOST)]
+    lost = [f for f in found.findings if f.kind.startswith(_LOST)]
     legend = " ".join(
         f'<span class="sign {name}" aria-hidden=true></span> {name}'
         for name in _CLASSES
@@ -73,8 +75,14 @@ def html_report(found: Inspection) -> str:
     return "\n".join(parts)
 
 
-def _grid(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Return a table; on a phone each cell says by its label what it is."""
+def _grid(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Return a table without the columns that hold nothing.
+
+    On a phone each cell says by its label what it is.
+    """
+    filled = [any(row[place] for row in rows) for place in range(len(headers))]
+    headers = tuple(compress(headers, filled))
+    rows = [tuple(compress(row, filled)) for row in rows]
     head = "".join(f"<th scope=col>{name}" for name in headers)
     body = "".join(
         "<tr>"
@@ -90,9 +98,9 @@ def _grid(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 def _findings(findings: list[Finding]) -> str:
     return _grid(
         ("What", "Where", "Why", "Cells", "Examples"),
-        (
+        [
             (
-                f"<span class=dirt>{escape(found.kind)}</span>",
+                f"<span class=dirt>{escape(found.kind.removeprefix(_LOST))}</span>",
                 f"<code>{escape(found.where)}</code>",
                 f"<span>{escape(found.message)}</span>",
                 f"{found.count:,}" if found.count else "",
@@ -101,7 +109,7 @@ def _findings(findings: list[Finding]) -> str:
                 else "",
             )
             for found in findings
-        ),
+        ],
     )
 
 
@@ -110,7 +118,7 @@ def _table(table: dict[str, Any]) -> str:
     count = "" if table["rows"] is None else counted(table["rows"], "row")
     grid = _grid(
         ("Column", "Declared", "Stored", "Becomes"),
-        (
+        [
             (
                 f"<code>{escape(column['name'])}</code>",
                 escape(column["declared"]),
@@ -118,7 +126,7 @@ def _table(table: dict[str, Any]) -> str:
                 escape(column["becomes"]),
             )
             for column in table["columns"]
-        ),
+        ],
     )
     return (
         f"<details open><summary>{escape(table['name'])} "

@@ -110,3 +110,10 @@ def test_two_of_one_name_are_refused_by_the_targets_own_rule() -> None:
     plan.target = "sqlite"
     with pytest.raises(InvalidPlan, match="another one becomes too"):
         apply_toml(text, plan, lambda plan: None)
+
+
+def test_a_rekeyed_plan_is_no_mapping_file() -> None:
+    plan = made()
+    plan.tables[0].columns[0].codec = "uuid7:1,2"
+    with pytest.raises(InvalidPlan, match="become UUIDs"):
+        plan_to_toml(plan)

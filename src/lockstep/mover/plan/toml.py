@@ -78,7 +78,16 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def plan_to_toml(plan: Plan) -> str:
-    """Return the mapping file of a plan."""
+    """Return the mapping file of a plan.
+
+    Raises:
+        InvalidPlan: Keys become UUIDs in it, which no line of a mapping file says.
+    """
+    if plan.is_rekeyed:
+        raise InvalidPlan(
+            "a mapping file says nothing of keys that become UUIDs",
+            hint="write it without --rekey; --plan FILE and --rekey go together",
+        )
     lines = [HEAD.format(codecs=CODEC_HELP)]
     lines += [f'source = "{plan.source}"', f'target = "{plan.target}"']
     lines += ["complete = true", ""]
