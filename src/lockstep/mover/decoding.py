@@ -15,11 +15,11 @@ from lockstep.mover.codecs import Codec, codec_of
 from lockstep.mover.codecs.blobs import Bytes, TextBytes, class_from_bytes
 from lockstep.mover.codecs.keys import UuidBytes
 from lockstep.mover.codecs.stored import Stored
-from lockstep.mover.encoding import ColumnBlock, LineBlock, OddRow, line_digest
+from lockstep.mover.digests import row_digest
+from lockstep.mover.encoding import ColumnBlock, LineBlock, OddRow
 from lockstep.mover.lines import cells_of, unescape
 from lockstep.mover.plan.model import TablePlan
 from lockstep.mover.values import RawText, Value
-from lockstep.mover.verify.compare import normalized
 
 
 class TableDecoder:
@@ -85,7 +85,7 @@ class TableDecoder:
             odd.setdefault(noted.row, []).append(noted)
         places = {name: at for at, name in enumerate(self.names)}
         for row, line in enumerate(lines):
-            waiting = odd.get(line_digest(normalized(line, self._codecs)))
+            waiting = odd.get(row_digest(line, self._codecs))
             if not waiting:
                 continue
             for column, storage in waiting.pop(0).cells:

@@ -9,7 +9,6 @@ Invariant: every row of a block is in the lines or in ``rejected``, exactly once
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -17,11 +16,10 @@ from typing import Any, Final
 from lockstep.errors import Unmappable
 from lockstep.mover.codecs import CellRefused, Codec, codec_of
 from lockstep.mover.codecs.keys import Uuid7By
+from lockstep.mover.digests import line_digest
 from lockstep.mover.lines import NULL, join
 from lockstep.mover.plan.model import TablePlan
 from lockstep.mover.values import Value, shown, storage_of
-
-DIGEST_BYTES = 16
 
 NOTED_BYTES: Final = 1_024
 """About what a row costs that is noted until its chunk is written down."""
@@ -176,13 +174,6 @@ class PieceBlock(LineBlock):
 
 Blocks = Callable[[int | str | None], Iterator[LineBlock]]
 """Gives a table's blocks after a position."""
-
-
-def line_digest(line: str) -> bytes:
-    """Return the digest by which a row without a key is known."""
-    return hashlib.blake2b(
-        line.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES
-    ).digest()
 
 
 class TableEncoder:

@@ -17,7 +17,7 @@ from lockstep.moments.units import Unit
 from lockstep.mover.connecting import open_sqlite_source
 from lockstep.mover.failures import told
 from lockstep.mover.plan.model import Plan, TablePlan
-from lockstep.mover.plan.times import may_be_moment, unit_of
+from lockstep.mover.plan.times import unit_of
 from lockstep.mover.results import (
     Finding,
     Inspection,
@@ -25,6 +25,7 @@ from lockstep.mover.results import (
     ProgressCallback,
     silent,
 )
+from lockstep.mover.sqlite.declared import may_be_moment
 from lockstep.mover.sqlite.opening import rows_of
 from lockstep.mover.sqlite.profile import ColumnProfile
 from lockstep.mover.sqlite.rows import decoding

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lockstep.moments.names import is_time_type, says_time
 from lockstep.moments.units import Unit, unit_of_range
+from lockstep.mover.sqlite.declared import may_be_moment
 from lockstep.mover.sqlite.profile import ColumnProfile
 from lockstep.mover.sqlite.schema import Column
 
@@ -28,13 +28,6 @@ class Meant:
 
 
 NOTHING_MEANT = Meant()
-
-
-def may_be_moment(column: Column) -> bool:
-    """Whether a column is declared or called as people do with moments."""
-    if column.key_position:
-        return False
-    return is_time_type(column.declared) or says_time(column.name)
 
 
 def unit_of(column: Column, profile: ColumnProfile) -> Unit | None:

@@ -28,10 +28,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from lockstep.moments.forms import OWN
+from lockstep.mover.sqlite.declared import is_boolean_type, is_exact_type
 from lockstep.mover.sqlite.profile import ColumnProfile
 from lockstep.mover.sqlite.schema import Column
 
-_EXACT_WORDS: Final = ("DECIMAL", "NUMERIC", "MONEY", "CURRENCY")
 _OWN_FORMS: Final = frozenset(OWN.values())
 
 
@@ -60,17 +60,6 @@ def choose(column: Column, profile: ColumnProfile) -> Chosen:
     if classes == {"blob"}:
         return Chosen("bytea", "bytes", _surprise(column, "blob"))
     return _mixed(profile)
-
-
-def is_boolean_type(declared: str) -> bool:
-    """Whether people declare booleans so: BOOLEAN, BOOL, TINYINT(1), BIT."""
-    words = declared.upper().replace(" ", "")
-    return words.startswith("BOOL") or words in ("TINYINT(1)", "BIT", "BIT(1)")
-
-
-def is_exact_type(declared: str) -> bool:
-    """Whether a column was declared to hold decimal numbers exactly."""
-    return any(word in declared.upper() for word in _EXACT_WORDS)
 
 
 def _by_declaration(column: Column) -> Chosen:

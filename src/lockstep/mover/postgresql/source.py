@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from lockstep.errors import InvalidPlan
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import codec_of
-from lockstep.mover.encoding import LineBlock, PieceBlock, line_digest
+from lockstep.mover.digests import row_digest
+from lockstep.mover.encoding import LineBlock, PieceBlock
 from lockstep.mover.inventory import Inventory, of_server
 from lockstep.mover.journal import State
 from lockstep.mover.lines import unescape
@@ -46,7 +47,6 @@ from lockstep.mover.postgresql.schema import PgSchema, PgTable, read_postgresql
 from lockstep.mover.postgresql.session import connect
 from lockstep.mover.postgresql.snapshot import begin_snapshot
 from lockstep.mover.results import Progress, ProgressCallback
-from lockstep.mover.verify.compare import normalized
 from lockstep.schema.types.portable import quoted
 
 if TYPE_CHECKING:
@@ -464,7 +464,7 @@ class PostgresqlSource:
         with closing(OddNotes(rows)) as notes:
             for block in blocks:
                 for line in block.text.split("\n")[:-1]:
-                    odd = notes.take(line_digest(normalized(line, codecs)))
+                    odd = notes.take(row_digest(line, codecs))
                     if odd is not None:
                         block.odd.append(odd)
                 yield block

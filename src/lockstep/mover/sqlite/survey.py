@@ -25,8 +25,7 @@ from typing import Any, Final, cast
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.moments.names import is_time_type
 from lockstep.mover.long_values import LONG_BYTES
-from lockstep.mover.plan.times import may_be_moment
-from lockstep.mover.plan.types import is_boolean_type
+from lockstep.mover.sqlite.declared import is_boolean_type, may_be_moment
 from lockstep.mover.sqlite.long_rows import WholeCell, opened_cell
 from lockstep.mover.sqlite.profile import (
     TableProfile,

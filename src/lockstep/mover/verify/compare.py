@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 
 from lockstep.mover.codecs import Codec, codec_of
-from lockstep.mover.encoding import line_digest
-from lockstep.mover.lines import NULL, escape, unescape
+from lockstep.mover.digests import row_digest
+from lockstep.mover.lines import unescape
 from lockstep.mover.plan.model import TablePlan
 from lockstep.mover.results import DIFFERENCES_KEPT_MAX, Difference, VerifyReport
 from lockstep.mover.values import Value, is_same, shown
@@ -224,7 +224,7 @@ class TableComparison:
         return rows
 
     def _digest(self, line: str) -> bytes:
-        return line_digest(normalized(line, self._codecs))
+        return row_digest(line, self._codecs)
 
     def _name_rows(
         self,
@@ -267,28 +267,6 @@ class TableComparison:
                     yield line
                     if named >= DIFFERENCES_KEPT_MAX:
                         return
-
-
-def normalized(line: str, codecs: Sequence[Codec]) -> str:
-    """Return a line as the encoder writes it, whoever wrote this one.
-
-    Columns that can be written in one way only are not decoded at all: of the blob
-    ``0`` among reals that would make ``0.0``.
-    """
-    again = [p for p, codec in enumerate(codecs) if not codec.has_one_spelling]
-    if not again:
-        return line
-    fields = line.split("\t")
-    for place in again:
-        text = unescape(fields[place])
-        if text is None:
-            fields[place] = NULL
-            continue
-        try:
-            fields[place] = escape(codecs[place].respelled(text))
-        except (ValueError, TypeError, ArithmeticError):
-            continue
-    return "\t".join(fields)
 
 
 def _nearest(line: str, others: list[str]) -> str | None:

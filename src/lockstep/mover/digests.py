@@ -1,0 +1,51 @@
+"""How a row is known that has no key: by a digest of its line.
+
+Owns what makes two spellings of a row one row. A line that the encoder wrote is
+digested as it stands; one that PostgreSQL wrote, as the encoder would have written it.
+
+Invariant: rows of the same values, class apart, have the same digest on both sides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+from lockstep.mover.codecs import Codec
+from lockstep.mover.lines import NULL, escape, unescape
+
+_BYTES: Final = 16
+
+
+def line_digest(line: str) -> bytes:
+    """Return the digest of a line that the encoder wrote."""
+    text = line.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=_BYTES).digest()
+
+
+def row_digest(line: str, codecs: Sequence[Codec]) -> bytes:
+    """Return the digest of a line, whoever wrote it."""
+    return line_digest(_as_encoded(line, codecs))
+
+
+def _as_encoded(line: str, codecs: Sequence[Codec]) -> str:
+    """Return a line as the encoder writes it, whoever wrote this one.
+
+    Columns that can be written in one way only are not decoded at all: of the blob
+    ``0`` among reals that would make ``0.0``.
+    """
+    again = [p for p, codec in enumerate(codecs) if not codec.has_one_spelling]
+    if not again:
+        return line
+    fields = line.split("\t")
+    for place in again:
+        text = unescape(fields[place])
+        if text is None:
+            fields[place] = NULL
+            continue
+        try:
+            fields[place] = escape(codecs[place].respelled(text))
+        except (ValueError, TypeError, ArithmeticError):
+            continue
+    return "\t".join(fields)
