@@ -1,7 +1,7 @@
 """Moments written as texts, in a form that a program keeps to, or in any.
 
 Owns the way from such a text to PostgreSQL's own and back. What a form says of
-separators, digits and the zone is in ``sqlite/forms.py``.
+separators, digits and the zone is in ``moments/forms.py``.
 
     2024-02-28T10:20:30.500Z ──encode──► 2024-02-28 10:20:30.5+00 ──decode──► the same
 

@@ -35,8 +35,8 @@ from lockstep.mover.translate.from_postgresql import (
     expression_to_sqlite,
     family,
 )
-from lockstep.mover.translate.syntax import Untranslatable
 from lockstep.mover.translate.to_sqlite import default_to_sqlite
+from lockstep.mover.translate.tree import Untranslatable
 from lockstep.schema.names import constraint_name
 from lockstep.schema.types.portable import quoted
 

@@ -33,7 +33,7 @@ from lockstep.mover.sqlite.opening import Damaged, rows_of
 from lockstep.mover.sqlite.profile import TableProfile
 from lockstep.mover.sqlite.schema import Column, ForeignKey, Schema, Table
 from lockstep.mover.translate.defaults import translate_default
-from lockstep.mover.translate.syntax import Untranslatable
+from lockstep.mover.translate.tree import Untranslatable
 from lockstep.mover.translate.views import Relation, translate_view
 
 KEPT_PRAGMAS = ("encoding", "user_version", "application_id", "auto_vacuum")

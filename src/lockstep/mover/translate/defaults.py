@@ -21,8 +21,8 @@ from lockstep.moments.units import JULIAN_DAY_OF_1970
 from lockstep.mover.codecs import codec_of
 from lockstep.mover.plan.model import ColumnPlan
 from lockstep.mover.translate.functions import is_constant
-from lockstep.mover.translate.syntax import Untranslatable
 from lockstep.mover.translate.to_sqlite import UUID_TEXT, ZONED_NOW
+from lockstep.mover.translate.tree import Untranslatable
 from lockstep.schema.types.portable import quoted
 
 _UTC = "(now() AT TIME ZONE 'utc')"

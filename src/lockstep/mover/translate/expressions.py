@@ -30,7 +30,8 @@ from lockstep.mover.translate.pieces import (
     folded_text,
     literal,
 )
-from lockstep.mover.translate.syntax import (
+from lockstep.mover.translate.syntax import parse
+from lockstep.mover.translate.tree import (
     Among,
     Between,
     Binary,
@@ -44,7 +45,6 @@ from lockstep.mover.translate.syntax import (
     Node,
     Unary,
     Untranslatable,
-    parse,
     within_depth,
 )
 from lockstep.schema.types.portable import quoted

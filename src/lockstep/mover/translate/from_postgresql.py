@@ -19,7 +19,7 @@ from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.plan.model import ColumnPlan, TablePlan
 from lockstep.mover.translate.patterns import like_to_glob
 from lockstep.mover.translate.postgresql_syntax import parsed
-from lockstep.mover.translate.syntax import (
+from lockstep.mover.translate.tree import (
     Among,
     Binary,
     Call,

@@ -14,7 +14,7 @@ from contextlib import closing
 from typing import Any, Final
 
 from lockstep.mover.translate.pieces import Kind, Piece, as_text
-from lockstep.mover.translate.syntax import Untranslatable
+from lockstep.mover.translate.tree import Untranslatable
 from lockstep.schema.types.portable import quoted
 
 Made = tuple[str, Kind, bool]

@@ -13,7 +13,8 @@ from dataclasses import fields, is_dataclass
 from typing import Any, cast
 
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.translate.syntax import (
+from lockstep.mover.translate.syntax import parse
+from lockstep.mover.translate.tree import (
     Among,
     Between,
     Binary,
@@ -27,7 +28,6 @@ from lockstep.mover.translate.syntax import (
     Node,
     Unary,
     Untranslatable,
-    parse,
     within_depth,
 )
 

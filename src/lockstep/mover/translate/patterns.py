@@ -5,7 +5,7 @@ Owns what a pattern's characters mean. It knows no expression.
 
 from __future__ import annotations
 
-from lockstep.mover.translate.syntax import Untranslatable
+from lockstep.mover.translate.tree import Untranslatable
 
 
 def glob_to_regex(pattern: str) -> str:

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from lockstep.migrations.sqlite.tokens import Token, meaningful, tokens
-from lockstep.mover.translate.syntax import (
+from lockstep.mover.translate.syntax import Parser
+from lockstep.mover.translate.tree import (
     Binary,
     Call,
     Cast,
     Literal,
     Node,
-    Parser,
     Untranslatable,
 )
 

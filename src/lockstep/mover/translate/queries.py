@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lockstep.migrations.sqlite.tokens import Token, fold
-from lockstep.mover.translate.syntax import (
+from lockstep.mover.translate.syntax import Parser
+from lockstep.mover.translate.tree import (
     Literal,
     Node,
-    Parser,
     Subquery,
     Untranslatable,
 )

@@ -9,7 +9,7 @@ from typing import Final
 
 from lockstep.mover.codecs import codec_of
 from lockstep.mover.plan.model import ColumnPlan
-from lockstep.mover.translate.syntax import Untranslatable
+from lockstep.mover.translate.tree import Untranslatable
 from lockstep.mover.values import Value
 from lockstep.schema.types.portable import quoted
 

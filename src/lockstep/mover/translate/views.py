@@ -31,7 +31,7 @@ from lockstep.mover.translate.pieces import (
     literal,
 )
 from lockstep.mover.translate.queries import Query, QueryParser, Select, Source, Term
-from lockstep.mover.translate.syntax import (
+from lockstep.mover.translate.tree import (
     Among,
     Call,
     Literal,
