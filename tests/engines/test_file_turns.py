@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from tests.engines.together import let_go_together
 
 from lockstep.engine import Database
 from lockstep.engine.file_turns import SUFFIX, FileTurn
@@ -181,25 +180,7 @@ def test_four_processes_come_in_turn(on_disk: Path, way: str) -> None:
             session.execute(
                 sa.text("CREATE TABLE turn (id INTEGER PRIMARY KEY, who INTEGER)")
             )
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-c", _WRITER, url, str(who), way],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for who in range(4)
-        ]
-        for process in processes:
-            assert process.stdout
-            assert process.stdout.readline() == "ready\n"
-        for process in processes:
-            assert process.stdin
-            process.stdin.write("\n")
-            process.stdin.flush()
-        for process in processes:
-            process.communicate(timeout=60)
-            assert process.returncode == 0
+        let_go_together(_WRITER, ([url, str(who), way] for who in range(4)))
         order = db.read(
             lambda unit: [
                 row[0]

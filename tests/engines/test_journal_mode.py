@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -15,6 +13,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.engines.together import let_go_together
 
 from lockstep.engine import Database
 from lockstep.engine.sqlite_wal import use_wal
@@ -196,24 +195,8 @@ with db:
 
 def test_processes_make_and_write_a_new_file_at_the_same_moment(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", _FIRST, f"sqlite:///{path}"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
-    for writer in writers:
-        assert writer.stdout
-        assert writer.stdout.readline() == "ready\n"
-    for writer in writers:
-        assert writer.stdin
-        writer.stdin.write("go\n")
-        writer.stdin.flush()
-    assert [writer.communicate() for writer in writers] == [("(1,)\n", "")] * 4
+    printed = let_go_together(_FIRST, [[f"sqlite:///{path}"]] * 4)
+    assert printed == ["(1,)\n"] * 4
     assert mode_of(path) == "wal"
     with Database(path) as db, db.read_session() as session:
         assert session.scalar(COUNT) == 4
