@@ -194,3 +194,29 @@ def test_a_whole_decimal_written_on_postgresql_becomes_what_its_column_keeps(
     assert [(repr(d), repr(e)) for d, e in rows] == [
         *(("5", "1.0"), ("-9007199254740993", "1"), ("12.25", "2.0"))
     ]
+
+
+def test_a_large_whole_double_written_on_postgresql_becomes_what_its_column_keeps(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path, back = tmp_path / "a.db", tmp_path / "back.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, b)")
+        connection.execute("INSERT INTO t VALUES (1, 5, 5), (2, 1.5, 1.5)")
+    url = make_database("postgresql").url.unmasked()
+    assert Mover(path, url).move().is_exact
+    with psycopg.connect(url, autocommit=True) as other:
+        for number in ("1e17", "-9007199254740994", "9.3e18", "1e300"):
+            other.execute(
+                "INSERT INTO t SELECT max(id) + 1, %s, %s FROM t", (number, number)
+            )
+    assert Mover(url, back).move().is_exact
+    assert rows(back, "SELECT n, b FROM t WHERE id > 1") == [
+        (1.5, 1.5),
+        (10**17, 1e17),
+        (-(2**53) - 2, -(2.0**53) - 2),
+        (9.3e18, 9.3e18),
+        (1e300, 1e300),
+    ]
+    kinds = rows(back, "SELECT DISTINCT typeof(n) || ' ' || typeof(b) FROM t")
+    assert set(kinds) == {("integer integer",), ("real real",), ("integer real",)}

@@ -31,6 +31,7 @@ from lockstep.mover.codecs.numbers import (
     Numeric,
     Real,
     Scaled,
+    WholeNumber,
     WholeNumeric,
 )
 from lockstep.mover.codecs.stored import Stored
@@ -44,6 +45,7 @@ _PLAIN: Final[dict[str, Callable[[], Codec]]] = {
     "boolean": Boolean,
     "real": Real,
     "number": Number,
+    "whole_number": WholeNumber,
     "numeric": Numeric,
     "whole_numeric": WholeNumeric,
     "text": Text,

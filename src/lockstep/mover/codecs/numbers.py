@@ -18,6 +18,9 @@ from lockstep.schema.affinity import INTEGER_MAX, INTEGER_MIN, kept_of_number
 
 _NOTHING = type(None)
 _DIGITS_THAT_FIT: Final = 18
+_KEPT: Final = ("NaN", "-0")
+"""What a column for numbers would store as something else, and is named before."""
+
 _OF_WORD: Final[dict[str, Value]] = {"t": 1, "f": 0, NULL: None}
 
 
@@ -137,6 +140,24 @@ class Number(Codec):
         is_kept = number.is_integer() and abs(number) <= EXACT_IN_DOUBLE
         # No integer has the sign of -0.0.
         return int(number) if is_kept and text != "-0" else number
+
+
+class WholeNumber(Number):
+    """The same where an application may have written to PostgreSQL since.
+
+    It writes 1e17 into a ``double precision``; a column with integer or numeric
+    affinity stores the integer of it, which has more digits than a double tells apart.
+    """
+
+    def encode(self, value: Any) -> str:
+        if type(value) is int and int(float(value)) == value:
+            return real_text(float(value))
+        return super().encode(value)
+
+    def decode(self, text: str) -> Value:
+        if text in _KEPT:
+            return super().decode(text)
+        return kept_of_number(float(text), "numeric")
 
 
 class Numeric(Codec):

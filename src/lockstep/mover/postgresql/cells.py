@@ -33,6 +33,7 @@ from lockstep.wording import counted
 TO_QUARANTINE = "they go to the quarantine file"
 TEXTS: Final = ("text", "mixed_text")
 _OF_NUMBERS: Final = ("integer", "boolean", "real", "number", "numeric")
+_WHOLE: Final = {"numeric": "whole_numeric", "number": "whole_number"}
 _DOUBLES: Final = ("real", "number")
 _SURELY_A_DOUBLE: Final = r"^-?(\d{1,8}(\.\d{1,7})?|\d{1,15})$"
 _OF_TYPE: Final = {
@@ -148,8 +149,8 @@ def _name_numbers(plan: Plan, made: TablePlan, table: Table, server: Server) -> 
         declared = table.column(column.target)
         if declared is None or not is_for_numbers(declared.affinity):
             continue
-        if column.codec == "numeric" and declared.affinity != "real":
-            column.codec = "whole_numeric"
+        if column.codec in _WHOLE and declared.affinity != "real":
+            column.codec = _WHOLE[column.codec]
         if column.codec not in TEXTS:
             continue
         like_numbers = f"{read_of(column)}::text ~ '^{NUMBER_PATTERN}$'"

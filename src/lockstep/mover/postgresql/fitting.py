@@ -26,6 +26,7 @@ _KEEPS_ALL = {
     "boolean": ("boolean",),
     "real": ("double precision", "real"),
     "number": ("double precision",),
+    "whole_number": ("double precision",),
     "bytes": ("bytea",),
     "text_bytes": ("bytea",),
     "mixed_bytes": ("bytea",),
@@ -52,7 +53,10 @@ _SURELY = {
 _ANY_TEXT = frozenset({"text", "mixed_text"})
 _TRUE = frozenset({"t", "true", "y", "yes", "on", "1"})
 _FALSE = frozenset({"f", "false", "n", "no", "off", "0"})
-_ROUNDED = ("real", "number", "numeric", "whole_numeric", "epoch", "julian")
+_ROUNDED = (
+    *("real", "number", "whole_number", "numeric", "whole_numeric"),
+    *("epoch", "julian"),
+)
 """Codecs whose ``decode`` gives the nearest value that SQLite can hold."""
 
 
