@@ -135,7 +135,7 @@ def test_what_has_to_be_written_anew_is_told_with_its_sql(
     assert told["touch"].endswith("BEGIN UPDATE t SET at = 'x'; END")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
-            "CREATE TABLE t (id int); CREATE VIEW v AS SELECT id + 1 AS more FROM t;"
+            "CREATE TABLE t (id int); CREATE VIEW v AS SELECT now() AS more FROM t;"
             "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS "
             "'BEGIN RETURN NEW; END'; CREATE TRIGGER touch BEFORE INSERT ON t "
             "FOR EACH ROW EXECUTE FUNCTION f()"

@@ -28,6 +28,7 @@ from lockstep.mover.plan.model import (
     TablePlan,
 )
 from lockstep.mover.plan.names import SqliteNames, sqlite_column_names
+from lockstep.mover.plan.views_from_postgresql import plan_views
 from lockstep.mover.postgresql.schema import PgColumn, PgIndex, PgKey, PgSchema, PgTable
 from lockstep.mover.sqlite.comments import Comments, commented
 from lockstep.mover.translate.from_postgresql import (
@@ -89,12 +90,14 @@ def plan_from_postgresql(schema: PgSchema) -> Plan:
     return plan
 
 
-def rebuild(plan: Plan, schema: PgSchema) -> None:
+def rebuild(plan: Plan, schema: PgSchema, *, carries_views: bool = True) -> None:
     """Make every statement anew, after a mapping file changed names and types.
 
     Args:
         plan: What ``plan_from_postgresql`` made, changed; completed in place.
         schema: What it was made from.
+        carries_views: Whether the tables compare as this plan's own do; a file's own
+            statements may fold and convert.
     """
     names = SqliteNames()
     plan.losses[:] = [loss for loss in plan.losses if loss.kind in _OF_ROWS]
@@ -102,10 +105,12 @@ def rebuild(plan: Plan, schema: PgSchema) -> None:
         made.statements.clear()
         made.primary_key = [made.column(n).target for n in table.primary_key]
         names.give(made.target)
-    _build(plan, schema, names)
+    _build(plan, schema, names, carries_views=carries_views)
 
 
-def _build(plan: Plan, schema: PgSchema, names: SqliteNames) -> None:
+def _build(
+    plan: Plan, schema: PgSchema, names: SqliteNames, *, carries_views: bool = True
+) -> None:
     for table, made in zip(schema.tables, plan.tables, strict=True):
         why = table.problem or ("" if made.columns else _NO_COLUMN)
         if why:
@@ -114,8 +119,14 @@ def _build(plan: Plan, schema: PgSchema, names: SqliteNames) -> None:
     for table, made in zip(schema.tables, plan.tables, strict=True):
         if made.columns:
             _constraints(plan, table, made, names)
+    reasons = plan_views(plan, schema, names) if carries_views else {}
     for item in schema.others:
-        loss = Loss(item.kind, item.shown, item.why, item.is_data, item.sql)
+        why = item.why
+        if item.kind == "view" and item.shown in reasons:
+            why = reasons[item.shown]
+            if not why:
+                continue
+        loss = Loss(item.kind, item.shown, why, item.is_data, item.sql)
         plan.losses.append(loss)
 
 

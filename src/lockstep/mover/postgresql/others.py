@@ -39,6 +39,25 @@ class PgOther:
         return self.name if self.schema == "public" else f"{self.schema}.{self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class PgView:
+    """A view and its query, in which every name of a table has its schema.
+
+    Attributes:
+        columns: Their names and types, in order.
+    """
+
+    schema: str
+    name: str
+    sql: str
+    columns: list[tuple[str, str]]
+
+    @property
+    def shown(self) -> str:
+        """Its name as a person reads it; ``public`` is left out."""
+        return self.name if self.schema == "public" else f"{self.schema}.{self.name}"
+
+
 IS_OURS: Final = (
     "n.nspname NOT LIKE 'pg\\_%' "
     "AND n.nspname NOT IN ('information_schema', 'lockstep_move')"
@@ -107,6 +126,36 @@ _QUESTIONS: Final = (
     f"AND {IS_OURS} ORDER BY i.oid",
 )
 """Each gives kind, schema, name and why; some whether it is data, and their SQL."""
+
+
+_VIEWS: Final = (
+    "SELECT n.nspname, c.relname, pg_get_viewdef(c.oid), "
+    "ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid "
+    "AND a.attnum > 0 ORDER BY a.attnum), "
+    "ARRAY(SELECT format_type(a.atttypid, NULL) FROM pg_attribute a "
+    "WHERE a.attrelid = c.oid AND a.attnum > 0 ORDER BY a.attnum) "
+    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+    f"WHERE c.relkind = 'v' AND {IS_OURS} "
+    f"AND NOT {_OF_AN_EXTENSION.format('c', 'pg_class')} ORDER BY c.oid"
+)
+
+
+def read_views(connection: psycopg.Connection[Any]) -> list[PgView]:
+    """Return the views outside of the system's and our own schemas.
+
+    One over another was made after it.
+    """
+    ask = "SELECT current_setting('search_path')"
+    before = (connection.execute(ask).fetchone() or ("",))[0]
+    set_path = "SELECT set_config('search_path', %s, false)"
+    # Then no name stands without its schema.
+    connection.execute(set_path, ("",))
+    rows = connection.execute(_VIEWS.encode()).fetchall()
+    connection.execute(set_path, (before,))
+    return [
+        PgView(schema, name, sql or "", list(zip(columns, types, strict=True)))
+        for schema, name, sql, columns, types in rows
+    ]
 
 
 def read_others(connection: psycopg.Connection[Any]) -> list[PgOther]:

@@ -13,7 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.postgresql.others import IS_OURS, PgOther, read_others
+from lockstep.mover.postgresql.others import (
+    IS_OURS,
+    PgOther,
+    PgView,
+    read_others,
+    read_views,
+)
 
 if TYPE_CHECKING:
     import psycopg
@@ -148,6 +154,8 @@ class PgTable:
         full_name: What plans call it; ``public`` is left out, and quotes tell
             ``a."b.c"`` from ``"a.b".c`` where both are there.
         problem: Why not all of its rows can be read; empty where they can.
+        has_heirs: Whether a query of it shows rows of other tables, too, that inherit
+            from it and are tables of their own.
     """
 
     schema: str
@@ -162,6 +170,7 @@ class PgTable:
     is_partitioned: bool = False
     is_heap: bool = False
     problem: str = ""
+    has_heirs: bool = False
     full_name: str = ""
 
     def __post_init__(self) -> None:
@@ -194,6 +203,7 @@ class PgSchema:
 
     tables: list[PgTable]
     others: list[PgOther]
+    views: list[PgView] = field(default_factory=list[PgView])
 
     def table(self, schema: str, name: str) -> PgTable | None:
         """Return a table by name."""
@@ -209,7 +219,8 @@ def read_postgresql(connection: psycopg.Connection[Any]) -> PgSchema:
         "SELECT c.oid, n.nspname, c.relname, c.relkind = 'p', obj_description(c.oid), "
         "greatest(c.reltuples, 0)::bigint, "
         "c.relam = (SELECT oid FROM pg_am WHERE amname = 'heap'), "
-        f"{_PROBLEM} "
+        f"{_PROBLEM}, c.relkind = 'r' AND EXISTS (SELECT 1 FROM pg_inherits i "
+        "WHERE i.inhparent = c.oid) "
         "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition "
         f"AND {IS_OURS} "
@@ -218,17 +229,18 @@ def read_postgresql(connection: psycopg.Connection[Any]) -> PgSchema:
         "ORDER BY n.nspname <> 'public', n.nspname, c.oid".encode()
     ).fetchall()
     tables: list[PgTable] = []
-    for oid, schema, name, is_partitioned, comment, estimated, is_heap, why in rows:
+    for oid, schema, name, is_partitioned, comment, estimated, *found in rows:
+        is_heap, why, has_heirs = found
         table = PgTable(schema, name, [], comment=comment, rows_estimated=estimated)
         table.is_partitioned, table.is_heap = is_partitioned, bool(is_heap)
-        table.problem = why
+        table.problem, table.has_heirs = why, has_heirs
         _read_columns(connection, oid, table)
         _read_keys(connection, oid, table)
         _read_indexes(connection, oid, table)
         if not why:
             _read_sequence(connection, table)
         tables.append(table)
-    schema = PgSchema(tables, read_others(connection))
+    schema = PgSchema(tables, read_others(connection), read_views(connection))
     _tell_apart(schema)
     return schema
 

@@ -116,10 +116,10 @@ class PostgresqlSource:
         plan = plan_from_postgresql(self.schema)
         signed = [self._survey(table, on_progress) for table in plan.carried()]
         losses = self._allow_nulls(plan)
-        if any(signed) or losses:
-            rebuild(plan, self.schema)
-        plan.losses += losses
         forward = self._undoable(plan)
+        if any(signed) or losses or forward is not None:
+            rebuild(plan, self.schema, carries_views=forward is None)
+        plan.losses += losses
         if forward is None:
             name_unchecked(plan, self)
         else:

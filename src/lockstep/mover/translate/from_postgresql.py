@@ -39,11 +39,12 @@ from lockstep.schema.types.portable import quoted
 
 _INTEGERS = frozenset({"smallint", "integer", "bigint", "int"})
 _TEXTS = frozenset({"text", "character varying", "varchar"})
-_AS_WRITTEN = frozenset({"date", "uuid", "timestamp without time zone"})
+_STORED_SO = frozenset({"integer", "boolean", "real"})
+AS_WRITTEN = frozenset({"date", "uuid", "timestamp without time zone"})
 """Types whose equal values have equal texts."""
 
 _ORDERINGS = frozenset({"<", "<=", ">", ">="})
-_WHOLE: Final = "whole"
+WHOLE: Final = "whole"
 """An integer that PostgreSQL took for a decimal, to compare it with one."""
 
 _DIGITS: Final = 15
@@ -94,7 +95,7 @@ def expression_to_sqlite(
     text = expression.strip().removesuffix(" NOT VALID").removesuffix(" NO INHERIT")
     if text.startswith("CHECK "):
         text = text.removeprefix("CHECK ").strip()
-    writer = _Writer(table, types or {}, labelled)
+    writer = ExpressionWriter(table, types or {}, labelled)
     with within_depth():
         made = writer.write(parsed(text))
     return Expression(made.sql, made.kind, writer.differences)
@@ -110,13 +111,35 @@ def family(type: str) -> str:
     return {"double precision": "real", "bytea": "blob"}.get(base, base)
 
 
-class _Writer:
+def kind_of(column: ColumnPlan, type_: str | None) -> str:
+    """Return the kind of a column's values; the codec's word if it changes them.
+
+    Args:
+        column: To SQLite.
+        type_: What it holds behind its domain; None for what the plan says.
+    """
+    kind = family(type_ or column.source_type or column.type)
+    usual = {"blob": "bytes"}.get(kind, kind if kind in _STORED_SO else "text")
+    if column.codec == usual:
+        return kind
+    return column.codec if column.codec not in _STORED_SO else f"{kind} in numbers"
+
+
+class ExpressionWriter:
+    """Writes the trees of one table's expressions.
+
+    Args:
+        table: The plan of the table, to SQLite.
+        types: What its columns hold behind their domains, by name.
+        labelled: Types that are enumerations.
+    """
+
     def __init__(
         self, table: TablePlan, types: Mapping[str, str], labelled: Collection[str]
     ) -> None:
         self._columns: dict[str, ColumnPlan] = {c.source: c for c in table.columns}
         self._types = types
-        self._as_written = _AS_WRITTEN | set(labelled)
+        self._as_written = AS_WRITTEN | set(labelled)
         self.differences: list[str] = []
         self._ways: dict[type, Callable[..., Written]] = {
             Literal: self._literal,
@@ -154,9 +177,8 @@ class _Writer:
         column = self._columns.get(node.name)
         if column is None or node.table:
             raise Untranslatable(f"the word {node.name}")
-        kind = family(self._types.get(node.name) or column.source_type or column.type)
-        is_stored_so = column.codec in ("integer", "boolean", "real", "bytes", "text")
-        return Written(quote(column.target), kind if is_stored_so else column.codec)
+        kind = kind_of(column, self._types.get(node.name))
+        return Written(quote(column.target), kind)
 
     def _collate(self, node: Collate) -> Written:
         made = self.write(node.of)
@@ -280,15 +302,16 @@ class _Writer:
 
     def _cast(self, node: Cast) -> Written:
         of, wanted = self.write(node.of), family(node.declared)
+        if "(" in node.declared and not _is_short(of, node.declared):
+            return _refused(node)
         if wanted == "boolean" and of.is_literal and of.value in (0, 1):
             return Written(str(of.value), wanted, of.value, True)
         if of.is_literal and isinstance(of.value, str):
             return self._typed(of.value, wanted)
         if of.kind in (wanted, "null"):
-            # PostgreSQL refuses what is too long for a type; it cuts nothing here.
-            return of if "(" not in node.declared else _refused(node)
+            return of
         if of.kind == "integer" and node.declared == "numeric":
-            return Written(of.sql, _WHOLE, of.value, of.is_literal)
+            return Written(of.sql, WHOLE, of.value, of.is_literal)
         if of.kind == "integer" and wanted == "real":
             return Written(f"CAST({of.sql} AS REAL)", "real", of.value, of.is_literal)
         if of.is_literal and of.kind == "numeric" and wanted == "real":
@@ -358,7 +381,14 @@ _FUNCTIONS: Final[dict[tuple[str, tuple[str, ...]], tuple[str, str]]] = {
 
 
 def _as_integer(made: Written) -> Written:
-    return replace(made, kind="integer") if made.kind == _WHOLE else made
+    return replace(made, kind="integer") if made.kind == WHOLE else made
+
+
+def _is_short(of: Written, declared: str) -> bool:
+    """Whether a text is a constant that a type of some length does not cut."""
+    name, _, length = declared.partition("(")
+    is_known = isinstance(of.value, str) and family(name) == "text"
+    return is_known and len(str(of.value)) <= int(length.rstrip(")"))
 
 
 def _refused(node: Cast) -> Written:
@@ -367,6 +397,8 @@ def _refused(node: Cast) -> Written:
 
 def _one_kind(parts: Sequence[Written]) -> str:
     kinds = {part.kind for part in parts} - {"null"}
+    if kinds == {"integer", WHOLE}:
+        return WHOLE
     if len(kinds) > 1:
         raise Untranslatable("alternatives of several kinds")
     return next(iter(kinds), "null")

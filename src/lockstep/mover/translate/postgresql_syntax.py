@@ -158,7 +158,17 @@ class PostgresqlParser(Parser):
                 raise Untranslatable("an array")
             words.append(part.text.lower())
             self.place += 1
+            if is_first and words[0] == "public" and self.take_symbol("."):
+                words.clear()  # what a path finds by its name alone
+        name = " ".join(words)
         if self.take_symbol("("):
+            # A cast to some length cuts a text, and rounds a number.
+            inside = ""
             while not self.take_symbol(")"):
+                part = self.peek()
+                if part is None:
+                    raise Untranslatable("a type that does not end")
+                inside += part.text
                 self.place += 1
-        return " ".join(words)
+            name += f"({inside})"
+        return name
