@@ -69,7 +69,9 @@ def test_what_cannot_be_parsed_is_named_and_all_else_arrives(
     back = tmp_path / "back.db"
     again = Mover(url, back).move()
     assert again.is_exact
-    assert {loss.name.split(":")[0] for loss in again.plan.losses} >= {"newer"}
+    (newer,) = [loss for loss in again.plan.losses if loss.name == "newer"]
+    # A SQLite that knows the words can make it again.
+    assert newer.sql == FROM_LATER["newer"]
     assert checker.typed_rows(back, "t").total() == 2  # and it can be opened
     assert Mover(path, back).verify().is_same
     assert path.read_bytes() == before

@@ -5,13 +5,19 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
+import pytest
 from tests.mover import checker
 
 from lockstep.engine import Database
 from lockstep.mover import Mover, plan_to_toml
+from lockstep.mover.plan import views_from_postgresql
+from lockstep.mover.translate.views_to_sqlite import View
+from lockstep.mover.verify import views
 
 MakeDatabase = Callable[..., Database]
 
@@ -87,8 +93,8 @@ NAMED = {
 
 
 def with_views(url: str) -> str:
-    views = CARRIED | {name: sql for name, (sql, _) in NAMED.items()}
-    made = "".join(f"CREATE VIEW {name} AS {sql};" for name, sql in views.items())
+    every = CARRIED | {name: sql for name, (sql, _) in NAMED.items()}
+    made = "".join(f"CREATE VIEW {name} AS {sql};" for name, sql in every.items())
     made += "CREATE VIEW elsewhere.plain AS SELECT id FROM public.part;"
     made += "CREATE MATERIALIZED VIEW kept AS SELECT id FROM part;"
     with psycopg.connect(url, autocommit=True) as connection:
@@ -173,3 +179,63 @@ def test_views_follow_a_mapping_and_are_no_part_of_a_way_back(
     (loss,) = Mover(url, tmp_path / "back.db").plan().losses
     assert (loss.kind, loss.name) == ("view", "low")
     assert loss.sql.startswith("CREATE VIEW")
+
+
+SHOWN = """
+CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, s TEXT);
+INSERT INTO t VALUES (1, 9223372036854775807, 'a'), (2, 5, NULL);
+CREATE VIEW fails AS SELECT n + 1 AS more FROM t;
+CREATE VIEW over_it AS SELECT more FROM fails WHERE more > 0;
+CREATE VIEW fails_here_too AS SELECT sum(n) AS total FROM t;
+CREATE VIEW many AS SELECT a.id FROM t a, t b, t c;
+CREATE VIEW fine AS SELECT id, n, s FROM t;
+"""
+
+
+def test_a_view_that_would_show_other_rows_is_taken_back(
+    tmp_path: Path, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "ROWS_MAX", 7)
+    path = checker.made(tmp_path / "a.db", SHOWN)
+    url = make_database("postgresql").url.unmasked()
+    result = Mover(path, url).move()
+    assert result.is_exact
+    assert [(x.kind, x.name) for x in result.not_built] == [
+        ("view", "fails"),
+        ("view", "over_it"),
+    ]
+    assert "out of range" in result.not_built[0].why
+    assert result.notices == ["the view many was not compared: it has more than 7 rows"]
+    with psycopg.connect(url) as connection:
+        names = connection.execute("SELECT viewname FROM pg_views").fetchall()
+    assert {("fine",), ("fails_here_too",), ("many",)} <= set(names)
+    assert not {("fails",), ("over_it",)} & set(names)
+    # It is told by every later run, and the file gets all of them again.
+    assert Mover(path, url).move().not_built == result.not_built
+    assert Mover(url, tmp_path / "back.db").move().is_exact
+    assert checker.sqlite_rows(tmp_path / "back.db", "over_it").total() == 2
+
+
+def test_a_wrong_translation_would_not_stay(
+    tmp_path: Path, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = make_database("postgresql").url.unmasked()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            b"CREATE TABLE t (id int); INSERT INTO t VALUES (1), (2);"
+            b"CREATE VIEW twice AS SELECT id * 2 AS n FROM t;"
+            b"CREATE VIEW same AS SELECT id FROM t"
+        )
+    translated = views_from_postgresql.view_to_sqlite
+
+    def wrong(*words: Any) -> View:
+        made = translated(*words)
+        return replace(made, sql=made.sql.replace("* 2", "* 3"))
+
+    monkeypatch.setattr(views_from_postgresql, "view_to_sqlite", wrong)
+    result = Mover(url, tmp_path / "a.db").move()
+    (loss,) = result.not_built
+    assert (loss.name, loss.why) == ("twice", "it lacks '2'; it was taken back")
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        shown = connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'")
+        assert shown.fetchall() == [("same",)]

@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING
 from lockstep.clock import SYSTEM_CLOCK
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import InvalidPlan, SourceUnfinished, TargetInUse
+from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.connecting import open_move_source, open_move_target
 from lockstep.mover.failures import told, write_whole
 from lockstep.mover.inventory import name_added, name_extra
 from lockstep.mover.journal import State
 from lockstep.mover.long_values import LongCells
 from lockstep.mover.plan.from_models import plan_from_models
-from lockstep.mover.plan.model import Loss, Plan, TablePlan
+from lockstep.mover.plan.model import Loss, Plan, Statement, TablePlan
 from lockstep.mover.plan.rekey import Rekey, rekeyed
 from lockstep.mover.plan.times import Meant
 from lockstep.mover.plan.toml import apply_toml
@@ -45,6 +46,7 @@ from lockstep.mover.results import (
 from lockstep.mover.verify.alike import verify_alike
 from lockstep.mover.verify.strangers import verify_foreign
 from lockstep.mover.verify.tables import verify_tables
+from lockstep.mover.verify.views import compare_views
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -241,8 +243,10 @@ class Mover:
             source.check_unchanged()
             phases.end("copy")
             refused = target.build(plan, self._building)
+            notices = list(source.notices)
             if resumed != "verified":
                 target.journal.set_status("copied")
+                refused += compare_views(plan, source, target, notices)
             phases.end("build")
             report = verify_tables(plan, source, target, self._on_progress)
             source.check_unchanged()
@@ -259,7 +263,7 @@ class Mover:
                 str(self._quarantine) if quarantined else None,
                 report,
                 resumed != "",
-                source.notices,
+                notices,
                 time.perf_counter() - started,
                 phases.seconds,
             )
@@ -476,10 +480,20 @@ def leave_out(plan: Plan, refusals: dict[str, str]) -> None:
             table.statements.remove(statement)
             if statement.purpose == "primary key":
                 table.primary_key = []
-            name = f"{table.source}: {statement.sql}"
+            name, sql = f"{table.source}: {statement.sql}", ""
             if statement.purpose == "view":
                 name = statement.name
-            plan.losses.append(Loss(statement.purpose, name, reason))
+                sql = _as_it_was(plan, statement)
+            plan.losses.append(Loss(statement.purpose, name, reason, sql=sql))
+
+
+def _as_it_was(plan: Plan, statement: Statement) -> str:
+    """Return what the source says of a view that the target refuses."""
+    origin = plan.views.pop(statement.name, "")
+    for kind, name, sql in plan.way_back:
+        if kind == "view" and quote(name) == origin:
+            return sql
+    return statement.sql
 
 
 def _check_plan(plan: Plan, target: DatabaseUrl) -> None:

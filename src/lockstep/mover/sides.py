@@ -8,7 +8,7 @@ gives its own rows back as lines of the same form.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from lockstep.mover.encoding import Blocks, LineBlock, OddRow, Rejected
 from lockstep.mover.inventory import Inventory
@@ -22,6 +22,11 @@ class MoveSource(Protocol):
     """A database that is read, in one snapshot."""
 
     notices: list[str]
+
+    @property
+    def connection(self) -> Any:
+        """The connection that reads, in its snapshot."""
+        ...
 
     def fingerprint(self) -> str:
         """Return what is another text when the data is other data."""
@@ -138,6 +143,11 @@ class MoveTarget(Protocol):
     dialect: str
 
     @property
+    def connection(self) -> Any:
+        """The connection that writes."""
+        ...
+
+    @property
     def journal(self) -> Journal:
         """The journal that is committed with the data."""
         ...
@@ -196,6 +206,10 @@ class MoveTarget(Protocol):
         self, plan: Plan, on_progress: Callable[[str], None]
     ) -> list[tuple[Statement, str]]:
         """Build keys, indexes and constraints; return those refused."""
+        ...
+
+    def take_back(self, statement: Statement, problem: str) -> None:
+        """Drop a view that was built, and record why."""
         ...
 
     def key_order(

@@ -117,7 +117,9 @@ def add_statements(
     for table, table_plan in chosen:
         orphans = _orphans(connection, table, schema)
         constraints.add_foreign_keys(table, table_plan, orphans)
-    _say_what_stays(plan, schema, _views(connection, chosen, schema, relations))
+    plan.views.clear()
+    reasons = _views(plan, connection, chosen, schema, relations)
+    _say_what_stays(plan, schema, reasons)
 
 
 def _is_carried(
@@ -316,6 +318,7 @@ def _pointing_at_nothing(
 
 
 def _views(
+    plan: Plan,
     connection: Any,
     chosen: list[tuple[Table, TablePlan]],
     schema: Schema,
@@ -341,6 +344,7 @@ def _views(
         relations[fold(view.name)] = relation
         reasons[view.name] = ""
         chosen[-1][1].statements.append(Statement("view", target, sql))
+        plan.views[target] = quote(view.name)
     return reasons
 
 

@@ -172,6 +172,7 @@ class Plan:
         way_back: Statements that make the source's own schema again.
         before: Statements of the target before the tables (types, extensions).
         pragmas: What a SQLite source says of itself: encoding, user_version, …
+        views: Those that are built: the target's name, and how the source reads it.
         is_way_back: Whether it undoes an earlier move.
         is_copy: Whether both sides speak one dialect, and everything stays as it is.
         needs_models: Whether models filled the source, and only they say what its
@@ -187,6 +188,7 @@ class Plan:
     before: list[str] = field(default_factory=list[str])
     creates_tables: bool = True
     pragmas: dict[str, str] = field(default_factory=dict[str, str])
+    views: dict[str, str] = field(default_factory=dict[str, str])
     is_way_back: bool = False
     is_copy: bool = False
     needs_models: bool = False

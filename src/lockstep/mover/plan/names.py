@@ -33,6 +33,17 @@ shadow shdepend shdescription shmem_allocations shseclabel statistic statistic_e
 statistic_ext_data stats stats_ext stats_ext_exprs subscription subscription_rel
 tables tablespace timezone_abbrevs timezone_names transform trigger ts_config
 ts_config_map ts_dict ts_parser ts_template type user user_mapping user_mappings views
+aios dsm_registry_allocations shmem_allocations_numa wait_events
+stat_activity stat_all_indexes stat_all_tables stat_archiver stat_bgwriter
+stat_checkpointer stat_database stat_database_conflicts stat_gssapi stat_io
+stat_progress_analyze stat_progress_basebackup stat_progress_cluster stat_progress_copy
+stat_progress_create_index stat_progress_vacuum stat_recovery_prefetch stat_replication
+stat_replication_slots stat_slru stat_ssl stat_subscription stat_subscription_stats
+stat_sys_indexes stat_sys_tables stat_user_functions stat_user_indexes stat_user_tables
+stat_wal stat_wal_receiver stat_xact_all_tables stat_xact_sys_tables
+stat_xact_user_functions stat_xact_user_tables statio_all_indexes statio_all_sequences
+statio_all_tables statio_sys_indexes statio_sys_sequences statio_sys_tables
+statio_user_indexes statio_user_sequences statio_user_tables
 """
 CATALOG = frozenset(f"pg_{word}" for word in _CATALOG.split())
 """PostgreSQL finds its own tables first, whatever the search path says."""

@@ -15,7 +15,7 @@ from lockstep.mover.plan.model import Loss, Plan, Statement
 from lockstep.mover.plan.names import SqliteNames, sqlite_column_names
 from lockstep.mover.postgresql.others import PgView
 from lockstep.mover.postgresql.schema import PgSchema
-from lockstep.mover.translate.syntax import Untranslatable
+from lockstep.mover.translate.tree import Untranslatable
 from lockstep.mover.translate.views_to_sqlite import (
     Readable,
     View,
@@ -36,6 +36,7 @@ def plan_views(plan: Plan, schema: PgSchema, names: SqliteNames) -> dict[str, st
         Why a view is not carried, by the name that people read; empty where it is.
     """
     reasons: dict[str, str] = {}
+    plan.views.clear()
     labelled = {c.type for t in schema.tables for c in t.columns if c.labels}
     relations = _tables(plan, schema)
     carried = list(plan.carried())
@@ -53,6 +54,7 @@ def plan_views(plan: Plan, schema: PgSchema, names: SqliteNames) -> dict[str, st
             relations[_key(view.schema, view.name)] = made.readable
             target = made.readable.target
             carried[-1].statements.append(Statement("view", target, made.sql))
+            plan.views[target] = f"{quote(view.schema)}.{quote(view.name)}"
             if target != view.name:
                 plan.notices.append(f"{view.shown!r} becomes {target!r}")
             for difference in made.differences:

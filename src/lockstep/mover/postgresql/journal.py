@@ -230,6 +230,12 @@ class PostgresqlJournal:
             (name, purpose, problem),
         )
 
+    def change_step(self, name: str, problem: str) -> None:
+        """Record why something that was built was taken back."""
+        self._run(
+            f"UPDATE {SCHEMA}.step SET problem = %s WHERE name = %s", (problem, name)
+        )
+
     def drop(self, plan: Plan) -> None:
         """Take away what an earlier, unfinished move made here.
 

@@ -310,6 +310,17 @@ class PostgresqlTarget:
             (quote(table.target), column.target, last),
         )
 
+    def take_back(self, statement: Statement, problem: str) -> None:
+        """Drop a view that was built, and record why."""
+        with self._connection.transaction():
+            self._run(f"DROP VIEW {quote(statement.name)}")
+            self.journal.change_step(statement.step, problem)
+
+    @property
+    def connection(self) -> Any:
+        """The connection that writes."""
+        return self._connection
+
     def schema(self) -> PgSchema:
         """Describe the tables that are there."""
         return read_postgresql(self._connection)

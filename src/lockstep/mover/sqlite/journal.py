@@ -214,6 +214,12 @@ class SqliteJournal:
             f"INSERT INTO {self._prefix}step VALUES (?, ?, ?)", (name, purpose, problem)
         )
 
+    def change_step(self, name: str, problem: str) -> None:
+        """Record why something that was built was taken back."""
+        self._connection.execute(
+            f"UPDATE {self._prefix}step SET problem = ? WHERE name = ?", (problem, name)
+        )
+
     def drop(self, plan: Plan) -> None:
         """Take away what an earlier, unfinished move made here.
 

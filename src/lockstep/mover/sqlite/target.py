@@ -316,6 +316,17 @@ class SqliteTarget:
                 "UPDATE sqlite_sequence SET seq = ? WHERE name = ?", (last, table)
             )
 
+    def take_back(self, statement: Statement, problem: str) -> None:
+        """Drop a view that was built, and record why."""
+        with self.journal.transaction():
+            self._connection.execute(f"DROP VIEW {quote(statement.name)}")
+            self.journal.change_step(statement.step, problem)
+
+    @property
+    def connection(self) -> Any:
+        """The connection that writes."""
+        return self._connection
+
     def schema(self) -> Schema:
         """Describe the tables that are there."""
         if self._known_schema is None:

@@ -28,7 +28,7 @@ from lockstep.mover.translate.from_postgresql import (
 )
 from lockstep.mover.translate.postgresql_syntax import PostgresqlParser, parts_of
 from lockstep.mover.translate.queries import Query, QueryParser, Select, Source, Term
-from lockstep.mover.translate.syntax import (
+from lockstep.mover.translate.tree import (
     Among,
     Call,
     Literal,
