@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 
+from lockstep.migrations.sqlite.tokens import fold
 from lockstep.mover.plan.model import Loss, Plan, Statement, TablePlan
 from lockstep.mover.plan.rekey_back import columns_back
+from lockstep.mover.plan.renewed import Object, broken_objects, table_of
 from lockstep.mover.sqlite.opening import stand_in_for_collations
 from lockstep.mover.sqlite.schema import is_contentless
 from lockstep.mover.sqlite.utf16 import BROKEN_TEXT
@@ -63,7 +65,10 @@ def plan_way_back(forward: Plan, general: Plan) -> Plan:
         plan.tables.append(made)
     for gone in made_from.values():
         plan.notices.append(f"{gone.source} is not there any more")
-    _objects(plan, forward)
+    own = {fold(sql) for kind, _, sql in forward.way_back if kind == "table"}
+    anew = {fold(t.target) for t in plan.carried() if fold(t.create) not in own}
+    broken = broken_objects(plan, forward) if anew or made_from else {}
+    _objects(plan, forward, anew, broken)
     kept = {(loss.kind, loss.name) for loss in forward.losses}
     kept |= {(s.purpose, s.name) for t in forward.tables for s in t.statements}
     plan.losses += [
@@ -145,8 +150,17 @@ def _sequence(origin: TablePlan, table: TablePlan) -> int | None:
     return max(origin.sequence, table.sequence or 0)
 
 
-def _objects(plan: Plan, forward: Plan) -> None:
-    """Plan the indexes, triggers and views of the file, in its own order."""
+def _objects(
+    plan: Plan, forward: Plan, anew: set[str], broken: dict[Object, str]
+) -> None:
+    """Plan the indexes, triggers and views of the file, in its own order.
+
+    Args:
+        plan: The way back; changed in place.
+        forward: The move from SQLite.
+        anew: Tables that are not made by their own statement, in lower case.
+        broken: Views and triggers that would fail, and why.
+    """
     if not plan.tables:
         return
     back = {table.target for table in plan.tables}
@@ -158,7 +172,12 @@ def _objects(plan: Plan, forward: Plan) -> None:
             if not _is_shadow(name, forward):
                 plan.losses.append(Loss("table", name, "it was not carried before"))
             continue
-        if kind == "index":
+        if (kind, name) in broken:
+            why = f"its tables have changed: {broken[kind, name]}"
+            plan.losses.append(Loss(kind, name, why, sql=sql))
+        elif kind == "index" and table_of(sql) in anew:
+            continue  # such a table has the server's indexes
+        elif kind == "index":
             last.statements.append(Statement("index", name, sql))
         else:
             # A trigger that fired while rows arrive would change them.

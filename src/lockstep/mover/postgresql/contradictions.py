@@ -272,6 +272,8 @@ def _suspicions(
         where = " OR ".join(f"{read_of(column)} = 'NaN'" for column in reals)
         if where:
             yield _Suspicion("type", made.source, where, reals)
+    if table.module.startswith("rtree"):
+        yield _Suspicion("check", made.source, _ALL_ROWS, made.columns)
     if table.checks and _has_lost_checks(forward, made, found):
         yield _Suspicion("check", made.source, _ALL_ROWS)
 
@@ -365,7 +367,7 @@ def _judge(plan: Plan, made: TablePlan, suspicion: _Suspicion, server: Server) -
         why = f"rows repeat a key as SQLite compares ({reason}); it is not built"
         plan.losses.append(Loss("unique", suspicion.name, why))
         return
-    if suspicion.kind == "check":
+    if suspicion.kind == "check" and not suspicion.columns:
         why = f"{rows} against it, such as {first} ({reason}); they come along"
         plan.losses.append(Loss("check", suspicion.name, why))
         return
