@@ -138,7 +138,7 @@ def test_a_forked_child_neither_has_nor_ends_its_parent_s_turn(path: str) -> Non
     os.waitpid(pid, 0)
     assert not other.take(0.01)
     turn.give()
-    assert other.take(0)
+    assert other.take(5), "from the thread that waits for it since"
     other.give()
 
 
