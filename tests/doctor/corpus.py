@@ -403,6 +403,14 @@ SCHEMA_TRAPS = [
 ROWS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 60) "
 
 
+def journal(status: str) -> str:
+    """Return what a move's journal says in a file that it fills."""
+    return f"""CREATE TABLE lockstep_move_state (one INTEGER PRIMARY KEY, status TEXT,
+        source TEXT, fingerprint TEXT, digest TEXT, plan TEXT, began TEXT);
+        INSERT INTO lockstep_move_state (status, source)
+        VALUES ('{status}', 'postgresql://db/shop');"""
+
+
 def one_wrong_row(
     values: dict[str, tuple[str, str]], *, table: str = "order", types: str = ""
 ) -> str:
@@ -435,6 +443,23 @@ PRICED = [
 ]
 
 SUBTLE_TRAPS = [
+    Trap(
+        "a move that has not ended",
+        journal("copied"),
+        {("unfinished-move", "problem", "trap.db")},
+    ),
+    Trap(
+        "a move that found differences",
+        journal("differs"),
+        {("unfinished-move", "warning", "trap.db")},
+    ),
+    Trap("a move that was proved complete", journal("verified"), set()),
+    Trap(
+        "a table that is only called as a move's",
+        "CREATE TABLE lockstep_move_state (id INTEGER PRIMARY KEY, status TEXT); "
+        "INSERT INTO lockstep_move_state (status) VALUES ('copying')",
+        set(),
+    ),
     Trap(
         "milliseconds in one row, whatever the column is called",
         one_wrong_row({name: (SECONDS, "1700000000123") for name in CALLED}),

@@ -218,6 +218,12 @@ TRAPS = [
         {("schema-privileges", "warning", "public")},
     ),
     Trap(
+        "a move that has not ended",
+        """CREATE TABLE lockstep_move.state (status text, source text);
+           INSERT INTO lockstep_move.state VALUES ('copying', 'sqlite:///old.db')""",
+        {("unfinished-move", "problem", "DATABASE")},
+    ),
+    Trap(
         "nobody keeps a history",
         "DROP TABLE alembic_version",
         {("migration-history", "notice", "DATABASE")},

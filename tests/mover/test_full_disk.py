@@ -80,3 +80,20 @@ def test_a_report_is_there_whole_or_not(tmp_path: Path) -> None:
         write_whole(report, parts())
     assert report.read_text() == "the first"
     assert list(tmp_path.iterdir()) == [report]
+
+
+def test_a_quarantine_file_without_a_folder_is_told_before_anything_moves(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    source = tmp_path / "a.db"
+    sqlite3.connect(source).close()
+    target = make_database("postgresql")
+    for place, why in ((tmp_path / "none" / "q.jsonl", "none"), (tmp_path, "is a")):
+        mover = Mover(source, target.url.unmasked(), quarantine=place)
+        with pytest.raises(StorageFailed, match=why):
+            mover.move()
+    with target.read_session() as session:
+        schemas = session.connection().exec_driver_sql(
+            "SELECT 1 FROM pg_namespace WHERE nspname = 'lockstep_move'"
+        )
+        assert schemas.all() == []

@@ -66,6 +66,21 @@ def told(hint_when_full: str, path: Path | None = None) -> Generator[None]:
         raise StorageFailed(message, hint=hint_when_full) from error
 
 
+def check_place(path: Path) -> None:
+    """Say at once that a file which is written late cannot be made where it is named.
+
+    Raises:
+        StorageFailed: Its folder does not exist, or it is a folder itself.
+    """
+    if path.is_dir():
+        raise StorageFailed(f"{path} is a folder", hint="name a file in it")
+    if not path.parent.is_dir():
+        raise StorageFailed(
+            f"the folder {path.parent} does not exist",
+            hint="make it, or name another place for the file",
+        )
+
+
 def write_whole(path: Path, text: str | Iterable[str]) -> None:
     """Write a file; what was there stays until all of the new one is written.
 

@@ -25,7 +25,7 @@ from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import InvalidPlan, SourceUnfinished, TargetInUse
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.connecting import open_move_source, open_move_target
-from lockstep.mover.failures import told, write_whole
+from lockstep.mover.failures import check_place, told, write_whole
 from lockstep.mover.inventory import name_added, name_extra
 from lockstep.mover.journal import State
 from lockstep.mover.long_values import LongCells
@@ -228,7 +228,9 @@ class Mover:
             Unmappable: A value does not fit and the plan says ``fail``.
             SourceChanged: The source was written to meanwhile.
             SourceUnfinished: The source is the target of a move that has not ended.
+            StorageFailed: There is no room, or no folder for the quarantine file.
         """
+        check_place(self._quarantine)
         started = time.perf_counter()
         phases = _Phases(started)
         with told(GO_ON), ExitStack() as stack:
