@@ -15,7 +15,7 @@ from lockstep.engine import Database
 from lockstep.mover import Mover, journal
 from lockstep.mover.encoding import NOTED_BYTES, LineBlock, OddRow
 from lockstep.mover.long_values import LONG_BYTES, LongCells
-from lockstep.mover.plan.from_sqlite import plan_from_sqlite
+from lockstep.mover.plan.from_sqlite import plan_tables
 from lockstep.mover.plan.toml import plan_to_toml
 from lockstep.mover.postgresql import filling
 from lockstep.mover.postgresql.journal import PostgresqlJournal
@@ -111,7 +111,7 @@ def test_no_block_has_more_than_some_bytes_however_wide_a_row_is(kind: str) -> N
             connection.execute(f"INSERT INTO t VALUES ({number}, {values})")
         schema = read_schema(connection)
         profiles = {"t": survey_table(connection, schema.tables[0])}
-        (plan,) = plan_from_sqlite(connection, schema, profiles).tables
+        (plan,) = plan_tables(connection, schema, profiles).tables
         lines = SqliteLines(connection, schema, profiles)
         long = LongCells(frozenset(c.source for c in plan.columns), in_pieces=True)
 

@@ -173,6 +173,25 @@ def test_what_the_server_never_checked_is_named(
     ]
 
 
+def test_a_null_among_the_keys_hides_no_orphan(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    url = make_database("postgresql").url.unmasked()
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "CREATE TABLE parents (code text UNIQUE, above text); "
+            "CREATE TABLE children (above text, code text); "
+            "INSERT INTO parents VALUES ('a'), (NULL); "
+            "INSERT INTO children VALUES (NULL, 'a'), (NULL, 'b'), (NULL, NULL); "
+            "ALTER TABLE children "
+            "ADD FOREIGN KEY (code) REFERENCES parents (code) NOT VALID"
+        )
+    plan = Mover(url, tmp_path / "there.db").move().plan
+    (found,) = plan.losses
+    assert found.kind == "foreign key"
+    assert found.why.startswith("1 row")
+
+
 def test_rows_longer_than_sqlite_holds_are_named(
     tmp_path: Path, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

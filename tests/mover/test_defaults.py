@@ -143,6 +143,8 @@ o interval DEFAULT '1 day'
 p amount DEFAULT 5
 r judged DEFAULT 5
 q mood DEFAULT 'sad'
+s double precision DEFAULT 'Infinity'
+t double precision DEFAULT '-Infinity'
 moment_a date DEFAULT CURRENT_DATE
 lost_a timestamp DEFAULT now()
 lost_b text DEFAULT upper('ab')

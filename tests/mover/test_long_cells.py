@@ -22,7 +22,7 @@ from lockstep.mover import Mover
 from lockstep.mover.ahead import in_turn
 from lockstep.mover.encoding import LineBlock, TableEncoder
 from lockstep.mover.long_values import LONG_BYTES, PIECE_BYTES, LongCells
-from lockstep.mover.plan.from_sqlite import plan_from_sqlite
+from lockstep.mover.plan.from_sqlite import plan_tables
 from lockstep.mover.plan.toml import plan_to_toml
 from lockstep.mover.postgresql import filling
 from lockstep.mover.postgresql import packed as packed_back
@@ -418,7 +418,7 @@ def test_the_pieces_of_a_row_are_the_line_of_the_encoder(
         assert [str(key).strip("k") for (key,) in sorted(profile.long_rows)] == [
             str(number) for number, size in enumerate(AROUND) if size > LONG_BYTES
         ]
-        plan = plan_from_sqlite(connection, schema, {"photo": profile}).tables[0]
+        plan = plan_tables(connection, schema, {"photo": profile}).tables[0]
         found = SqliteLines(connection, schema, {"photo": profile}, others=others)
         long = LongCells(found.long_columns(plan), in_pieces=True)
         assert long.columns == {"t", "b"}

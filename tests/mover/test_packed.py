@@ -22,7 +22,7 @@ from lockstep.mover.ahead import Ahead
 from lockstep.mover.codecs import codec_of
 from lockstep.mover.encoding import LineBlock
 from lockstep.mover.lines import NULL, cells_of, escape, join, unescape, unescape_all
-from lockstep.mover.plan.from_sqlite import plan_from_sqlite
+from lockstep.mover.plan.from_sqlite import plan_tables
 from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.results import silent
 from lockstep.mover.sqlite import lines, opening, packed
@@ -87,7 +87,7 @@ def rows_of_a_range(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
 def plan_of(
     connection: sqlite3.Connection, schema: Schema, found: TableProfile
 ) -> Plan:
-    return plan_from_sqlite(connection, schema, {"t": found})
+    return plan_tables(connection, schema, {"t": found})
 
 
 def lines_of(blocks: Any) -> bytes:

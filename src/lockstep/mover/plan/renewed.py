@@ -9,12 +9,11 @@ tables, before and after.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 
 from lockstep.migrations.sqlite.tokens import fold, meaningful, quote, tokens
 from lockstep.mover.plan.model import Plan
-from lockstep.mover.sqlite.opening import stand_in_for_collations
+from lockstep.mover.sqlite.opening import scratch_of
 
 Object = tuple[str, str]
 """Type and name."""
@@ -47,15 +46,8 @@ def broken_objects(plan: Plan, forward: Plan) -> dict[Object, str]:
     return {found: why for found, why in after.items() if found not in before}
 
 
-def _failing(created: Iterable[str], forward: Plan) -> Iterator[tuple[Object, str]]:
-    created = list(created)
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as scratch:
-        stand_in_for_collations(scratch, created)
-        for sql in created:
-            try:
-                scratch.execute(sql)
-            except sqlite3.Error:
-                continue  # it has its own loss
+def _failing(created: list[str], forward: Plan) -> Iterator[tuple[Object, str]]:
+    with scratch_of(created) as scratch:
         for kind, name, sql in forward.way_back:
             if kind not in ("view", "trigger"):
                 continue

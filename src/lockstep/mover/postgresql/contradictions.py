@@ -16,7 +16,7 @@ unless its value does not fit its codec, which ``fitting`` names.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -31,7 +31,7 @@ from lockstep.mover.postgresql.cells import (
     read_of,
 )
 from lockstep.mover.postgresql.schema import PgKey, PgTable
-from lockstep.mover.sqlite.opening import stand_in_for_collations
+from lockstep.mover.sqlite.opening import scratch_of, stand_in_for_collations
 from lockstep.mover.sqlite.schema import Column, Index, Table
 from lockstep.mover.sqlite.schema_reading import read_schema
 from lockstep.mover.sqlite.writing import RowWriter
@@ -146,11 +146,31 @@ def _contradicting(key: PgKey) -> str:
         stated = key.definition.removeprefix("CHECK ").removesuffix(" NOT VALID")
         return f"({stated.removesuffix(' NO INHERIT')}) IS FALSE"
     parent = f"{quote(key.parent_schema)}.{quote(key.parent)}"
-    own, referred = (
-        ", ".join(map(quote, names)) for names in (key.columns, key.referred)
+    return _lacking(map(quote, key.columns), parent, map(quote, key.referred))
+
+
+def _lacking(own: Iterable[str], parent: str, theirs: Iterable[str]) -> str:
+    """Return which rows have a key that no row of another table has.
+
+    Not by NOT IN: PostgreSQL goes along the whole list for each row where it outgrows
+    the working memory, and one NULL in it hides every row.
+
+    Args:
+        own: The values of a row's key.
+        parent: What the other rows are read from.
+        theirs: The values of their key.
+    """
+    pairs = [
+        (f'"key {place}"', *values)
+        for place, values in enumerate(zip(own, theirs, strict=True), start=1)
+    ]
+    present = " AND ".join(f"({value}) IS NOT NULL" for _, value, _ in pairs)
+    listed = ", ".join(f"{value} AS {name}" for name, _, value in pairs)
+    same = " AND ".join(f"{name} = {value}" for name, value, _ in pairs)
+    return (
+        f"{present} AND NOT EXISTS "
+        f"(SELECT 1 FROM (SELECT {listed} FROM {parent}) AS parent WHERE {same})"
     )
-    present = " AND ".join(f"{quote(name)} IS NOT NULL" for name in key.columns)
-    return f"{present} AND ({own}) NOT IN (SELECT {referred} FROM {parent})"
 
 
 def _name_orphans(
@@ -222,25 +242,14 @@ def _points_at_nothing(
             if collation == "NOCASE":
                 name = f'lower({name} COLLATE "C")'
             listed.append(f"rtrim({name}, ' ')" if collation == "RTRIM" else name)
-    present = " AND ".join(f"({name}) IS NOT NULL" for name in mine)
-    known = " AND ".join(f"({name}) IS NOT NULL" for name in other)
-    return (
-        f"{present} AND ({', '.join(mine)}) NOT IN "
-        f"(SELECT {', '.join(other)} FROM {place} WHERE {known})"
-    )
+    return _lacking(mine, place, other)
 
 
 def _made_by_own_statements(plan: Plan) -> dict[str, Table]:
     """Return what SQLite says of the tables and unique indexes that it will have."""
     statements = [table.create for table in plan.carried()]
     statements += [index.sql for index in _unique_indexes(plan)]
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as scratch:
-        stand_in_for_collations(scratch, statements)
-        for sql in statements:
-            try:
-                scratch.execute(sql)
-            except sqlite3.Error:
-                continue  # the target will say so
+    with scratch_of(statements) as scratch:
         return {fold(table.name): table for table in read_schema(scratch).tables}
 
 

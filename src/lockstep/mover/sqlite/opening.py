@@ -23,6 +23,8 @@ import struct
 import sys
 import tempfile
 import time
+from collections.abc import Generator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -336,6 +338,20 @@ def stand_in_for_collations(
     for name in missing:
         connection.create_collation(name, _compare_bytes)
     return missing
+
+
+@contextmanager
+def scratch_of(statements: list[str]) -> Generator[sqlite3.Connection]:
+    """Give a database in memory that these statements have made.
+
+    One that SQLite refuses is left out: whoever needs it says so himself.
+    """
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as scratch:
+        stand_in_for_collations(scratch, statements)
+        for sql in statements:
+            with suppress(sqlite3.Error):
+                scratch.execute(sql)
+        yield scratch
 
 
 def collations_in(statements: list[str]) -> list[str]:
