@@ -11,6 +11,7 @@ another schema of PostgreSQL, at least told.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from lockstep.engine.idempotency import WRITE_KEYS_TABLE
 from lockstep.migrations.sqlite.tokens import fold
@@ -19,9 +20,9 @@ from lockstep.mover.plan.model import Plan, TablePlan
 from lockstep.mover.postgresql.schema import PgSchema
 from lockstep.mover.results import Difference, VerifyReport
 from lockstep.mover.sqlite.schema import Schema
-from lockstep.schema.names import MOVE_TABLES
+from lockstep.schema.names import KEPT_BY_EACH
 
-_KEPT_BY_EACH = MOVE_TABLES | {"alembic_version", WRITE_KEYS_TABLE}
+_OWN: Final = KEPT_BY_EACH | {WRITE_KEYS_TABLE}
 SHOWN_MAX = 20
 """Tables of other schemas in one notice; a hosted server has dozens of its own."""
 
@@ -121,7 +122,7 @@ def _added(table: TablePlan, columns: list[str], target: Inventory) -> list[str]
 
 def _is_own(name: str) -> bool:
     """Whether a history, a move or the engine keeps the table, on each database."""
-    return name in _KEPT_BY_EACH
+    return name in _OWN
 
 
 def _told(plan: Plan) -> set[str]:

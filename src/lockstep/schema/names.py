@@ -30,6 +30,9 @@ MOVE_PARTS = ("state", "progress", "step", "rejected")
 
 MOVE_TABLES = frozenset(a + b for a in MOVE_PREFIXES for b in MOVE_PARTS)
 
+KEPT_BY_EACH = MOVE_TABLES | {"alembic_version"}
+"""Tables that a history and a move keep for themselves, on each database."""
+
 ConstraintKind = Literal["pk", "fk", "uq", "ck", "ix", "tr"]
 
 

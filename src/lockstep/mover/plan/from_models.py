@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from lockstep.engine.idempotency import WRITE_KEYS_TABLE
 from lockstep.errors import InvalidPlan
 from lockstep.mover.plan.model import ColumnPlan, Dialect, Loss, Plan, TablePlan
-from lockstep.schema.names import MOVE_TABLES
+from lockstep.schema.names import KEPT_BY_EACH
 from lockstep.schema.types import (
     Array,
     BigInteger,
@@ -49,9 +49,6 @@ _CODECS: dict[type[Any], str] = {
     Uuid: "text",
 }
 _ORDERED = (BigInteger, Uuid, Text, Enum, Blob, sa.Integer, sa.String)
-_KEPT_BY_EACH = MOVE_TABLES | {"alembic_version"}
-"""Tables that a history and a move keep for themselves, on each database."""
-
 _WRITE_KEYS = (
     ColumnPlan("key", "key", "text", "text", not_null=True),
     ColumnPlan("result", "result", "text", "text"),
@@ -86,7 +83,7 @@ def plan_from_models(
     for name in present:
         if name == WRITE_KEYS_TABLE:
             plan.tables.append(_write_keys())
-        elif name not in described | _KEPT_BY_EACH:
+        elif name not in described | KEPT_BY_EACH:
             why = "no model describes it"
             plan.losses.append(Loss("table", name, why, is_data=True))
     for table in metadata.sorted_tables:

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.translate.syntax import parse
+from lockstep.mover.translate.to_sqlite import sqlite_literal
 from lockstep.mover.translate.tree import (
     Among,
     Between,
@@ -83,7 +84,7 @@ def _written(node: Node) -> str:
     """Return an expression again, in brackets where it has parts."""
     match node:
         case Literal(value):
-            return _literal(value)
+            return sqlite_literal(value)
         case Name(name, table):
             return f"{quote(table)}.{quote(name)}" if table else quote(name)
         case Unary(operator, of):
@@ -109,13 +110,3 @@ def _written(node: Node) -> str:
             return f"({_written(of)} COLLATE {collation})"
         case _:
             raise Untranslatable("an expression that cannot be written again")
-
-
-def _literal(value: float | str | bytes | None) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, bytes):
-        return f"x'{value.hex()}'"
-    if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
-    return repr(value) if value - value == 0 else "9e999"

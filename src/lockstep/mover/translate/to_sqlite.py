@@ -5,6 +5,7 @@ Owns the few ways to write "now", a new UUID and a constant that was computed th
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Final
 
 from lockstep.mover.codecs import codec_of
@@ -40,7 +41,7 @@ def default_to_sqlite(expression: str, constant: str | None, column: ColumnPlan)
         Untranslatable: There is none that gives the same value.
     """
     if constant is not None:
-        return _literal(codec_of(column.codec).decode(constant))
+        return sqlite_literal(codec_of(column.codec).decode(constant))
     if expression in _NOW and column.codec == "zoned":
         return ZONED_NOW
     if expression == "CURRENT_DATE" and column.codec == "text":
@@ -50,7 +51,14 @@ def default_to_sqlite(expression: str, constant: str | None, column: ColumnPlan)
     raise Untranslatable("SQLite has no default that gives the same")
 
 
-def _literal(value: Value) -> str:
+def sqlite_literal(value: Value) -> str:
+    """Return a value as SQLite writes it in a statement."""
+    if value is None:
+        return "NULL"
     if isinstance(value, bytes):
         return f"x'{value.hex()}'"
-    return quoted(value) if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        return quoted(value)
+    if isfinite(value):
+        return repr(value)
+    return "-9e999" if value < 0 else "9e999"
