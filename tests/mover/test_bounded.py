@@ -13,15 +13,15 @@ from tests.mover import checker
 
 from lockstep.engine import Database
 from lockstep.mover import Mover, journal
-from lockstep.mover.encoding import NOTED_BYTES, LineBlock, OddRow
-from lockstep.mover.long_values import LONG_BYTES, LongCells
+from lockstep.mover.blocks.encoding import NOTED_BYTES, LineBlock, OddRow
+from lockstep.mover.blocks.long_values import LONG_BYTES, LongCells
 from lockstep.mover.plan.from_sqlite import plan_tables
 from lockstep.mover.plan.toml import plan_to_toml
 from lockstep.mover.postgresql import filling
 from lockstep.mover.postgresql.journal import PostgresqlJournal
 from lockstep.mover.postgresql.notes import OddNotes
+from lockstep.mover.sqlite.catalog import read_schema
 from lockstep.mover.sqlite.lines import SqliteLines
-from lockstep.mover.sqlite.schema_reading import read_schema
 from lockstep.mover.sqlite.survey import RANGE_BYTES_MAX, survey_table
 
 MakeDatabase = Callable[..., Database]

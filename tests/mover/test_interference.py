@@ -24,8 +24,8 @@ from lockstep.engine.postgresql import NOTICE_A_DEAD_SERVER
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import TargetInUse, UnreadableJournal
 from lockstep.mover import Mover
+from lockstep.mover.model.results import Progress
 from lockstep.mover.postgresql.session import connect
-from lockstep.mover.results import Progress
 from lockstep.mover.sqlite import opening
 from lockstep.mover.sqlite.target import SqliteTarget
 from tests import preloaded

@@ -19,17 +19,17 @@ from tests.mover import checker
 
 from lockstep.engine import Database
 from lockstep.mover import Mover
-from lockstep.mover.ahead import in_turn
-from lockstep.mover.encoding import LineBlock, TableEncoder
-from lockstep.mover.long_values import LONG_BYTES, PIECE_BYTES, LongCells
+from lockstep.mover.blocks.ahead import in_turn
+from lockstep.mover.blocks.encoding import LineBlock, TableEncoder
+from lockstep.mover.blocks.long_values import LONG_BYTES, PIECE_BYTES, LongCells
 from lockstep.mover.plan.from_sqlite import plan_tables
 from lockstep.mover.plan.toml import plan_to_toml
 from lockstep.mover.postgresql import filling
 from lockstep.mover.postgresql import packed as packed_back
 from lockstep.mover.sqlite import long_rows
+from lockstep.mover.sqlite.catalog import read_schema
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import open_source
-from lockstep.mover.sqlite.schema_reading import read_schema
 from lockstep.mover.sqlite.survey import survey_table
 from lockstep.mover.sqlite.target import SqliteTarget
 from lockstep.mover.sqlite.writing import RowWriter

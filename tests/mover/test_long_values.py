@@ -10,13 +10,13 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lockstep.mover.ahead import Ahead
-from lockstep.mover.encoding import LineBlock
-from lockstep.mover.lines import ChosenCells, escape, unescape
-from lockstep.mover.plan.model import ColumnPlan, TablePlan
+from lockstep.mover.blocks.ahead import Ahead
+from lockstep.mover.blocks.encoding import LineBlock
+from lockstep.mover.codecs.lines import ChosenCells, escape, unescape
+from lockstep.mover.model.plan import ColumnPlan, TablePlan
+from lockstep.mover.sqlite.catalog import read_schema
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.rows import BLOCK_BYTES, fetched
-from lockstep.mover.sqlite.schema_reading import read_schema
 from lockstep.mover.sqlite.survey import RANGE_BYTES_MAX
 from lockstep.mover.verify.streams import (
     PIECE_BYTES,

@@ -13,8 +13,8 @@ from tests.mover import checker
 
 from lockstep.engine import Database
 from lockstep.mover import Mover, Plan
+from lockstep.mover.model.postgresql import PgColumn, PgKey, PgSchema, PgTable
 from lockstep.mover.plan.from_postgresql import plan_from_postgresql
-from lockstep.mover.postgresql.schema import PgColumn, PgKey, PgSchema, PgTable
 
 MakeDatabase = Callable[..., Database]
 

@@ -18,23 +18,31 @@ from tests.mover.test_row_order import keyed_tables
 from tests.mover.test_schemas import tables
 
 from lockstep.moments.forms import has_form
-from lockstep.mover.ahead import Ahead
+from lockstep.mover.blocks.ahead import Ahead
+from lockstep.mover.blocks.encoding import LineBlock
 from lockstep.mover.codecs import codec_of
-from lockstep.mover.encoding import LineBlock
-from lockstep.mover.lines import NULL, cells_of, escape, join, unescape, unescape_all
+from lockstep.mover.codecs.lines import (
+    NULL,
+    cells_of,
+    escape,
+    join,
+    unescape,
+    unescape_all,
+)
+from lockstep.mover.model.plan import Plan, TablePlan
+from lockstep.mover.model.profile import TableProfile
+from lockstep.mover.model.results import silent
+from lockstep.mover.model.sqlite import Schema, Table
+from lockstep.mover.model.values import real_text
 from lockstep.mover.plan.from_sqlite import plan_tables
-from lockstep.mover.plan.model import Plan, TablePlan
-from lockstep.mover.results import silent
 from lockstep.mover.sqlite import lines, opening, packed
 from lockstep.mover.sqlite import survey as survey_module
+from lockstep.mover.sqlite.catalog import read_schema
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import open_source
-from lockstep.mover.sqlite.profile import TableProfile, profile_table
-from lockstep.mover.sqlite.schema import Schema, Table
-from lockstep.mover.sqlite.schema_reading import read_schema
+from lockstep.mover.sqlite.profiling import profile_table
 from lockstep.mover.sqlite.source import SqliteSource
 from lockstep.mover.sqlite.survey import survey_table
-from lockstep.mover.values import real_text
 from lockstep.mover.verify.streams import LineReader, pass_equal
 
 REALS = [0.1, 89.99, 1.0, -0.0, 1e15, 1e15 + 0.5, 1e16, 5e-324, 2.0**53, -1e-5]

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lockstep.engine import Database
-from lockstep.mover.decoding import TableDecoder
-from lockstep.mover.encoding import ColumnBlock, LineBlock
-from lockstep.mover.plan.model import TablePlan
+from lockstep.mover.blocks.decoding import TableDecoder
+from lockstep.mover.blocks.encoding import ColumnBlock, LineBlock
+from lockstep.mover.model.plan import TablePlan
+from lockstep.mover.model.results import silent
 from lockstep.mover.postgresql import packed
 from lockstep.mover.postgresql.source import MISFITS_MAX, PostgresqlSource
-from lockstep.mover.results import silent
 
 # The names of columns are those of the statement that packs them, and of its parts.
 CREATE = """

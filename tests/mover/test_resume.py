@@ -18,11 +18,11 @@ from lockstep.engine import Database
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import SourceUnfinished, TargetInUse, Unmappable
 from lockstep.mover import Mover, plan_to_toml
+from lockstep.mover.model.results import Progress, silent
 from lockstep.mover.plan.keys import KeyValues
 from lockstep.mover.postgresql import source as of_pg
 from lockstep.mover.postgresql import target as to_pg
 from lockstep.mover.postgresql.session import connect
-from lockstep.mover.results import Progress, silent
 from tests import preloaded
 
 TABLES = ("keyed", "plain", "packed", "counted")
@@ -37,7 +37,8 @@ FLUSHED = b"SELECT pg_current_wal_flush_lsn() - '0/0'::pg_lsn"
 
 SCRIPT = """
 import os, signal, sys
-from lockstep.mover import Mover, decoding, encoding
+from lockstep.mover import Mover
+from lockstep.mover.blocks import decoding, encoding
 from lockstep.mover.postgresql import journal as pg, lines, source as of_pg
 from lockstep.mover.postgresql import packed as packed_back
 from lockstep.mover.postgresql import filling

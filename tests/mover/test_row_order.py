@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.mover.test_schemas import DECLARED, TEXTS, VALUES
 
+from lockstep.mover.model.sqlite import Table
 from lockstep.mover.sqlite import survey
-from lockstep.mover.sqlite.profile import profile_table
+from lockstep.mover.sqlite.catalog import read_schema
+from lockstep.mover.sqlite.profiling import profile_table
 from lockstep.mover.sqlite.row_order import OutOfOrder, RowRange, order_of
-from lockstep.mover.sqlite.schema import Table
-from lockstep.mover.sqlite.schema_reading import read_schema
 from lockstep.mover.sqlite.survey import survey_table
 
 COLLATIONS = ("", "", "", " COLLATE NOCASE", " COLLATE RTRIM")

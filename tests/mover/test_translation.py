@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from lockstep.engine.scratch import postgresql_database
-from lockstep.mover.plan.model import ColumnPlan, TablePlan
+from lockstep.mover.model.plan import ColumnPlan, TablePlan
 from lockstep.mover.translate.expressions import Meaning, Untranslatable, value
 from lockstep.mover.translate.from_postgresql import expression_to_sqlite
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lockstep.errors import Unmappable
+from lockstep.mover.blocks.encoding import ColumnBlock, LineBlock
 from lockstep.mover.codecs import codec_of
-from lockstep.mover.encoding import ColumnBlock, LineBlock
-from lockstep.mover.plan.model import ColumnPlan, TablePlan
+from lockstep.mover.model.plan import ColumnPlan, TablePlan
+from lockstep.mover.model.values import RawText
 from lockstep.mover.sqlite.writing import RowWriter
-from lockstep.mover.values import RawText
 
 PLAN = TablePlan(
     "t",

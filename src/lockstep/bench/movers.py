@@ -29,7 +29,7 @@ from lockstep.bench.moving import (
 from lockstep.bench.scenario import Missing, Place, Round
 from lockstep.engine import DatabaseUrl
 from lockstep.mover.connecting import open_sqlite_source
-from lockstep.mover.results import silent
+from lockstep.mover.model.results import silent
 
 PGLOADER_TIMEOUT_S: Final = 3_600
 _COPY_THREADS: Final = re.compile(

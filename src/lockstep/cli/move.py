@@ -22,8 +22,8 @@ from lockstep.wording import counted
 
 if TYPE_CHECKING:
     from lockstep.mover import MoveResult, Plan, Rekey
-    from lockstep.mover.plan.model import Loss
-    from lockstep.mover.results import VerifyReport
+    from lockstep.mover.model.plan import Loss
+    from lockstep.mover.model.results import VerifyReport
 
 SHOWN_MAX = 20
 _FILE = plain_click.Path(path_type=Path, dir_okay=False)

@@ -14,11 +14,8 @@ is not.
 """
 
 from lockstep.mover.inspection import inspect_database
-from lockstep.mover.mover import Mover
-from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
-from lockstep.mover.plan.rekey import Rekey
-from lockstep.mover.plan.toml import plan_to_toml
-from lockstep.mover.results import (
+from lockstep.mover.model.plan import ColumnPlan, Loss, Plan, Statement, TablePlan
+from lockstep.mover.model.results import (
     Difference,
     Finding,
     Inspection,
@@ -27,6 +24,9 @@ from lockstep.mover.results import (
     TableMoved,
     VerifyReport,
 )
+from lockstep.mover.mover import Mover
+from lockstep.mover.plan.rekey import Rekey
+from lockstep.mover.plan.toml import plan_to_toml
 from lockstep.mover.server_copies import ServerCopier
 
 __all__ = [

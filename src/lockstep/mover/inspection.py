@@ -14,23 +14,23 @@ from lockstep.migrations.sqlite.tokens import quote
 from lockstep.moments.found import SQLITE_COUNTS, MomentsFound, sqlite_kind
 from lockstep.moments.names import is_time_type
 from lockstep.moments.units import Unit
+from lockstep.mover.asking import rows_of
 from lockstep.mover.connecting import open_sqlite_source
 from lockstep.mover.failures import told
-from lockstep.mover.plan.model import Plan, TablePlan
-from lockstep.mover.plan.times import unit_of
-from lockstep.mover.results import (
+from lockstep.mover.model.declared import may_be_moment
+from lockstep.mover.model.plan import Plan, TablePlan
+from lockstep.mover.model.profile import ColumnProfile
+from lockstep.mover.model.results import (
     Finding,
     Inspection,
     Progress,
     ProgressCallback,
     silent,
 )
-from lockstep.mover.sqlite.declared import may_be_moment
-from lockstep.mover.sqlite.opening import rows_of
-from lockstep.mover.sqlite.profile import ColumnProfile
+from lockstep.mover.model.sqlite import Column, Table
+from lockstep.mover.model.values import shown, text_of
+from lockstep.mover.plan.times import unit_of
 from lockstep.mover.sqlite.rows import decoding
-from lockstep.mover.sqlite.schema import Column, Table
-from lockstep.mover.values import shown, text_of
 
 if TYPE_CHECKING:
     from lockstep.mover.sqlite.source import SqliteSource

@@ -15,11 +15,10 @@ from typing import Final
 
 from lockstep.engine.idempotency import WRITE_KEYS_TABLE
 from lockstep.migrations.sqlite.tokens import fold
-from lockstep.mover.plan.from_sqlite import owns_nothing
-from lockstep.mover.plan.model import Plan, TablePlan
-from lockstep.mover.postgresql.schema import PgSchema
-from lockstep.mover.results import Difference, VerifyReport
-from lockstep.mover.sqlite.schema import Schema
+from lockstep.mover.model.plan import Plan, TablePlan
+from lockstep.mover.model.postgresql import PgSchema
+from lockstep.mover.model.results import Difference, VerifyReport
+from lockstep.mover.model.sqlite import Schema, owns_nothing
 from lockstep.schema.names import KEPT_BY_EACH
 
 _OWN: Final = KEPT_BY_EACH | {WRITE_KEYS_TABLE}

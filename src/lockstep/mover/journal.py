@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lockstep.errors import UnreadableJournal
-from lockstep.mover.encoding import LineBlock
-from lockstep.mover.plan.model import Plan, Statement
+from lockstep.mover.blocks.encoding import LineBlock
+from lockstep.mover.model.plan import Plan, Statement
 
 Status = Literal["copying", "copied", "verified", "differs"]
 SEQUENCES = "sequences"

@@ -24,18 +24,13 @@ from lockstep.clock import SYSTEM_CLOCK
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import InvalidPlan, SourceUnfinished, TargetInUse
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.blocks.long_values import LongCells
 from lockstep.mover.connecting import open_move_source, open_move_target
 from lockstep.mover.failures import check_place, told, write_whole
 from lockstep.mover.inventory import name_added, name_extra
 from lockstep.mover.journal import State
-from lockstep.mover.long_values import LongCells
-from lockstep.mover.plan.from_models import plan_from_models
-from lockstep.mover.plan.model import Loss, Plan, Statement, TablePlan
-from lockstep.mover.plan.rekey import Rekey, rekeyed
-from lockstep.mover.plan.times import Meant
-from lockstep.mover.plan.toml import apply_toml
-from lockstep.mover.renewing import can_renew, renew
-from lockstep.mover.results import (
+from lockstep.mover.model.plan import Loss, Plan, Statement, TablePlan
+from lockstep.mover.model.results import (
     MoveResult,
     Progress,
     ProgressCallback,
@@ -43,6 +38,11 @@ from lockstep.mover.results import (
     VerifyReport,
     silent,
 )
+from lockstep.mover.plan.from_models import plan_from_models
+from lockstep.mover.plan.rekey import Rekey, rekeyed
+from lockstep.mover.plan.times import Meant
+from lockstep.mover.plan.toml import apply_toml
+from lockstep.mover.renewing import can_renew, renew
 from lockstep.mover.verify.alike import verify_alike
 from lockstep.mover.verify.strangers import verify_foreign
 from lockstep.mover.verify.tables import verify_tables

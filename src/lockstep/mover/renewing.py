@@ -14,8 +14,8 @@ from dataclasses import asdict
 from typing import Any
 
 from lockstep.mover.journal import State, TableProgress
-from lockstep.mover.plan.model import Plan, TablePlan
-from lockstep.mover.results import ProgressCallback
+from lockstep.mover.model.plan import Plan, TablePlan
+from lockstep.mover.model.results import ProgressCallback
 from lockstep.mover.sides import MoveSource, MoveTarget
 from lockstep.mover.verify.tables import verify_tables
 

@@ -10,7 +10,7 @@ from html import escape
 from itertools import compress
 from typing import Any
 
-from lockstep.mover.results import Finding, Inspection
+from lockstep.mover.model.results import Finding, Inspection
 from lockstep.wording import counted
 
 _STYLE = """

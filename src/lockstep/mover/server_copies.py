@@ -16,8 +16,8 @@ from lockstep.engine.backup import Step
 from lockstep.engine.libsql import token_of
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import BackupFailed
+from lockstep.mover.model.results import Progress
 from lockstep.mover.mover import Mover
-from lockstep.mover.results import Progress
 
 if TYPE_CHECKING:
     from lockstep.engine import Database

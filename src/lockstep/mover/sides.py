@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, Protocol
 
-from lockstep.mover.encoding import Blocks, LineBlock, OddRow, Rejected
+from lockstep.mover.blocks.encoding import Blocks, LineBlock, OddRow, Rejected
+from lockstep.mover.blocks.long_values import WHOLE, LongCells
 from lockstep.mover.inventory import Inventory
 from lockstep.mover.journal import State, Status, TableProgress
-from lockstep.mover.long_values import WHOLE, LongCells
-from lockstep.mover.plan.model import Plan, Statement, TablePlan
-from lockstep.mover.results import ProgressCallback
+from lockstep.mover.model.plan import Plan, Statement, TablePlan
+from lockstep.mover.model.results import ProgressCallback
 
 
 class MoveSource(Protocol):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lockstep.moments.units import UNIT_OF_WORD
-from lockstep.mover.values import RawText
+from lockstep.mover.model.values import RawText
 from lockstep.mover.verify.canonical import Foreign
 
 WITH_ZONE, PLAIN = "timestamp with time zone", "timestamp without time zone"

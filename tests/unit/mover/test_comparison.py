@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lockstep.mover.lines import escape
-from lockstep.mover.plan.model import ColumnPlan, TablePlan
-from lockstep.mover.results import (
+from lockstep.mover.codecs.lines import escape
+from lockstep.mover.model.plan import ColumnPlan, TablePlan
+from lockstep.mover.model.results import (
     DIFFERENCES_KEPT_MAX,
     EXAMPLES_KEPT_MIN,
     Difference,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lockstep.errors import InvalidPlan
+from lockstep.mover.model.plan import ColumnPlan, Plan, Reference, TablePlan
 from lockstep.mover.plan.key_holders import key_holders
-from lockstep.mover.plan.model import ColumnPlan, Plan, Reference, TablePlan
 from lockstep.mover.plan.rekey import TAGS, rekeyed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lockstep.errors import InvalidPlan
-from lockstep.mover.plan.model import ColumnPlan, Plan, Statement, TablePlan
+from lockstep.mover.model.plan import ColumnPlan, Plan, Statement, TablePlan
 from lockstep.mover.plan.toml import apply_toml, plan_to_toml
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from lockstep.mover import renewing
 from lockstep.mover.journal import State, TableProgress
-from lockstep.mover.plan.model import ColumnPlan, Plan, TablePlan
+from lockstep.mover.model.plan import ColumnPlan, Plan, TablePlan
+from lockstep.mover.model.results import Difference, VerifyReport, silent
 from lockstep.mover.renewing import can_renew, renew
-from lockstep.mover.results import Difference, VerifyReport, silent
 
 
 def made() -> Plan:

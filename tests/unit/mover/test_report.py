@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from lockstep.mover.model.results import Finding, Inspection
 from lockstep.mover.report import html_report
-from lockstep.mover.results import Finding, Inspection
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'"
 COLUMN = {

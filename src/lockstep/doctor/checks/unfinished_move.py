@@ -5,7 +5,7 @@ from __future__ import annotations
 from lockstep.doctor.check import Check, Findings
 from lockstep.doctor.postgresql.context import PostgresqlContext
 from lockstep.doctor.sqlite.context import SqliteContext
-from lockstep.mover.sqlite.ours import journal_prefix
+from lockstep.mover.own_tables import journal_prefix
 
 _JOURNAL = """
 SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

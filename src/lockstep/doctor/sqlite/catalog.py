@@ -15,7 +15,7 @@ from typing import Any
 from lockstep.doctor.catalog import Catalog, Column, ForeignKey, Index, Table
 from lockstep.doctor.sqlite.declared import family_of, length_of
 from lockstep.doctor.sqlite.opening import Opened
-from lockstep.mover.sqlite.ours import OUR_PREFIX
+from lockstep.mover.own_tables import OUR_PREFIX
 from lockstep.schema.names import quote_identifier as quoted
 
 

@@ -13,8 +13,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from lockstep.mover.lines import NULL, escape, escape_all, unescape_all
-from lockstep.mover.values import Value, is_same, storage_of
+from lockstep.mover.codecs.lines import NULL, escape, escape_all, unescape_all
+from lockstep.mover.model.values import Value, is_same, storage_of
 
 _NOTHING = type(None)
 _DIGITS_OF_DOUBLE = 17

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from lockstep.mover.codecs.base import Codec, refusal
-from lockstep.mover.values import RawText, Value, text_of
+from lockstep.mover.model.values import RawText, Value, text_of
 
 _HEAD: Final = "\\\\x"
 """What each ``bytea`` of a line begins with: a backslash, escaped, and an x."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lockstep.mover.codecs.base import Codec, refusal
-from lockstep.mover.values import Value
+from lockstep.mover.model.values import Value
 from lockstep.schema.affinity import INTEGER_MIN
 
 _LOW_62 = 2**62 - 1

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lockstep.mover.codecs.base import Codec
-from lockstep.mover.values import Value
+from lockstep.mover.model.values import Value
 from lockstep.schema.types import Decimal
 from lockstep.schema.types.json_text import canonical_json
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from lockstep.moments.units import JULIAN_DAY_OF_1970, UNIT_OF_WORD, UNIX
 from lockstep.mover.codecs.base import Codec, refusal
-from lockstep.mover.lines import unescape
-from lockstep.mover.values import Value
+from lockstep.mover.codecs.lines import unescape
+from lockstep.mover.model.values import Value
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?", re.ASCII)
 _DIGITS_AS_ZERO: Final = str.maketrans("123456789", "0" * 9)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from lockstep.mover.codecs.base import Codec, refusal
-from lockstep.mover.lines import NULL
-from lockstep.mover.values import (
+from lockstep.mover.codecs.lines import NULL
+from lockstep.mover.model.values import (
     EXACT_IN_DOUBLE,
     Value,
     decimal_text,

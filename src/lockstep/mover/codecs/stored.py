@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lockstep.mover.codecs.base import Codec
-from lockstep.mover.lines import escape_all
-from lockstep.mover.values import RawText, Value
+from lockstep.mover.codecs.lines import escape_all
+from lockstep.mover.model.values import RawText, Value
 
 
 class Stored(Codec):

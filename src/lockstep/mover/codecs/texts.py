@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lockstep.mover.codecs.base import CellRefused, Codec, refusal
-from lockstep.mover.lines import escape_all, unescape_all
-from lockstep.mover.values import RawText, Value
+from lockstep.mover.codecs.lines import escape_all, unescape_all
+from lockstep.mover.model.values import RawText, Value
 from lockstep.schema.affinity import (
     INTEGER_MAX,
     INTEGER_MIN,

@@ -17,9 +17,9 @@ from typing import Any, Final
 
 from lockstep.moments.forms import OWN, SHORTEST, forms_of
 from lockstep.mover.codecs.base import Codec, refusal
+from lockstep.mover.codecs.lines import unescape
 from lockstep.mover.codecs.moments import Zoned, postgresql_moment, shapes_of
-from lockstep.mover.lines import unescape
-from lockstep.mover.values import Value
+from lockstep.mover.model.values import Value
 
 UTC_IS_MEANT: Final = " UTC"
 """Behind a form: the texts name no zone, PostgreSQL's type has one."""

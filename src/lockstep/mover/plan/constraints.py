@@ -10,8 +10,7 @@ Invariant: a constraint of the source has a statement or a loss.
 from __future__ import annotations
 
 from lockstep.migrations.sqlite.tokens import fold, meaningful, quote, split_top, tokens
-from lockstep.mover.plan.keys import KeyValues
-from lockstep.mover.plan.model import (
+from lockstep.mover.model.plan import (
     ColumnPlan,
     Loss,
     Plan,
@@ -19,9 +18,8 @@ from lockstep.mover.plan.model import (
     Statement,
     TablePlan,
 )
-from lockstep.mover.plan.names import Names
-from lockstep.mover.sqlite.profile import TableProfile
-from lockstep.mover.sqlite.schema import (
+from lockstep.mover.model.profile import TableProfile
+from lockstep.mover.model.sqlite import (
     Column,
     ForeignKey,
     Index,
@@ -29,6 +27,8 @@ from lockstep.mover.sqlite.schema import (
     Schema,
     Table,
 )
+from lockstep.mover.plan.keys import KeyValues
+from lockstep.mover.plan.names import Names
 from lockstep.mover.translate.expressions import (
     Meaning,
     Untranslatable,

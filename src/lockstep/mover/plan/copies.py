@@ -16,12 +16,13 @@ from typing import Any, Literal
 
 from lockstep.errors import Unmappable
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.plan.from_sqlite import KEPT_PRAGMAS, owns_nothing
-from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
-from lockstep.mover.sqlite.opening import collations_in, rows_of
-from lockstep.mover.sqlite.ours import OUR_PREFIX, journal_prefix
-from lockstep.mover.sqlite.profile import TableProfile
-from lockstep.mover.sqlite.schema import Schema, Table
+from lockstep.mover.asking import rows_of
+from lockstep.mover.model.plan import ColumnPlan, Loss, Plan, Statement, TablePlan
+from lockstep.mover.model.profile import TableProfile
+from lockstep.mover.model.sqlite import Schema, Table, owns_nothing
+from lockstep.mover.own_tables import OUR_PREFIX, journal_prefix
+from lockstep.mover.plan.from_sqlite import KEPT_PRAGMAS
+from lockstep.mover.translate.scratch import collations_in
 
 CopyTarget = Literal["sqlite", "libsql"]
 

@@ -28,11 +28,11 @@ from lockstep.moments.forms import OWN
 from lockstep.moments.names import is_time_type
 from lockstep.mover.codecs.moments import WITHOUT_ZONE
 from lockstep.mover.codecs.written import UTC_IS_MEANT
-from lockstep.mover.plan.model import TablePlan
+from lockstep.mover.model.plan import TablePlan
+from lockstep.mover.model.profile import ColumnProfile, TableProfile
+from lockstep.mover.model.sqlite import Column, Schema
 from lockstep.mover.plan.times import NOTHING_MEANT, Meant, unit_of
 from lockstep.mover.plan.types import Chosen, choose
-from lockstep.mover.sqlite.profile import ColumnProfile, TableProfile
-from lockstep.mover.sqlite.schema import Column, Schema
 from lockstep.wording import counted
 
 _OWN_FORM: Final = {kind: form for form, kind in OWN.items()}["timestamp"]

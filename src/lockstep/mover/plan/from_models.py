@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from lockstep.engine.idempotency import WRITE_KEYS_TABLE
 from lockstep.errors import InvalidPlan
-from lockstep.mover.plan.model import ColumnPlan, Dialect, Loss, Plan, TablePlan
+from lockstep.mover.model.plan import ColumnPlan, Dialect, Loss, Plan, TablePlan
 from lockstep.schema.names import KEPT_BY_EACH
 from lockstep.schema.types import (
     Array,

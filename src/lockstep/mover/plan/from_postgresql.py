@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from lockstep.migrations.sqlite.tokens import fold, quote
-from lockstep.mover.plan.model import (
+from lockstep.mover.model.plan import (
     ORDERED_CODECS,
     ColumnPlan,
     Loss,
@@ -27,10 +27,10 @@ from lockstep.mover.plan.model import (
     Statement,
     TablePlan,
 )
+from lockstep.mover.model.postgresql import PgColumn, PgIndex, PgKey, PgSchema, PgTable
 from lockstep.mover.plan.names import SqliteNames, sqlite_column_names
 from lockstep.mover.plan.views_from_postgresql import plan_views
-from lockstep.mover.postgresql.schema import PgColumn, PgIndex, PgKey, PgSchema, PgTable
-from lockstep.mover.sqlite.comments import Comments, commented
+from lockstep.mover.translate.comments import Comments, commented
 from lockstep.mover.translate.from_postgresql import (
     Expression,
     expression_to_sqlite,

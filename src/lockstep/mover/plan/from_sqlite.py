@@ -14,10 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lockstep.migrations.sqlite.tokens import fold, quote
-from lockstep.mover.plan.constraints import Constraints, meanings
-from lockstep.mover.plan.frameworks import NOTHING_KNOWN, Moments
-from lockstep.mover.plan.keys import KeyValues
-from lockstep.mover.plan.model import (
+from lockstep.mover.asking import rows_of
+from lockstep.mover.model.plan import (
     ORDERED_CODECS,
     ColumnPlan,
     Loss,
@@ -25,21 +23,21 @@ from lockstep.mover.plan.model import (
     Statement,
     TablePlan,
 )
+from lockstep.mover.model.profile import TableProfile
+from lockstep.mover.model.sqlite import Column, ForeignKey, Schema, Table, owns_nothing
+from lockstep.mover.model.values import Damaged
+from lockstep.mover.plan.constraints import Constraints, meanings
+from lockstep.mover.plan.frameworks import NOTHING_KNOWN, Moments
+from lockstep.mover.plan.keys import KeyValues
 from lockstep.mover.plan.names import CATALOG, Names, column_names
 from lockstep.mover.plan.types import choose
 from lockstep.mover.plan.width import why_too_wide
-from lockstep.mover.sqlite.comments import comments_of
-from lockstep.mover.sqlite.opening import Damaged, rows_of
-from lockstep.mover.sqlite.profile import TableProfile
-from lockstep.mover.sqlite.schema import Column, ForeignKey, Schema, Table
+from lockstep.mover.translate.comments import comments_of
 from lockstep.mover.translate.defaults import translate_default
 from lockstep.mover.translate.tree import Untranslatable
 from lockstep.mover.translate.views import Relation, translate_view
 
 KEPT_PRAGMAS = ("encoding", "user_version", "application_id", "auto_vacuum")
-
-_SHOWN_ONLY = frozenset({"dbstat", "fts3tokenize", "fts4aux", "fts5vocab"})
-"""Modules whose tables show another one's insides, and cannot be written."""
 
 _TRIGGERED = "PostgreSQL's triggers call a function, which somebody has to write"
 
@@ -156,15 +154,6 @@ def _is_virtual_carried(
         f"the virtual table {table.name} ({table.module}) becomes an ordinary table"
     )
     return True
-
-
-def owns_nothing(table: Table) -> bool:
-    """Whether a virtual table only indexes or shows what another one owns."""
-    if table.module in _SHOWN_ONLY:
-        return True
-    text = "".join(table.sql.split()).lower()
-    is_index = table.module.startswith("fts") and "content=" in text
-    return is_index and not table.is_contentless
 
 
 def _owner_of(schema: Schema, shadow: Table) -> Table | None:

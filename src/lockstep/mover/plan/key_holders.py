@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lockstep.errors import InvalidPlan
-from lockstep.mover.plan.model import Plan, Reference, TablePlan
+from lockstep.mover.model.plan import Plan, Reference, TablePlan
 
 Place = tuple[str, str]
 """A table and a column of it, by their source names."""

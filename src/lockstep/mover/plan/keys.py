@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.plan.model import ColumnPlan, TablePlan
-from lockstep.mover.sqlite.opening import rows_of
+from lockstep.mover.asking import rows_of
+from lockstep.mover.model.plan import ColumnPlan, TablePlan
 from lockstep.mover.translate.outgrown import outgrowing
 
 _REAL_AS_TEXT = "lockstep_key_real"

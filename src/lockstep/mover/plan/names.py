@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Callable
 
 from lockstep.migrations.sqlite.tokens import fold
-from lockstep.mover.sqlite.ours import OUR_PREFIX
+from lockstep.mover.own_tables import OUR_PREFIX
 from lockstep.schema.names import IDENTIFIER_BYTES_MAX, shorten
 
 SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})

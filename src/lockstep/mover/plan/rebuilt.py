@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lockstep.mover.plan.model import Plan, Statement
+from lockstep.mover.model.plan import Plan, Statement
 
 
 @dataclass(frozen=True)

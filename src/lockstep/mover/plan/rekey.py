@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lockstep.errors import InvalidPlan
+from lockstep.mover.model.plan import ColumnPlan, Loss, Plan, Statement, TablePlan
 from lockstep.mover.plan.key_holders import Place, key_holders, key_place, undirected
-from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
 from lockstep.mover.plan.names import SYSTEM_COLUMNS, Names
 from lockstep.schema.names import constraint_name, quote_identifier
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.codecs import codec_of
-from lockstep.mover.plan.model import ColumnPlan, Plan, TablePlan
+from lockstep.mover.model.plan import ColumnPlan, Plan, TablePlan
 from lockstep.mover.plan.rekey import UUID_DEFAULT
 from lockstep.schema.types.portable import quoted
 

@@ -12,8 +12,8 @@ import sqlite3
 from collections.abc import Iterator
 
 from lockstep.migrations.sqlite.tokens import fold, meaningful, quote, tokens
-from lockstep.mover.plan.model import Plan
-from lockstep.mover.sqlite.opening import scratch_of
+from lockstep.mover.model.plan import Plan
+from lockstep.mover.translate.scratch import scratch_of
 
 Object = tuple[str, str]
 """Type and name."""

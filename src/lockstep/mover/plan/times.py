@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lockstep.moments.units import Unit, unit_of_range
-from lockstep.mover.sqlite.declared import may_be_moment
-from lockstep.mover.sqlite.profile import ColumnProfile
-from lockstep.mover.sqlite.schema import Column
+from lockstep.mover.model.declared import may_be_moment
+from lockstep.mover.model.profile import ColumnProfile
+from lockstep.mover.model.sqlite import Column
 
 
 @dataclass(frozen=True)

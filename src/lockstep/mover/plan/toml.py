@@ -18,8 +18,7 @@ from lockstep.errors import InvalidPlan
 from lockstep.migrations.sqlite.tokens import fold
 from lockstep.moments.units import UNIT_OF_WORD
 from lockstep.mover.codecs import codec_of
-from lockstep.mover.plan.mapping_lines import MappingLines
-from lockstep.mover.plan.model import (
+from lockstep.mover.model.plan import (
     ON_DIRT,
     PURPOSES,
     ColumnPlan,
@@ -29,6 +28,7 @@ from lockstep.mover.plan.model import (
     Statement,
     TablePlan,
 )
+from lockstep.mover.plan.mapping_lines import MappingLines
 from lockstep.mover.plan.rebuilt import Built
 from lockstep.schema.names import IDENTIFIER_BYTES_MAX
 

@@ -28,9 +28,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from lockstep.moments.forms import OWN
-from lockstep.mover.sqlite.declared import is_boolean_type, is_exact_type
-from lockstep.mover.sqlite.profile import ColumnProfile
-from lockstep.mover.sqlite.schema import Column
+from lockstep.mover.model.declared import is_boolean_type, is_exact_type
+from lockstep.mover.model.profile import ColumnProfile
+from lockstep.mover.model.sqlite import Column
 
 _OWN_FORMS: Final = frozenset(OWN.values())
 

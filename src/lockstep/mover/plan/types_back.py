@@ -14,7 +14,7 @@ from typing import Final
 
 from lockstep.mover.codecs import codec_of
 from lockstep.mover.codecs.written import ANY, UTC_IS_MEANT
-from lockstep.mover.plan.model import ORDERED_CODECS, ColumnPlan, Plan
+from lockstep.mover.model.plan import ORDERED_CODECS, ColumnPlan, Plan
 from lockstep.mover.plan.types import by_preference, type_of_form
 
 FormsOf = Callable[[str, str, Callable[[str], str] | None], "set[str] | None"]

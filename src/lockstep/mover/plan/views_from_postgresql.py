@@ -11,10 +11,9 @@ import sqlite3
 from contextlib import closing
 
 from lockstep.migrations.sqlite.tokens import fold, quote
-from lockstep.mover.plan.model import Loss, Plan, Statement
+from lockstep.mover.model.plan import Loss, Plan, Statement
+from lockstep.mover.model.postgresql import PgSchema, PgView
 from lockstep.mover.plan.names import SqliteNames, sqlite_column_names
-from lockstep.mover.postgresql.others import PgView
-from lockstep.mover.postgresql.schema import PgSchema
 from lockstep.mover.translate.tree import Untranslatable
 from lockstep.mover.translate.views_to_sqlite import (
     Readable,

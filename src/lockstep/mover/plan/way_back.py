@@ -10,12 +10,11 @@ from __future__ import annotations
 import sqlite3
 
 from lockstep.migrations.sqlite.tokens import fold
-from lockstep.mover.plan.model import Loss, Plan, Statement, TablePlan
+from lockstep.mover.model.plan import BROKEN_TEXT, Loss, Plan, Statement, TablePlan
+from lockstep.mover.model.sqlite import is_contentless
 from lockstep.mover.plan.rekey_back import columns_back
 from lockstep.mover.plan.renewed import Object, broken_objects, table_of
-from lockstep.mover.sqlite.opening import stand_in_for_collations
-from lockstep.mover.sqlite.schema import is_contentless
-from lockstep.mover.sqlite.utf16 import BROKEN_TEXT
+from lockstep.mover.translate.scratch import stand_in_for_collations
 
 _LATER = frozenset(
     {

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.plan.model import ColumnPlan, TablePlan
-from lockstep.mover.sqlite.opening import rows_of
-from lockstep.mover.sqlite.schema import Table
+from lockstep.mover.asking import rows_of
+from lockstep.mover.model.plan import ColumnPlan, TablePlan
+from lockstep.mover.model.sqlite import Table
 
 COLUMNS_MAX: Final = 1600
 ROW_BYTES_MAX: Final = 8_160

@@ -17,16 +17,16 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.blocks.decoding import TableDecoder
+from lockstep.mover.blocks.encoding import LineBlock
 from lockstep.mover.codecs import Codec, codec_of
-from lockstep.mover.decoding import TableDecoder
-from lockstep.mover.encoding import LineBlock
-from lockstep.mover.lines import unescape
-from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, TablePlan
+from lockstep.mover.codecs.lines import unescape
+from lockstep.mover.model.plan import ColumnPlan, Loss, Plan, TablePlan
+from lockstep.mover.model.postgresql import PgTable
+from lockstep.mover.model.sqlite import Table
+from lockstep.mover.model.values import Value, shown
 from lockstep.mover.postgresql.fitting import keeps_all
-from lockstep.mover.postgresql.schema import PgTable
-from lockstep.mover.sqlite.opening import stand_in_for_collations
-from lockstep.mover.sqlite.schema import Table
-from lockstep.mover.values import Value, shown
+from lockstep.mover.translate.scratch import stand_in_for_collations
 from lockstep.schema.affinity import NUMBER_PATTERN, is_for_numbers
 from lockstep.wording import counted
 

@@ -22,7 +22,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from lockstep.migrations.sqlite.tokens import fold, quote
-from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, Statement, TablePlan
+from lockstep.mover.model.plan import ColumnPlan, Loss, Plan, Statement, TablePlan
+from lockstep.mover.model.postgresql import PgKey, PgTable
+from lockstep.mover.model.sqlite import Column, Index, Table
 from lockstep.mover.postgresql.cells import (
     TEXTS,
     TO_QUARANTINE,
@@ -30,11 +32,9 @@ from lockstep.mover.postgresql.cells import (
     name_cells,
     read_of,
 )
-from lockstep.mover.postgresql.schema import PgKey, PgTable
-from lockstep.mover.sqlite.opening import scratch_of, stand_in_for_collations
-from lockstep.mover.sqlite.schema import Column, Index, Table
-from lockstep.mover.sqlite.schema_reading import read_schema
+from lockstep.mover.sqlite.catalog import read_schema
 from lockstep.mover.sqlite.writing import RowWriter
+from lockstep.mover.translate.scratch import scratch_of, stand_in_for_collations
 from lockstep.schema.affinity import is_for_numbers
 from lockstep.wording import counted
 

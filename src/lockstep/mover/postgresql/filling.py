@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lockstep.errors import Unmappable
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.ahead import Reading
-from lockstep.mover.encoding import Blocks, LineBlock, Rejected
+from lockstep.mover.blocks.ahead import Reading
+from lockstep.mover.blocks.encoding import Blocks, LineBlock, Rejected
+from lockstep.mover.codecs.lines import ChosenCells
 from lockstep.mover.journal import TableProgress
-from lockstep.mover.lines import ChosenCells
-from lockstep.mover.plan.model import TablePlan
+from lockstep.mover.model.plan import TablePlan
+from lockstep.mover.model.values import shown
 from lockstep.mover.postgresql.journal import PostgresqlJournal
-from lockstep.mover.values import shown
 
 if TYPE_CHECKING:
     import psycopg

@@ -15,11 +15,11 @@ import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 
+from lockstep.mover.blocks.encoding import LineBlock, PieceBlock, Rejected
 from lockstep.mover.codecs import Codec, codec_of
-from lockstep.mover.encoding import LineBlock, PieceBlock, Rejected
-from lockstep.mover.lines import NULL, cells_of, escape, unescape
-from lockstep.mover.plan.model import ColumnPlan, TablePlan
-from lockstep.mover.values import shown
+from lockstep.mover.codecs.lines import NULL, cells_of, escape, unescape
+from lockstep.mover.model.plan import ColumnPlan, TablePlan
+from lockstep.mover.model.values import shown
 
 _KEEPS_ALL = {
     "integer": ("smallint", "integer", "bigint", "oid"),

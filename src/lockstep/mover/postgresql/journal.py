@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.encoding import LineBlock, OddRow, Rejected
+from lockstep.mover.blocks.encoding import LineBlock, OddRow, Rejected
 from lockstep.mover.journal import STATE_COLUMNS, State, Status, TableProgress
-from lockstep.mover.plan.model import Plan
+from lockstep.mover.model.plan import Plan
 
 if TYPE_CHECKING:
     import psycopg

@@ -14,9 +14,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.encoding import LineBlock
-from lockstep.mover.long_values import CODECS, LONG_BYTES
-from lockstep.mover.plan.model import ColumnPlan, TablePlan
+from lockstep.mover.blocks.encoding import LineBlock
+from lockstep.mover.blocks.long_values import CODECS, LONG_BYTES
+from lockstep.mover.model.plan import ColumnPlan, TablePlan
 from lockstep.mover.postgresql.long_rows import LongColumn, blocks_of, in_pieces
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lockstep.mover.encoding import LineBlock, LongRowBlock, PieceBlock
-from lockstep.mover.lines import NULL
-from lockstep.mover.long_values import LONG_BYTES, PIECE_BYTES
+from lockstep.mover.blocks.encoding import LineBlock, LongRowBlock, PieceBlock
+from lockstep.mover.blocks.long_values import LONG_BYTES, PIECE_BYTES
+from lockstep.mover.codecs.lines import NULL
 
 BLOCK_BYTES: Final = 256 * 1024
 """Of short rows that come together."""

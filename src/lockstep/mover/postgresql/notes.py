@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
-from lockstep.mover.encoding import OddRow
+from lockstep.mover.blocks.encoding import OddRow
 
 _CACHE_KIB: Final = 4_096
 

@@ -8,55 +8,12 @@ See https://www.postgresql.org/docs/current/catalogs.html
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from lockstep.mover.model.postgresql import PgOther, PgView
 
 if TYPE_CHECKING:
     import psycopg
-
-
-@dataclass(frozen=True, slots=True)
-class PgOther:
-    """Something that does not travel.
-
-    Attributes:
-        kind: ``view``, ``trigger``, ``function`` …
-        why: The reason, one sentence.
-        is_data: Whether values are left behind, not only behaviour.
-        sql: What the server says that it is; empty where that is not asked.
-    """
-
-    kind: str
-    schema: str
-    name: str
-    why: str
-    is_data: bool = False
-    sql: str = ""
-
-    @property
-    def shown(self) -> str:
-        """Its name as a person reads it; ``public`` is left out."""
-        return self.name if self.schema == "public" else f"{self.schema}.{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class PgView:
-    """A view and its query, in which every name of a table has its schema.
-
-    Attributes:
-        columns: Their names and types, in order.
-    """
-
-    schema: str
-    name: str
-    sql: str
-    columns: list[tuple[str, str]]
-
-    @property
-    def shown(self) -> str:
-        """Its name as a person reads it; ``public`` is left out."""
-        return self.name if self.schema == "public" else f"{self.schema}.{self.name}"
-
 
 IS_OURS: Final = (
     "n.nspname NOT LIKE 'pg\\_%' "

@@ -24,17 +24,17 @@ from itertools import chain
 from typing import Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.blocks.encoding import ColumnBlock
 from lockstep.mover.codecs import codec_of
-from lockstep.mover.encoding import ColumnBlock
-from lockstep.mover.plan.model import TablePlan
+from lockstep.mover.model.plan import TablePlan
+from lockstep.mover.model.postgresql import PgTable
+from lockstep.mover.model.values import Value
 from lockstep.mover.postgresql.lines import PostgresqlLines
 from lockstep.mover.postgresql.packed_columns import (
     WHOLE,
     number_of,
     packed_as,
 )
-from lockstep.mover.postgresql.schema import PgTable
-from lockstep.mover.values import Value
 from lockstep.schema.types.portable import quoted
 
 ROWS_MAX: Final = 512

@@ -17,10 +17,10 @@ from itertools import accumulate, pairwise
 from typing import Any, Final, Protocol
 
 from lockstep.mover.codecs import Codec, codec_of
+from lockstep.mover.codecs.lines import NULL, escape_all
 from lockstep.mover.codecs.texts import Text
-from lockstep.mover.lines import NULL, escape_all
-from lockstep.mover.postgresql.schema import PgColumn
-from lockstep.mover.values import Value
+from lockstep.mover.model.postgresql import PgColumn
+from lockstep.mover.model.values import Value
 
 _SEPARATOR: Final = "\x1f"
 _NULL: Final = "\x1e"

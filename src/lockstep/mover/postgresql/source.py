@@ -17,20 +17,23 @@ from typing import TYPE_CHECKING, Any
 
 from lockstep.errors import InvalidPlan
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.blocks.digests import row_digest
+from lockstep.mover.blocks.encoding import LineBlock, PieceBlock
+from lockstep.mover.blocks.long_values import LONG_BYTES, WHOLE, LongCells
 from lockstep.mover.codecs import codec_of
-from lockstep.mover.digests import row_digest
-from lockstep.mover.encoding import LineBlock, PieceBlock
+from lockstep.mover.codecs.lines import unescape
 from lockstep.mover.inventory import Inventory, of_server
 from lockstep.mover.journal import State
-from lockstep.mover.lines import unescape
-from lockstep.mover.long_values import LONG_BYTES, WHOLE, LongCells
+from lockstep.mover.model.plan import ColumnPlan, Loss, Plan, TablePlan
+from lockstep.mover.model.postgresql import PgSchema, PgTable
+from lockstep.mover.model.results import Progress, ProgressCallback
 from lockstep.mover.plan.from_postgresql import (
     plan_from_postgresql,
     rebuild,
 )
-from lockstep.mover.plan.model import ColumnPlan, Loss, Plan, TablePlan
 from lockstep.mover.plan.rekey_back import keeps_numbers
 from lockstep.mover.plan.way_back import plan_way_back
+from lockstep.mover.postgresql.catalog import read_postgresql
 from lockstep.mover.postgresql.contradictions import (
     name_contradictions,
     name_oversized,
@@ -43,10 +46,8 @@ from lockstep.mover.postgresql.long_rows import LongColumn
 from lockstep.mover.postgresql.notes import OddNotes
 from lockstep.mover.postgresql.packed import RESULTS_MAX, PackedTable, packing_of
 from lockstep.mover.postgresql.packed_columns import Misfit
-from lockstep.mover.postgresql.schema import PgSchema, PgTable, read_postgresql
 from lockstep.mover.postgresql.session import connect
 from lockstep.mover.postgresql.snapshot import begin_snapshot
-from lockstep.mover.results import Progress, ProgressCallback
 from lockstep.schema.types.portable import quoted
 
 if TYPE_CHECKING:

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 from lockstep.clock import SYSTEM_CLOCK
 from lockstep.errors import InvalidPlan, TargetInUse
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.encoding import Blocks, LineBlock
+from lockstep.mover.blocks.encoding import Blocks, LineBlock
+from lockstep.mover.blocks.long_values import WHOLE, LongCells
 from lockstep.mover.inventory import Inventory, of_server
 from lockstep.mover.journal import SEQUENCES, TableProgress, build_all
-from lockstep.mover.long_values import WHOLE, LongCells
-from lockstep.mover.plan.model import ColumnPlan, Plan, Statement, TablePlan
+from lockstep.mover.model.plan import ColumnPlan, Plan, Statement, TablePlan
+from lockstep.mover.model.postgresql import PgSchema
+from lockstep.mover.postgresql.catalog import read_postgresql
 from lockstep.mover.postgresql.filling import Filling, reason_of
 from lockstep.mover.postgresql.journal import PostgresqlJournal
 from lockstep.mover.postgresql.lines import (
@@ -33,7 +35,6 @@ from lockstep.mover.postgresql.lines import (
     order_of,
     with_stand_in,
 )
-from lockstep.mover.postgresql.schema import PgSchema, read_postgresql
 from lockstep.mover.postgresql.session import translated
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from lockstep.migrations.sqlite.tokens import quote
 from lockstep.moments.forms import OWN
 from lockstep.mover.codecs import Codec, codec_of
 from lockstep.mover.codecs.written import UTC_IS_MEANT, Written
-from lockstep.mover.plan.model import ColumnPlan
-from lockstep.mover.sqlite.profile import ColumnProfile
-from lockstep.mover.values import is_same, real_text
+from lockstep.mover.model.plan import ColumnPlan
+from lockstep.mover.model.profile import ColumnProfile
+from lockstep.mover.model.values import is_same, real_text
 
 Cell = tuple[str, str]
 """What stands in the format of ``printf``, and the argument for it."""

@@ -18,14 +18,10 @@ from typing import Any
 from lockstep.clock import SYSTEM_CLOCK
 from lockstep.errors import InvalidPlan, LockstepError, TargetInUse
 from lockstep.migrations.sqlite.tokens import fold, quote
-from lockstep.mover.encoding import LineBlock, OddRow, Rejected
+from lockstep.mover.blocks.encoding import LineBlock, OddRow, Rejected
 from lockstep.mover.journal import STATE_COLUMNS, State, Status, TableProgress
-from lockstep.mover.plan.model import Plan
-from lockstep.mover.sqlite.ours import (
-    OUR_PREFIX,
-    journal_prefix,
-    our_tables,
-)
+from lockstep.mover.model.plan import Plan
+from lockstep.mover.own_tables import OUR_PREFIX, journal_prefix, our_tables
 from lockstep.schema.names import MOVE_PREFIXES
 
 _CREATE = """

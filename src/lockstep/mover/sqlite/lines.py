@@ -12,10 +12,12 @@ from contextlib import closing
 from typing import Any
 
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.blocks.encoding import LineBlock, TableEncoder
+from lockstep.mover.blocks.long_values import WHOLE, LongCells, with_stand_ins
 from lockstep.mover.codecs import Codec
-from lockstep.mover.encoding import LineBlock, TableEncoder
-from lockstep.mover.long_values import WHOLE, LongCells, with_stand_ins
-from lockstep.mover.plan.model import ColumnPlan, TablePlan
+from lockstep.mover.model.plan import ColumnPlan, TablePlan
+from lockstep.mover.model.profile import TableProfile
+from lockstep.mover.model.sqlite import Schema, Table
 from lockstep.mover.sqlite.long_rows import LongCell
 from lockstep.mover.sqlite.opening import processors
 from lockstep.mover.sqlite.packed import (
@@ -25,9 +27,7 @@ from lockstep.mover.sqlite.packed import (
     packed_ranges,
     packing_of,
 )
-from lockstep.mover.sqlite.profile import TableProfile
 from lockstep.mover.sqlite.rows import read_blocks, read_sorted, sorting
-from lockstep.mover.sqlite.schema import Schema, Table
 from lockstep.mover.sqlite.survey import can_survey, survey_table
 
 ROWS_FOR_THREADS = 20_000

@@ -15,7 +15,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable
 
-from lockstep.mover.encoding import PieceBlock
+from lockstep.mover.blocks.encoding import PieceBlock
 
 
 class OpenedCells:

@@ -21,11 +21,11 @@ from io import BytesIO
 from typing import Self, cast
 
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.encoding import LineBlock
-from lockstep.mover.lines import NULL
-from lockstep.mover.long_values import LONG_BYTES, PIECE_BYTES, stand_in_of
+from lockstep.mover.blocks.encoding import LineBlock
+from lockstep.mover.blocks.long_values import LONG_BYTES, PIECE_BYTES, stand_in_of
+from lockstep.mover.codecs.lines import NULL
+from lockstep.mover.model.sqlite import Table
 from lockstep.mover.sqlite.row_order import Key, RowOrder
-from lockstep.mover.sqlite.schema import Table
 
 
 @dataclass(frozen=True)

@@ -23,21 +23,19 @@ import struct
 import sys
 import tempfile
 import time
-from collections.abc import Generator
-from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote as percent_encoded
 
 from lockstep.clock import SYSTEM_CLOCK
 from lockstep.engine.file_kind import likely_content
 from lockstep.engine.sqlite_files import check_folder, check_is_there, is_open_here
 from lockstep.errors import SourceChanged, StorageFailed
-from lockstep.migrations.sqlite.tokens import meaningful, quote, tokens
+from lockstep.mover.model.values import tolerant
 from lockstep.mover.sqlite.unparsable import Name, find_unparsable, read_first
+from lockstep.mover.translate.scratch import compare_bytes, stand_in_for_collations
 
 _WAL_VERSION = 2
 _HEADER_BYTES = 20
@@ -55,18 +53,11 @@ _HINTS = {
     "made it write a plain copy",
     sqlite3.SQLITE_CORRUPT: "restore a backup; sqlite3's .recover may save rows",
 }
-_KNOWN_COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
 _COPY_ATTEMPTS = 5
 _BEGIN_ATTEMPTS = 5
 READ_CACHE_KIB = 2_048
 _TICK_S = 0.02
 """Twice the longest tick that Linux is built with."""
-
-
-class Damaged(str):
-    """A text of the schema that is no UTF-8; the bytes that are none are replaced."""
-
-    __slots__ = ()
 
 
 @dataclass
@@ -143,7 +134,7 @@ class Source:
             path, query = self._aside / "source", "mode=rw"
         connection = _connect(path, query)
         for name in self.missing_collations:
-            connection.create_collation(name, _compare_bytes)
+            connection.create_collation(name, compare_bytes)
         return connection
 
     def close(self) -> None:
@@ -322,53 +313,6 @@ def _data_version(connection: sqlite3.Connection) -> int:
     return int(version)
 
 
-def tolerant(stored: bytes) -> str:
-    """Return a text; ``Damaged`` if it is no UTF-8."""
-    try:
-        return stored.decode("utf-8")
-    except UnicodeDecodeError:
-        return Damaged(stored.decode("utf-8", "replace"))
-
-
-def stand_in_for_collations(
-    connection: sqlite3.Connection, statements: list[str]
-) -> list[str]:
-    """Let bytes be compared for every collation that statements name and we lack."""
-    missing = collations_in(statements)
-    for name in missing:
-        connection.create_collation(name, _compare_bytes)
-    return missing
-
-
-@contextmanager
-def scratch_of(statements: list[str]) -> Generator[sqlite3.Connection]:
-    """Give a database in memory that these statements have made.
-
-    One that SQLite refuses is left out: whoever needs it says so himself.
-    """
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as scratch:
-        stand_in_for_collations(scratch, statements)
-        for sql in statements:
-            with suppress(sqlite3.Error):
-                scratch.execute(sql)
-        yield scratch
-
-
-def collations_in(statements: list[str]) -> list[str]:
-    """Return the collations that statements name and SQLite does not bring."""
-    found: dict[str, str] = {}
-    for sql in statements:
-        parts = meaningful(tokens(sql))
-        for word, name in pairwise(parts):
-            if word.is_word("COLLATE") and name.name is not None:
-                found.setdefault(name.name.upper(), name.name)
-    return [name for upper, name in found.items() if upper not in _KNOWN_COLLATIONS]
-
-
-def _compare_bytes(one: str, two: str) -> int:
-    return (one > two) - (one < two)
-
-
 def _connect(path: Path, query: str) -> sqlite3.Connection:
     uri = f"file:{percent_encoded(os.fsencode(path))}?{query}"
     return sqlite3.connect(
@@ -438,15 +382,3 @@ def _has_bytes(path: Path) -> bool:
 
 def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
-
-
-def rows_of(connection: Any, sql: str, *values: Any) -> list[Any]:
-    """Return all rows of a query, over any DB-API connection."""
-    cursor = connection.cursor()
-    try:
-        return list(cursor.execute(sql, values).fetchall())
-    finally:
-        cursor.close()
-
-
-__all__ = ["Source", "fingerprint", "open_source", "quote", "rows_of"]

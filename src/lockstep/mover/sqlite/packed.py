@@ -22,16 +22,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.ahead import in_turn
-from lockstep.mover.encoding import LineBlock
-from lockstep.mover.long_values import CODECS, WHOLE, LongCells
-from lockstep.mover.plan.model import ColumnPlan, TablePlan
+from lockstep.mover.blocks.ahead import in_turn
+from lockstep.mover.blocks.encoding import LineBlock
+from lockstep.mover.blocks.long_values import CODECS, WHOLE, LongCells
+from lockstep.mover.model.plan import ColumnPlan, TablePlan
+from lockstep.mover.model.profile import TableProfile
+from lockstep.mover.model.sqlite import Table
 from lockstep.mover.sqlite.cells import Cell, Functions, cell_of
 from lockstep.mover.sqlite.long_rows import LongCell, LongRows
-from lockstep.mover.sqlite.profile import TableProfile
 from lockstep.mover.sqlite.row_order import order_of
 from lockstep.mover.sqlite.rows import decoding
-from lockstep.mover.sqlite.schema import Table
 from lockstep.schema.affinity import INTEGER_MIN
 
 BLOCK_BYTES = 256 * 1024

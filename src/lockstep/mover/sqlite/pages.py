@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.sqlite.schema import Table
+from lockstep.mover.model.sqlite import Table
+from lockstep.mover.model.values import RawText, Value, text_of
 from lockstep.mover.sqlite.served import (
     AnswerTooLarge,
     ServedConnection,
     ServedSnapshot,
 )
-from lockstep.mover.values import RawText, Value, text_of
 
 Rows = list[tuple[Value, ...]]
 

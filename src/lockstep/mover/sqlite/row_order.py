@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.model.sqlite import Table
+from lockstep.mover.model.values import Value
 from lockstep.mover.sqlite.rows import decoding
-from lockstep.mover.sqlite.schema import Table
-from lockstep.mover.values import Value
 
 Key = tuple[Value, ...]
 """A row's rowid, or the values of its primary key."""

@@ -14,8 +14,8 @@ from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.sqlite.schema import Table
-from lockstep.mover.values import Value, text_of
+from lockstep.mover.model.sqlite import Table
+from lockstep.mover.model.values import Value, text_of
 
 if TYPE_CHECKING:
     from lockstep.mover.sqlite.served import ServedConnection

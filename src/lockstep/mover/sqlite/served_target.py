@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import Unmappable
-from lockstep.mover.encoding import Blocks
+from lockstep.mover.blocks.encoding import Blocks
 from lockstep.mover.failures import is_full
 from lockstep.mover.journal import TableProgress
-from lockstep.mover.plan.model import Plan, TablePlan
+from lockstep.mover.model.plan import Plan, TablePlan
 from lockstep.mover.sqlite.served import ServedConnection
 from lockstep.mover.sqlite.target import SqliteTarget
 

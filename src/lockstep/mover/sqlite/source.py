@@ -15,32 +15,28 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.moments.forms import OWN
+from lockstep.mover.blocks.encoding import LineBlock
+from lockstep.mover.blocks.long_values import WHOLE, LongCells
 from lockstep.mover.codecs import Codec
-from lockstep.mover.encoding import LineBlock
 from lockstep.mover.inventory import Inventory, of_file
 from lockstep.mover.journal import State
-from lockstep.mover.long_values import WHOLE, LongCells
+from lockstep.mover.model.plan import BROKEN_TEXT, Loss, Plan, TablePlan
+from lockstep.mover.model.profile import ColumnProfile, TableProfile
+from lockstep.mover.model.results import Progress, ProgressCallback, silent
+from lockstep.mover.model.sqlite import Schema, Table, owns_nothing
 from lockstep.mover.plan.copies import CopyTarget, plan_copy
 from lockstep.mover.plan.frameworks import Moments, framework_of, shown_by_others
-from lockstep.mover.plan.from_sqlite import add_statements, owns_nothing, plan_tables
-from lockstep.mover.plan.model import Loss, Plan, TablePlan
+from lockstep.mover.plan.from_sqlite import add_statements, plan_tables
 from lockstep.mover.plan.times import NOTHING_MEANT, Meant
 from lockstep.mover.plan.types_back import Asked, restore_types
-from lockstep.mover.results import Progress, ProgressCallback, silent
+from lockstep.mover.sqlite.catalog import leave_out_uncomputable, read_schema
 from lockstep.mover.sqlite.checking import damage_of
 from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import Source
-from lockstep.mover.sqlite.profile import (
-    ColumnProfile,
-    TableProfile,
-    Tell,
-    profile_table,
-)
-from lockstep.mover.sqlite.schema import Schema, Table
-from lockstep.mover.sqlite.schema_reading import leave_out_uncomputable, read_schema
+from lockstep.mover.sqlite.profiling import Tell, profile_table
 from lockstep.mover.sqlite.survey import can_survey, survey_table
-from lockstep.mover.sqlite.utf16 import BROKEN_TEXT, broken_texts
+from lockstep.mover.sqlite.utf16 import broken_texts
 
 if TYPE_CHECKING:
     from lockstep.mover.sqlite.served import ServedSource

@@ -24,16 +24,13 @@ from typing import Any, Final, cast
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.moments.names import is_time_type
-from lockstep.mover.long_values import LONG_BYTES
-from lockstep.mover.sqlite.declared import is_boolean_type, may_be_moment
+from lockstep.mover.blocks.long_values import LONG_BYTES
+from lockstep.mover.model.declared import is_boolean_type, may_be_moment
+from lockstep.mover.model.profile import TableProfile
+from lockstep.mover.model.sqlite import Column, Schema, Table
+from lockstep.mover.model.values import Value
 from lockstep.mover.sqlite.long_rows import WholeCell, opened_cell
-from lockstep.mover.sqlite.profile import (
-    TableProfile,
-    Tell,
-    profile_columns,
-    profile_table,
-    untold,
-)
+from lockstep.mover.sqlite.profiling import Tell, profile_columns, profile_table, untold
 from lockstep.mover.sqlite.row_order import (
     Key,
     OutOfOrder,
@@ -42,9 +39,7 @@ from lockstep.mover.sqlite.row_order import (
     order_of,
 )
 from lockstep.mover.sqlite.rows import block_rows
-from lockstep.mover.sqlite.schema import Column, Schema, Table
 from lockstep.mover.sqlite.surveyed import NeedsCare, SurveyedColumn
-from lockstep.mover.values import Value
 
 FIRST_ROWS: Final = 1_000
 """How many rows the guess of a column's class looks at."""

@@ -15,10 +15,10 @@ from typing import Any
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.moments.names import is_time_type
-from lockstep.mover.sqlite.declared import is_exact_type
+from lockstep.mover.model.declared import is_exact_type
+from lockstep.mover.model.profile import ColumnProfile
+from lockstep.mover.model.sqlite import Column
 from lockstep.mover.sqlite.long_rows import WholeCell, pieces_of
-from lockstep.mover.sqlite.profile import ColumnProfile
-from lockstep.mover.sqlite.schema import Column
 
 
 class NeedsCare(Exception):

@@ -18,21 +18,22 @@ from typing import Any, ClassVar
 from lockstep.engine.sqlite_files import check_folder
 from lockstep.errors import StorageFailed, TargetInUse
 from lockstep.migrations.sqlite.tokens import fold, quote
-from lockstep.mover.ahead import Reading
+from lockstep.mover.asking import rows_of
+from lockstep.mover.blocks.ahead import Reading
+from lockstep.mover.blocks.encoding import Blocks, LineBlock
+from lockstep.mover.blocks.long_values import CODECS, WHOLE, LongCells
 from lockstep.mover.codecs import Codec
-from lockstep.mover.encoding import Blocks, LineBlock
 from lockstep.mover.failures import is_of_the_system
 from lockstep.mover.inventory import Inventory, of_file
 from lockstep.mover.journal import SEQUENCES, TableProgress, build_all
-from lockstep.mover.long_values import CODECS, WHOLE, LongCells
-from lockstep.mover.plan.model import Plan, Statement, TablePlan
+from lockstep.mover.model.plan import Plan, Statement, TablePlan
+from lockstep.mover.model.profile import TableProfile
+from lockstep.mover.model.sqlite import Schema, is_contentless
+from lockstep.mover.sqlite.catalog import read_schema
 from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
-from lockstep.mover.sqlite.opening import rows_of, stand_in_for_collations
-from lockstep.mover.sqlite.profile import TableProfile
-from lockstep.mover.sqlite.schema import Schema, is_contentless
-from lockstep.mover.sqlite.schema_reading import read_schema
 from lockstep.mover.sqlite.writing import RowWriter
+from lockstep.mover.translate.scratch import stand_in_for_collations
 
 CHUNK_BYTES = 32 * 1024 * 1024
 CACHE_KIB = 4_096

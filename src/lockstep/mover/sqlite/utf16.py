@@ -14,11 +14,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.sqlite.profile import TableProfile
-from lockstep.mover.sqlite.schema import Schema
-
-BROKEN_TEXT: Final = "broken text"
-"""The kind of the loss."""
+from lockstep.mover.model.profile import TableProfile
+from lockstep.mover.model.sqlite import Schema
 
 _COLUMNS_AT_ONCE: Final = 500
 _FUNCTION: Final = "lockstep_is_no_utf16"

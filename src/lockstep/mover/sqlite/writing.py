@@ -16,12 +16,12 @@ from typing import Any
 
 from lockstep.errors import Unmappable
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.decoding import TableDecoder
-from lockstep.mover.encoding import LineBlock, LongRowBlock, PieceBlock, Rejected
-from lockstep.mover.lines import unescape
-from lockstep.mover.plan.model import TablePlan
+from lockstep.mover.blocks.decoding import TableDecoder
+from lockstep.mover.blocks.encoding import LineBlock, LongRowBlock, PieceBlock, Rejected
+from lockstep.mover.codecs.lines import unescape
+from lockstep.mover.model.plan import TablePlan
+from lockstep.mover.model.values import shown
 from lockstep.mover.sqlite.long_cells import CollectedCells, OpenedCells
-from lockstep.mover.values import shown
 
 VALUES_AT_ONCE = 1_600
 """Of one statement: more make it longer to prepare, and no row cheaper."""

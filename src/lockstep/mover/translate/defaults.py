@@ -19,7 +19,7 @@ from lockstep.migrations.sqlite.tokens import Token, canonical, meaningful, toke
 from lockstep.moments.forms import has_form
 from lockstep.moments.units import JULIAN_DAY_OF_1970
 from lockstep.mover.codecs import codec_of
-from lockstep.mover.plan.model import ColumnPlan
+from lockstep.mover.model.plan import ColumnPlan
 from lockstep.mover.translate.functions import is_constant
 from lockstep.mover.translate.to_sqlite import UUID_TEXT, ZONED_NOW
 from lockstep.mover.translate.tree import Untranslatable

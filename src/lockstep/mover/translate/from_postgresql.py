@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.plan.model import ColumnPlan, TablePlan
+from lockstep.mover.model.plan import ColumnPlan, TablePlan
+from lockstep.mover.model.values import EXACT_IN_DOUBLE
 from lockstep.mover.translate.patterns import like_to_glob
 from lockstep.mover.translate.postgresql_syntax import parsed
 from lockstep.mover.translate.tree import (
@@ -34,7 +35,6 @@ from lockstep.mover.translate.tree import (
     Untranslatable,
     within_depth,
 )
-from lockstep.mover.values import EXACT_IN_DOUBLE
 from lockstep.schema.types.portable import quoted
 
 _INTEGERS = frozenset({"smallint", "integer", "bigint", "int"})

@@ -20,8 +20,8 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from lockstep.moments.forms import has_form
+from lockstep.mover.model.values import EXACT_IN_DOUBLE
 from lockstep.mover.translate.tree import Untranslatable
-from lockstep.mover.values import EXACT_IN_DOUBLE
 from lockstep.schema.affinity import is_for_numbers, kept_of_text, looks_like_number
 from lockstep.schema.types.portable import quoted
 

@@ -9,9 +9,9 @@ from math import isfinite
 from typing import Final
 
 from lockstep.mover.codecs import codec_of
-from lockstep.mover.plan.model import ColumnPlan
+from lockstep.mover.model.plan import ColumnPlan
+from lockstep.mover.model.values import Value
 from lockstep.mover.translate.tree import Untranslatable
-from lockstep.mover.values import Value
 from lockstep.schema.types.portable import quoted
 
 UUID_TEXT = (

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from lockstep.migrations.sqlite.tokens import fold, quote
-from lockstep.mover.plan.model import TablePlan
+from lockstep.mover.model.plan import TablePlan
 from lockstep.mover.translate.from_postgresql import (
     AS_WRITTEN,
     WHOLE,

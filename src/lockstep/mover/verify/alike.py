@@ -13,17 +13,21 @@ from typing import TypeVar
 
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.migrations.sqlite.tokens import fold, quote
+from lockstep.mover.blocks.encoding import LineBlock
 from lockstep.mover.codecs import Codec
 from lockstep.mover.connecting import open_sqlite_source
-from lockstep.mover.encoding import LineBlock
-from lockstep.mover.plan.from_sqlite import owns_nothing
-from lockstep.mover.plan.model import ColumnPlan, TablePlan
+from lockstep.mover.model.plan import ColumnPlan, TablePlan
+from lockstep.mover.model.postgresql import PgColumn, PgTable
+from lockstep.mover.model.results import (
+    Difference,
+    Progress,
+    ProgressCallback,
+    VerifyReport,
+)
+from lockstep.mover.model.sqlite import Column, Schema, Table, owns_nothing
 from lockstep.mover.postgresql.lines import PostgresqlLines
-from lockstep.mover.postgresql.schema import PgColumn, PgTable
 from lockstep.mover.postgresql.source import PostgresqlSource
-from lockstep.mover.results import Difference, Progress, ProgressCallback, VerifyReport
 from lockstep.mover.sqlite.lines import SqliteLines
-from lockstep.mover.sqlite.schema import Column, Schema, Table
 from lockstep.mover.verify.canonical import Canonical, Foreign, as_eight_bytes
 from lockstep.mover.verify.compare import TableComparison
 

@@ -30,9 +30,9 @@ from lockstep.moments.units import (
     unit_of_range,
 )
 from lockstep.mover.codecs import Codec, codec_of
-from lockstep.mover.lines import NULL, escape, unescape
-from lockstep.mover.plan.model import TablePlan
-from lockstep.mover.values import RawText, Value
+from lockstep.mover.codecs.lines import NULL, escape, unescape
+from lockstep.mover.model.plan import TablePlan
+from lockstep.mover.model.values import RawText, Value
 
 _WHOLE_NUMBERS: Final = frozenset({"smallint", "integer", "bigint", "oid"})
 _DOUBLES: Final = frozenset({"double precision", "real"})

@@ -16,12 +16,12 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 
+from lockstep.mover.blocks.digests import row_digest
 from lockstep.mover.codecs import Codec, codec_of
-from lockstep.mover.digests import row_digest
-from lockstep.mover.lines import unescape
-from lockstep.mover.plan.model import TablePlan
-from lockstep.mover.results import DIFFERENCES_KEPT_MAX, Difference, VerifyReport
-from lockstep.mover.values import Value, is_same, shown
+from lockstep.mover.codecs.lines import unescape
+from lockstep.mover.model.plan import TablePlan
+from lockstep.mover.model.results import DIFFERENCES_KEPT_MAX, Difference, VerifyReport
+from lockstep.mover.model.values import Value, is_same, shown
 from lockstep.mover.verify.streams import LineReader, in_pieces, pass_equal
 
 PIECE_LINES = 2_000

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lockstep.migrations.sqlite.tokens import fold
-from lockstep.mover.plan.model import ColumnPlan, Plan, TablePlan
-from lockstep.mover.postgresql.schema import PgColumn, PgSchema, PgTable
-from lockstep.mover.results import Difference, VerifyReport
+from lockstep.mover.model.plan import ColumnPlan, Plan, TablePlan
+from lockstep.mover.model.postgresql import PgColumn, PgSchema, PgTable
+from lockstep.mover.model.results import Difference, VerifyReport
 from lockstep.mover.verify.canonical import Canonical, Foreign, counted_unit
 
 

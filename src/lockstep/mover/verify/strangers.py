@@ -11,10 +11,10 @@ from typing import cast
 
 from lockstep.mover.codecs import Codec
 from lockstep.mover.inventory import name_extra
-from lockstep.mover.plan.model import ColumnPlan, Plan, TablePlan
+from lockstep.mover.model.plan import ColumnPlan, Plan, TablePlan
+from lockstep.mover.model.results import Difference, ProgressCallback, VerifyReport
 from lockstep.mover.postgresql.source import PostgresqlSource
 from lockstep.mover.postgresql.target import PostgresqlTarget
-from lockstep.mover.results import Difference, ProgressCallback, VerifyReport
 from lockstep.mover.sides import MoveSource, MoveTarget
 from lockstep.mover.sqlite.source import SqliteSource
 from lockstep.mover.sqlite.target import SqliteTarget

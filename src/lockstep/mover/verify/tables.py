@@ -12,11 +12,16 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
-from lockstep.mover.ahead import Ahead
-from lockstep.mover.encoding import LineBlock, OddRow
-from lockstep.mover.long_values import WHOLE, LongCells
-from lockstep.mover.plan.model import Plan, TablePlan
-from lockstep.mover.results import Difference, Progress, ProgressCallback, VerifyReport
+from lockstep.mover.blocks.ahead import Ahead
+from lockstep.mover.blocks.encoding import LineBlock, OddRow
+from lockstep.mover.blocks.long_values import WHOLE, LongCells
+from lockstep.mover.model.plan import Plan, TablePlan
+from lockstep.mover.model.results import (
+    Difference,
+    Progress,
+    ProgressCallback,
+    VerifyReport,
+)
 from lockstep.mover.sides import MoveSource, MoveTarget
 from lockstep.mover.verify.canonical import Canonical
 from lockstep.mover.verify.compare import TableComparison

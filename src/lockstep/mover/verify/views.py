@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.plan.model import Plan, Statement
+from lockstep.mover.model.plan import Plan, Statement
+from lockstep.mover.model.values import text_of
 from lockstep.mover.sides import MoveSource, MoveTarget
-from lockstep.mover.values import text_of
 from lockstep.mover.verify.canonical import Foreign
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
-from lockstep.mover.plan.model import Loss, Plan
+from lockstep.mover.model.plan import Loss, Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lockstep.mover.blocks.digests import row_digest
+from lockstep.mover.blocks.encoding import ColumnBlock, LineBlock, OddRow
 from lockstep.mover.codecs import Codec, codec_of
 from lockstep.mover.codecs.blobs import Bytes, TextBytes, class_from_bytes
 from lockstep.mover.codecs.keys import UuidBytes
+from lockstep.mover.codecs.lines import cells_of, unescape
 from lockstep.mover.codecs.stored import Stored
-from lockstep.mover.digests import row_digest
-from lockstep.mover.encoding import ColumnBlock, LineBlock, OddRow
-from lockstep.mover.lines import cells_of, unescape
-from lockstep.mover.plan.model import TablePlan
-from lockstep.mover.values import RawText, Value
+from lockstep.mover.model.plan import TablePlan
+from lockstep.mover.model.values import RawText, Value
 
 
 class TableDecoder:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lockstep.mover.codecs import Codec
-from lockstep.mover.lines import NULL, escape, unescape
+from lockstep.mover.codecs.lines import NULL, escape, unescape
 
 _BYTES: Final = 16
 

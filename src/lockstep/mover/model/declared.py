@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from lockstep.moments.names import is_time_type, says_time
-from lockstep.mover.sqlite.schema import Column
+from lockstep.mover.model.sqlite import Column
 
 _EXACT_WORDS: Final = ("DECIMAL", "NUMERIC", "MONEY", "CURRENCY")
 

@@ -21,7 +21,7 @@ import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Final
 
-from lockstep.mover.encoding import Blocks, LineBlock
+from lockstep.mover.blocks.encoding import Blocks, LineBlock
 
 BLOCKS_AHEAD: Final = 2
 LONG_BYTES: Final = 2 * 1024 * 1024

@@ -1,7 +1,7 @@
 """A SQLite file's own tables as plain values, whoever designed them.
 
 Owns what a column, a key, an index, a table and a whole file are described by.
-``schema_reading`` fills them in.
+``sqlite/catalog.py`` fills them in.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from lockstep.migrations.sqlite.tokens import fold
 from lockstep.schema.affinity import Affinity, affinity_of
 
 TableKind = Literal["table", "virtual", "shadow"]
+
+_SHOWN_ONLY = frozenset({"dbstat", "fts3tokenize", "fts4aux", "fts5vocab"})
+"""Modules whose tables show another one's insides, and cannot be written."""
 
 
 @dataclass
@@ -183,3 +186,12 @@ def is_contentless(sql: str) -> bool:
     text = "".join(sql.split()).lower()
     is_index = text.startswith("createvirtual") and "usingfts" in text
     return is_index and ("content=''" in text or 'content=""' in text)
+
+
+def owns_nothing(table: Table) -> bool:
+    """Whether a virtual table only indexes or shows what another one owns."""
+    if table.module in _SHOWN_ONLY:
+        return True
+    text = "".join(table.sql.split()).lower()
+    is_index = table.module.startswith("fts") and "content=" in text
+    return is_index and not table.is_contentless

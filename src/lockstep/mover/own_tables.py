@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lockstep.mover.sqlite.opening import rows_of
+from lockstep.mover.asking import rows_of
 from lockstep.schema.names import MOVE_PARTS, MOVE_PREFIXES
 
 OUR_PREFIX = MOVE_PREFIXES[0]

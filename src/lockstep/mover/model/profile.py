@@ -10,17 +10,13 @@ Invariant: constant memory; a value leaves nothing behind but counts and bounds.
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lockstep.moments.forms import forms_of
-from lockstep.moments.names import is_time_type
-from lockstep.mover.sqlite.rows import read_blocks
-from lockstep.mover.sqlite.schema import Column, Table
-from lockstep.mover.values import EXACT_IN_DOUBLE, RawText, Value, storage_of
+from lockstep.mover.model.values import EXACT_IN_DOUBLE, RawText, Value
 from lockstep.schema.affinity import looks_like_number
 
 _CLASS_OF_TYPE: Final = {
@@ -34,9 +30,6 @@ _CLASS_OF_TYPE: Final = {
 _PLACEHOLDERS: Final = frozenset(
     {"nan", "NaN", "null", "NULL", "None", "undefined", "N/A"}
 )
-
-Tell = Callable[[int], None]
-"""Told how many rows of a table were looked at so far."""
 
 
 @dataclass
@@ -80,8 +73,8 @@ class ColumnProfile:
     text_bytes_max: int = 0
     is_in_pieces: bool = False
     forms: set[str] | None = None
-    _watches_forms: bool = False
-    _watches_numbers: bool = True
+    watches_forms: bool = False
+    watches_numbers: bool = True
 
     @property
     def classes(self) -> set[str]:
@@ -181,9 +174,9 @@ class ColumnProfile:
             self.empty_text += sum(not value for value in values)
         if not _PLACEHOLDERS.isdisjoint(values):
             self.placeholder_text += sum(value in _PLACEHOLDERS for value in values)
-        if self._watches_numbers:
+        if self.watches_numbers:
             self.number_text += sum(map(looks_like_number, values))
-        if self._watches_forms:
+        if self.watches_forms:
             self.keep_forms("".join(f"{value}\n" for value in values), len(values))
 
     def keep_forms(self, lines: str, count: int) -> None:
@@ -244,71 +237,9 @@ class TableProfile:
         return next(column for column in self.columns if column.name == name)
 
 
-def untold(rows: int) -> None:
-    """Say nothing about how far it is."""
-
-
-def profile_table(connection: Any, table: Table, tell: Tell = untold) -> TableProfile:
-    """Look at every value of a table; ``tell`` how many rows, now and then.
-
-    Most files hold valid UTF-8 only, which the driver decodes by itself; a table
-    where it fails is read again in the slower way that keeps damaged text.
-    """
-    try:
-        return _profile(connection, table, tell, is_clean=True)
-    except sqlite3.OperationalError:
-        return _profile(connection, table, tell, is_clean=False)
-
-
-def _profile(
-    connection: Any, table: Table, tell: Tell, *, is_clean: bool
-) -> TableProfile:
-    rows, profiles = profile_columns(
-        connection, table, table.columns, tell, is_clean=is_clean
-    )
-    return TableProfile(table.name, rows, profiles)
-
-
-def profile_columns(
-    connection: Any,
-    table: Table,
-    columns: Sequence[Column],
-    tell: Tell = untold,
-    *,
-    is_clean: bool,
-) -> tuple[int, list[ColumnProfile]]:
-    """Look at every value of some columns; return how many rows there are, too.
-
-    Raises:
-        sqlite3.OperationalError: ``is_clean`` was said, and a text is no UTF-8.
-    """
-    profiles = [ColumnProfile(column.name) for column in columns]
-    for column, profile in zip(columns, profiles, strict=True):
-        profile._watches_forms = is_time_type(column.declared)  # pyright: ignore[reportPrivateUsage]
-        # A text column turns numbers into text; elsewhere they may stand side
-        # by side, and then a text like '42' must be told from the number.
-        profile._watches_numbers = column.affinity == "blob"  # pyright: ignore[reportPrivateUsage]
-    names = [column.name for column in columns]
-    rows = 0
-    for _, block in read_blocks(connection, table, columns=names, is_clean=is_clean):
-        rows += len(block)
-        tell(rows)
-        for profile, values in zip(profiles, zip(*block, strict=True), strict=False):
-            profile.add(values)
-    return rows, profiles
-
-
 def _least(one: Any, two: Any) -> Any:
     return min((x for x in (one, two) if x is not None), default=None)
 
 
 def _greatest(one: Any, two: Any) -> Any:
     return max((x for x in (one, two) if x is not None), default=None)
-
-
-__all__ = [
-    "ColumnProfile",
-    "TableProfile",
-    "profile_table",
-    "storage_of",
-]

@@ -20,9 +20,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lockstep.mover.encoding import LineBlock
-from lockstep.mover.lines import unescape
-from lockstep.mover.plan.model import TablePlan
+from lockstep.mover.blocks.encoding import LineBlock
+from lockstep.mover.codecs.lines import unescape
+from lockstep.mover.model.plan import TablePlan
 
 LONG_BYTES: Final = 512 * 1024
 """What a cell has at most that is read as a whole: a text in UTF-8, or a blob."""

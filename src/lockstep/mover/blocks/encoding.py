@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from lockstep.errors import Unmappable
+from lockstep.mover.blocks.digests import line_digest
 from lockstep.mover.codecs import CellRefused, Codec, codec_of
 from lockstep.mover.codecs.keys import Uuid7By
-from lockstep.mover.digests import line_digest
-from lockstep.mover.lines import NULL, join
-from lockstep.mover.plan.model import TablePlan
-from lockstep.mover.values import Value, shown, storage_of
+from lockstep.mover.codecs.lines import NULL, join
+from lockstep.mover.model.plan import TablePlan
+from lockstep.mover.model.values import Value, shown, storage_of
 
 NOTED_BYTES: Final = 1_024
 """About what a row costs that is noted until its chunk is written down."""

@@ -36,6 +36,20 @@ class RawText(bytes):
         return f"RawText({bytes(self)!r})"
 
 
+class Damaged(str):
+    """A text of the schema that is no UTF-8; the bytes that are none are replaced."""
+
+    __slots__ = ()
+
+
+def tolerant(stored: bytes) -> str:
+    """Return a text; ``Damaged`` if it is no UTF-8."""
+    try:
+        return stored.decode("utf-8")
+    except UnicodeDecodeError:
+        return Damaged(stored.decode("utf-8", "replace"))
+
+
 def text_of(stored: bytes) -> str | RawText:
     """Return a text as Python has it: ``text_factory`` for damaged files."""
     try:

@@ -24,6 +24,10 @@ ORDERED_CODECS = frozenset({"integer", "text", "bytes"})
 """Codecs whose values sort alike on both engines, texts by their bytes."""
 
 
+BROKEN_TEXT = "broken text"
+"""The kind of a loss: texts of a UTF-16 file that are no UTF-16."""
+
+
 @dataclass
 class ColumnPlan:
     """How one column travels.

@@ -17,9 +17,8 @@ from typing import Any
 
 from lockstep.migrations.sqlite.table_text import TableText, parse_table
 from lockstep.migrations.sqlite.tokens import fold, quote
-from lockstep.mover.sqlite.opening import Damaged, rows_of, tolerant
-from lockstep.mover.sqlite.ours import journal_prefix, our_tables
-from lockstep.mover.sqlite.schema import (
+from lockstep.mover.asking import rows_of
+from lockstep.mover.model.sqlite import (
     Column,
     ForeignKey,
     Index,
@@ -29,6 +28,8 @@ from lockstep.mover.sqlite.schema import (
     Table,
     TableKind,
 )
+from lockstep.mover.model.values import Damaged, tolerant
+from lockstep.mover.own_tables import journal_prefix, our_tables
 from lockstep.mover.sqlite.unparsable import Name
 
 ROWID_NAMES = ("rowid", "_rowid_", "oid")

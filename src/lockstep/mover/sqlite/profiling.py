@@ -1,0 +1,73 @@
+"""The one complete pass over a table that asks SQLite for nothing but its values.
+
+Owns reading every cell into a ``TableProfile``. Each value is looked at, none is
+sampled, because one text among a million integers decides what type can hold them all.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lockstep.moments.names import is_time_type
+from lockstep.mover.model.profile import ColumnProfile, TableProfile
+from lockstep.mover.model.sqlite import Column, Table
+from lockstep.mover.sqlite.rows import read_blocks
+
+Tell = Callable[[int], None]
+"""Told how many rows of a table were looked at so far."""
+
+
+def untold(rows: int) -> None:
+    """Say nothing about how far it is."""
+
+
+def profile_table(connection: Any, table: Table, tell: Tell = untold) -> TableProfile:
+    """Look at every value of a table; ``tell`` how many rows, now and then.
+
+    Most files hold valid UTF-8 only, which the driver decodes by itself; a table
+    where it fails is read again in the slower way that keeps damaged text.
+    """
+    try:
+        return _profile(connection, table, tell, is_clean=True)
+    except sqlite3.OperationalError:
+        return _profile(connection, table, tell, is_clean=False)
+
+
+def _profile(
+    connection: Any, table: Table, tell: Tell, *, is_clean: bool
+) -> TableProfile:
+    rows, profiles = profile_columns(
+        connection, table, table.columns, tell, is_clean=is_clean
+    )
+    return TableProfile(table.name, rows, profiles)
+
+
+def profile_columns(
+    connection: Any,
+    table: Table,
+    columns: Sequence[Column],
+    tell: Tell = untold,
+    *,
+    is_clean: bool,
+) -> tuple[int, list[ColumnProfile]]:
+    """Look at every value of some columns; return how many rows there are, too.
+
+    Raises:
+        sqlite3.OperationalError: ``is_clean`` was said, and a text is no UTF-8.
+    """
+    profiles = [ColumnProfile(column.name) for column in columns]
+    for column, profile in zip(columns, profiles, strict=True):
+        profile.watches_forms = is_time_type(column.declared)
+        # A text column turns numbers into text; elsewhere they may stand side
+        # by side, and then a text like '42' must be told from the number.
+        profile.watches_numbers = column.affinity == "blob"
+    names = [column.name for column in columns]
+    rows = 0
+    for _, block in read_blocks(connection, table, columns=names, is_clean=is_clean):
+        rows += len(block)
+        tell(rows)
+        for profile, values in zip(profiles, zip(*block, strict=True), strict=False):
+            profile.add(values)
+    return rows, profiles
