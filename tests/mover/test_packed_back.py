@@ -18,7 +18,8 @@ from lockstep.mover.blocks.encoding import ColumnBlock, LineBlock
 from lockstep.mover.model.plan import TablePlan
 from lockstep.mover.model.results import silent
 from lockstep.mover.postgresql import packed
-from lockstep.mover.postgresql.source import MISFITS_MAX, PostgresqlSource
+from lockstep.mover.postgresql.rows import MISFITS_MAX
+from lockstep.mover.postgresql.source import PostgresqlSource
 
 # The names of columns are those of the statement that packs them, and of its parts.
 CREATE = """

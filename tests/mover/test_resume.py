@@ -20,9 +20,10 @@ from lockstep.errors import SourceUnfinished, TargetInUse, Unmappable
 from lockstep.mover import Mover, plan_to_toml
 from lockstep.mover.model.results import Progress, silent
 from lockstep.mover.plan.keys import KeyValues
-from lockstep.mover.postgresql import source as of_pg
+from lockstep.mover.postgresql import rows as pg_rows
 from lockstep.mover.postgresql import target as to_pg
 from lockstep.mover.postgresql.session import connect
+from lockstep.mover.postgresql.source import PostgresqlSource
 from tests import preloaded
 
 TABLES = ("keyed", "plain", "packed", "counted")
@@ -39,7 +40,7 @@ SCRIPT = """
 import os, signal, sys
 from lockstep.mover import Mover
 from lockstep.mover.blocks import decoding, encoding
-from lockstep.mover.postgresql import journal as pg, lines, source as of_pg
+from lockstep.mover.postgresql import journal as pg, lines, rows as pg_rows
 from lockstep.mover.postgresql import packed as packed_back
 from lockstep.mover.postgresql import filling
 from lockstep.mover.sqlite import journal as lite, packed, rows, target as to_lite
@@ -47,7 +48,7 @@ filling.CHUNK_BYTES = to_lite.SqliteTarget.chunk_bytes = 6_000
 encoding.NOTED_BYTES = 1  # as small as the chunks are
 rows.BLOCK_ROWS_MAX = 60
 lines.BLOCK_BYTES = packed.BLOCK_BYTES = 3_000
-of_pg.PAGES_AT_ONCE = 2
+pg_rows.PAGES_AT_ONCE = 2
 packed_back.ROWS_MAX, packed_back.ROWS_WORTH_IT = 40, 0
 packed_back.KeyedTable.is_read_in_order = lambda *_: True
 source, target, point, number = sys.argv[1:]
@@ -315,7 +316,7 @@ def test_a_changed_server_is_followed_into_the_file(
 def test_rows_without_a_key_are_read_on_from_any_run_of_pages(
     make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(of_pg, "PAGES_AT_ONCE", 3)
+    monkeypatch.setattr(pg_rows, "PAGES_AT_ONCE", 3)
     url = make_database("postgresql").url
     with psycopg.connect(url.unmasked(), autocommit=True) as connection:
         connection.execute(
@@ -323,7 +324,7 @@ def test_rows_without_a_key_are_read_on_from_any_run_of_pages(
             b"INSERT INTO t SELECT repeat(g::text, 50), g FROM generate_series(1, 2000) g;"
             b"INSERT INTO heir VALUES ('only here', 0)"
         )
-    reading = of_pg.PostgresqlSource(url)
+    reading = PostgresqlSource(url)
     try:
         plan = reading.make_plan(silent)
         table = plan.table("t")

@@ -194,7 +194,8 @@ def test_a_snapshot_that_nobody_asks_is_kept_alive(
 
 KILLING = """
 import os, signal, sqlite3, sys
-from lockstep.mover import Mover, encoding
+from lockstep.mover import Mover
+from lockstep.mover.blocks import encoding
 from lockstep.mover.sqlite import journal, pages, rows, target
 from lockstep.mover.sqlite.served_target import ServedTarget
 target.SqliteTarget.chunk_bytes = ServedTarget.chunk_bytes = 12_000
