@@ -36,17 +36,17 @@ def _inspected(tmp_path: Path, *statements: str) -> Inspection:
         (
             "t TEXT",
             ["'whole'", "CAST(x'c328' AS TEXT)"],
-            ("invalid text", "t", "texts that are not valid UTF-8", 1, ()),
+            ("invalid text", "t", "not valid UTF-8", 1, (r"row 2: RawText(b'\xc3(')",)),
         ),
         (
             "t TEXT",
-            ["'whole'", "CAST(x'610062' AS TEXT)"],
+            ["x'00'", "CAST(x'610062' AS TEXT)"],
             ("NUL in text", "t", "cannot hold", 1, (r"row 2: 'a\x00b'",)),
         ),
         (
             "r REAL",
             ["1.5", "'nan'"],
-            ("placeholder", "r", "wrote for nothing", 1, ()),
+            ("placeholder", "r", "wrote for nothing", 1, ("row 2: 'nan'",)),
         ),
         (
             "d DATE",
@@ -244,3 +244,13 @@ def test_nothing_is_said_of_a_clean_file(tmp_path: Path) -> None:
         "CREATE INDEX by_name ON t (name)",
     )
     assert seen.findings == []
+
+
+def test_a_row_without_a_rowid_is_known_by_its_key(tmp_path: Path) -> None:
+    inspection = _inspected(
+        tmp_path,
+        "CREATE TABLE t (k TEXT, n INTEGER, v, PRIMARY KEY (n, k)) WITHOUT ROWID",
+        "INSERT INTO t VALUES ('a', 1, 1), ('a', 2, 2), ('it''s', 3, 'three')",
+    )
+    (mixed,) = inspection.findings
+    assert mixed.examples == ("row 3, 'it''s': 'three'",)

@@ -6,6 +6,7 @@ because what the other engine lacks is what a person asks about first.
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +29,17 @@ from lockstep.mover.model.results import (
     silent,
 )
 from lockstep.mover.model.sqlite import Column, Table
-from lockstep.mover.model.values import shown, text_of
+from lockstep.mover.model.values import PLACEHOLDERS, RawText, shown, text_of
 from lockstep.mover.plan.times import unit_of
 from lockstep.mover.sqlite.rows import decoding
+from lockstep.schema.types.portable import quoted
 
 if TYPE_CHECKING:
     from lockstep.mover.sqlite.source import SqliteSource
 
 EXAMPLES_MAX = 3
+_HAS_NUL = "typeof({}) = 'text' AND instr({}, char(0)) > 0"
+_IS_NO_UTF8 = "typeof({}) = 'text' AND lockstep_is_no_utf8(CAST({} AS BLOB))"
 
 
 def inspect_database(
@@ -207,14 +211,17 @@ class _Report:
             self._add("mixed types", where, found, stored.counts[rare], examples)
         if stored.invalid_text:
             message = "texts that are not valid UTF-8"
-            self._add("invalid text", where, message, stored.invalid_text)
+            examples = self._broken_texts(table, column)
+            self._add("invalid text", where, message, stored.invalid_text, examples)
         if stored.nul_text:
             message = "texts with a NUL character, which PostgreSQL cannot hold"
-            examples = self._examples(table, column, "instr({}, char(0)) > 0")
+            examples = self._examples(table, column, _HAS_NUL)
             self._add("NUL in text", where, message, stored.nul_text, examples)
         if stored.placeholder_text:
+            words = ", ".join(sorted(map(quoted, PLACEHOLDERS)))
             message = "texts such as 'nan' or 'NULL' that a program wrote for nothing"
-            self._add("placeholder", where, message, stored.placeholder_text)
+            examples = self._examples(table, column, f"{{}} IN ({words})")
+            self._add("placeholder", where, message, stored.placeholder_text, examples)
         if column.not_null and stored.counts["null"]:
             message = "NULL in a column that is declared NOT NULL"
             self._add("null", where, message, stored.counts["null"])
@@ -267,22 +274,34 @@ class _Report:
         found.add(counts)
         return found.without_other_numbers()
 
+    def _broken_texts(self, table: Table, column: Column) -> list[str]:
+        connection = self._source.connection
+        if not isinstance(connection, sqlite3.Connection):
+            return []  # a server lends no function
+        connection.create_function(
+            "lockstep_is_no_utf8", 1, _is_no_utf8, deterministic=True
+        )
+        return self._examples(table, column, _IS_NO_UTF8)
+
     def _examples(self, table: Table, column: Column, condition: str) -> list[str]:
         name = quote(column.name)
-        rowid = quote(table.rowid_name) if table.rowid_name else "'?'"
+        key = [table.rowid_name] if table.rowid_name else table.key
+        shown_key = (
+            " || ', ' || ".join(f"quote({quote(name)})" for name in key) or "'?'"
+        )
         connection = self._source.connection
         # As bytes, because a text may be no text; its class says which it was.
         with decoding(connection, is_clean=False):
             rows = rows_of(
                 connection,
-                f"SELECT {rowid}, CASE typeof({name}) WHEN 'text' THEN "
+                f"SELECT {shown_key}, CASE typeof({name}) WHEN 'text' THEN "
                 f"CAST({name} AS BLOB) ELSE {name} END, typeof({name}) = 'text' "
                 f"FROM {quote(table.name)} "
                 f"WHERE {condition.replace('{}', name)} LIMIT {EXAMPLES_MAX}",
             )
         return [
-            f"row {key}: {shown(text_of(value) if is_text else value)}"
-            for key, value, is_text in rows
+            f"row {name}: {shown(text_of(value) if is_text else value)}"
+            for name, value, is_text in rows
         ]
 
     def _add(
@@ -296,6 +315,10 @@ class _Report:
         self._findings.append(
             Finding(kind, where, message, count, tuple(examples or ()))
         )
+
+
+def _is_no_utf8(stored: bytes) -> bool:
+    return isinstance(text_of(stored), RawText)
 
 
 def _span(unit: Unit, stored: ColumnProfile) -> str:

@@ -71,7 +71,9 @@ def _shape(plan: Plan) -> list[Any]:
     """Return everything that decides how tables are made and filled."""
     tables: list[Any] = []
     for table in plan.carried():
-        columns = [{**asdict(column), "note": ""} for column in table.columns]
+        columns = [
+            {**asdict(column), "note": "", "instead": None} for column in table.columns
+        ]
         tables.append((table.source, table.target, table.create, columns))
         tables.append((table.order_key, table.comment))
     return [tables, plan.before, plan.pragmas]

@@ -28,6 +28,20 @@ BROKEN_TEXT = "broken text"
 """The kind of a loss: texts of a UTF-16 file that are no UTF-16."""
 
 
+@dataclass(frozen=True)
+class Instead:
+    """What a column could be but for a few rows, which ``quarantine`` sets aside.
+
+    Attributes:
+        rows: How many they are, of this column alone.
+    """
+
+    type: str
+    codec: str
+    default: str | None
+    rows: int
+
+
 @dataclass
 class ColumnPlan:
     """How one column travels.
@@ -48,6 +62,7 @@ class ColumnPlan:
         read_as: What PostgreSQL is asked for instead of ``source``.
         refuses_null: Rows hold NULL, and the target's statement takes none.
         refuses_negative_zero: Rows hold -0.0, and the target's column stores 0 of it.
+        instead: Another type, for a person to choose; None where nothing is gained.
     """
 
     source: str
@@ -66,6 +81,7 @@ class ColumnPlan:
     read_as: str = ""
     refuses_null: bool = False
     refuses_negative_zero: bool = False
+    instead: Instead | None = None
 
 
 @dataclass
@@ -234,7 +250,7 @@ class Plan:
             TablePlan(
                 **_with(
                     table,
-                    columns=[ColumnPlan(**column) for column in table["columns"]],
+                    columns=[_column(column) for column in table["columns"]],
                     statements=[Statement(**item) for item in table["statements"]],
                     references=[Reference(**item) for item in table["references"]],
                 )
@@ -251,6 +267,12 @@ class Plan:
             document.pop(ignored)
         text = json.dumps(document, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _column(document: dict[str, Any]) -> ColumnPlan:
+    instead = document["instead"]
+    found = None if instead is None else Instead(**instead)
+    return ColumnPlan(**_with(document, instead=found))
 
 
 def _with(document: dict[str, Any], **parts: Any) -> dict[str, Any]:

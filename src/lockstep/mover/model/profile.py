@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lockstep.moments.forms import forms_of
-from lockstep.mover.model.values import EXACT_IN_DOUBLE, RawText, Value
+from lockstep.mover.model.values import EXACT_IN_DOUBLE, PLACEHOLDERS, RawText, Value
 from lockstep.schema.affinity import looks_like_number
 
 _CLASS_OF_TYPE: Final = {
@@ -27,9 +27,6 @@ _CLASS_OF_TYPE: Final = {
     RawText: "text",
     bytes: "blob",
 }
-_PLACEHOLDERS: Final = frozenset(
-    {"nan", "NaN", "null", "NULL", "None", "undefined", "N/A"}
-)
 
 
 @dataclass
@@ -172,8 +169,8 @@ class ColumnProfile:
         self.text_bytes_max = max(self.text_bytes_max, longest)
         if not all(values):
             self.empty_text += sum(not value for value in values)
-        if not _PLACEHOLDERS.isdisjoint(values):
-            self.placeholder_text += sum(value in _PLACEHOLDERS for value in values)
+        if not PLACEHOLDERS.isdisjoint(values):
+            self.placeholder_text += sum(value in PLACEHOLDERS for value in values)
         if self.watches_numbers:
             self.number_text += sum(map(looks_like_number, values))
         if self.watches_forms:

@@ -21,6 +21,11 @@ EXACT_IN_DOUBLE: Final = 2**53
 
 Value = int | float | str | bytes | None
 
+PLACEHOLDERS: Final = frozenset(
+    {"nan", "NaN", "null", "NULL", "None", "undefined", "N/A"}
+)
+"""Texts that a program wrote where it had nothing."""
+
 _PLAIN_BELOW: Final = 1e15
 """PostgreSQL writes doubles from here on with an exponent."""
 

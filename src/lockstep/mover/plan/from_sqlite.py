@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from lockstep.migrations.sqlite.tokens import fold, quote
@@ -18,24 +20,26 @@ from lockstep.mover.asking import rows_of
 from lockstep.mover.model.plan import (
     ORDERED_CODECS,
     ColumnPlan,
+    Instead,
     Loss,
     Plan,
     Statement,
     TablePlan,
 )
-from lockstep.mover.model.profile import TableProfile
+from lockstep.mover.model.profile import ColumnProfile, TableProfile
 from lockstep.mover.model.sqlite import Column, ForeignKey, Schema, Table, owns_nothing
 from lockstep.mover.model.values import Damaged
 from lockstep.mover.plan.constraints import Constraints, meanings
 from lockstep.mover.plan.frameworks import NOTHING_KNOWN, Moments
 from lockstep.mover.plan.keys import KeyValues
 from lockstep.mover.plan.names import CATALOG, Names, column_names
-from lockstep.mover.plan.types import choose
+from lockstep.mover.plan.types import but_for_few, choose
 from lockstep.mover.plan.width import why_too_wide
 from lockstep.mover.translate.comments import comments_of
 from lockstep.mover.translate.defaults import translate_default
 from lockstep.mover.translate.tree import Untranslatable
 from lockstep.mover.translate.views import Relation, translate_view
+from lockstep.wording import counted
 
 KEPT_PRAGMAS = ("encoding", "user_version", "application_id", "auto_vacuum")
 
@@ -215,7 +219,28 @@ def _column(
     if column.collation == "RTRIM":
         why = "PostgreSQL compares the blanks at the end of a text"
         plan.losses.append(Loss("collation", where, why))
+    made.instead = _instead(table, column, stored, made, moments)
     return made
+
+
+def _instead(
+    table: Table,
+    column: Column,
+    stored: ColumnProfile,
+    made: ColumnPlan,
+    moments: Moments,
+) -> Instead | None:
+    """Return the type that a column could have but for a few odd values."""
+    rest, rows = but_for_few(column, stored)
+    if not rows or made.generated or column.name in table.key:
+        return None
+    chosen = moments.meant_by(column, rest, choose(column, rest))
+    other = replace(made, type=chosen.type, codec=chosen.codec, default=None)
+    if column.default is not None and made.default is not None:
+        with suppress(Untranslatable):
+            other.default = translate_default(column.default, column.declared, other)
+    made.note += f"; {chosen.type} but for {counted(rows, 'row')}"
+    return Instead(other.type, other.codec, other.default, rows)
 
 
 def _default(plan: Plan, where: str, column: Column, made: ColumnPlan) -> None:

@@ -12,6 +12,7 @@ import difflib
 import json
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from lockstep.errors import InvalidPlan
@@ -23,6 +24,7 @@ from lockstep.mover.model.plan import (
     PURPOSES,
     ColumnPlan,
     Dialect,
+    Instead,
     Loss,
     Plan,
     Statement,
@@ -31,6 +33,7 @@ from lockstep.mover.model.plan import (
 from lockstep.mover.plan.mapping_lines import MappingLines
 from lockstep.mover.plan.rebuilt import Built
 from lockstep.schema.names import IDENTIFIER_BYTES_MAX
+from lockstep.wording import counted
 
 BYTE_ORDER_MARK = "\ufeff"
 """What some editors put before a text."""
@@ -46,6 +49,8 @@ HEAD = """\
 # codec     {codecs}
 # on_dirt   fail | quarantine | coerce: a row whose value does not fit; to keep
 #           every value as text: type = "text", codec = "mixed_text"
+#
+# A line after "#" below a column is another way for it, should few rows not matter.
 """
 CODEC_HELP = (
     "integer, boolean, real, number, numeric, text, mixed_text, bytes,\n"
@@ -108,13 +113,9 @@ def _table_lines(table: TablePlan) -> list[str]:
     lines.append(f"carry = {_text(table.carry)}")
     lines += ["", f"[tables.{name}.columns]"]
     for column in table.columns:
-        parts = [
-            f"{key} = {_text(getattr(column, key))}"
-            for key in _COLUMN_KEYS
-            if key not in _DEFAULTS or getattr(column, key) != _DEFAULTS[key]
-        ]
-        note = f"  # {_one_line(column.note)}" if column.note else ""
-        lines.append(f"{_text(column.source)} = {{ {', '.join(parts)} }}{note}")
+        lines.append(_column_line(column))
+        if column.instead is not None:
+            lines.append(f"# {_column_line(_changed(column, column.instead))}")
     for statement in table.statements:
         lines += ["", f"[[tables.{name}.build]]"]
         lines.append(f"purpose = {_text(statement.purpose)}")
@@ -123,6 +124,29 @@ def _table_lines(table: TablePlan) -> list[str]:
         if statement.fallback:
             lines.append(f"fallback = {_text(statement.fallback)}")
     return lines
+
+
+def _column_line(column: ColumnPlan) -> str:
+    parts = [
+        f"{key} = {_text(getattr(column, key))}"
+        for key in _COLUMN_KEYS
+        if key not in _DEFAULTS or getattr(column, key) != _DEFAULTS[key]
+    ]
+    note = f"  # {_one_line(column.note)}" if column.note else ""
+    return f"{_text(column.source)} = {{ {', '.join(parts)} }}{note}"
+
+
+def _changed(column: ColumnPlan, instead: Instead) -> ColumnPlan:
+    """Return the column as a person may want it, whom a few rows do not matter."""
+    rows = counted(instead.rows, "row")
+    return replace(
+        column,
+        type=instead.type,
+        codec=instead.codec,
+        default=instead.default,
+        on_dirt="quarantine",
+        note=f"instead: {rows} of it to the quarantine file",
+    )
 
 
 def _text(value: Any) -> str:

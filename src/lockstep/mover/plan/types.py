@@ -23,14 +23,17 @@ Never ``real`` (4 bytes), never ``varchar(n)``: SQLite did not cut there.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lockstep.moments.forms import OWN
 from lockstep.mover.model.declared import is_boolean_type, is_exact_type
 from lockstep.mover.model.profile import ColumnProfile
 from lockstep.mover.model.sqlite import Column
+
+FEW: Final = 20
 
 _OWN_FORMS: Final = frozenset(OWN.values())
 
@@ -60,6 +63,30 @@ def choose(column: Column, profile: ColumnProfile) -> Chosen:
     if classes == {"blob"}:
         return Chosen("bytea", "bytes", _surprise(column, "blob"))
     return _mixed(profile)
+
+
+def but_for_few(column: Column, profile: ColumnProfile) -> tuple[ColumnProfile, int]:
+    """Return a column's values without its few odd ones, and how many those are.
+
+    Odd is what is of another class than nearly all values, or a text that ``text``
+    cannot hold; few is one of ``FEW`` at most. Where they are more, none is left out.
+    """
+    counts = profile.counts
+    broken = profile.invalid_text + profile.nul_text
+    sizes = {
+        kinds: sum(counts[kind] for kind in kinds)
+        for kinds in (("integer", "real"), ("text",), ("blob",))
+    }
+    usual = max(sizes, key=lambda kinds: sizes[kinds])
+    odd = sum(sizes.values()) - sizes[usual]
+    kept = {kind: counts[kind] for kind in ("null", *usual)}
+    if usual == ("text",):
+        kept["text"] -= broken
+        odd += broken
+    if not odd or odd * FEW > sum(sizes.values()):
+        return profile, 0
+    rest = replace(profile, counts=Counter(kept), invalid_text=0, nul_text=0)
+    return rest, odd
 
 
 def _by_declaration(column: Column) -> Chosen:

@@ -182,7 +182,9 @@ class Translator:
         if kind is None and found.codec.startswith("moment:"):
             kind = "written"
         if kind is None:
-            raise Untranslatable(f"{node.name} holds {found.codec} as {found.type}")
+            raise Untranslatable(
+                f"{node.name} becomes {found.type}, where it does not mean the same"
+            )
         return Piece(
             found.target,
             kind,
