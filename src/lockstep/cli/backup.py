@@ -122,8 +122,8 @@ def _draw_backup(page: Page, made: BackedUp) -> None:
         "actual_rows, reason}`.",
     },
     examples={
-        "lockstep db verify-backup backups/shop-20261121T030500Z.db": "",
-        "lockstep db verify-backup shop.dump --into postgresql://me@spare/": "",
+        "lockstep db verify-backup backups/shop-20261121T030500Z.db": "whole?",
+        "lockstep db verify-backup shop.dump --into postgresql://me@spare/": "usable?",
     },
     needs="project",
     short_help="Restore a backup into scratch and compare every table.",

@@ -54,7 +54,7 @@ _FILE = plain_click.Path(path_type=Path, dir_okay=False)
         "lockstep move postgresql:///shop shop.db": "and back to a file",
         "lockstep move local.db libsql://shop.example.io": "a file to a libSQL server",
         "lockstep move local.db postgresql:///shop --models": "an application of ours",
-        "lockstep move old.db postgresql:///new --rekey uuid7 --keep-as display_id": "",
+        "lockstep move old.db postgresql:///new --rekey uuid7": "UUIDs for numbers",
         "lockstep move old.db postgresql:///new --dry-run": "what would be lost?",
         "lockstep move old.db postgresql:///new --write-plan map.toml": "edit it",
         "lockstep move old.db postgresql:///new --plan map.toml": "obey it",

@@ -26,6 +26,8 @@ import rich_click
 from lockstep.cli.run import Run
 
 _STEPS_BACK = re.compile(r"-\d+")
+_MARGINS = 7
+"""Blanks before, between and behind a command and what it does."""
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 Needs = Literal["nothing", "project", "database"]
@@ -107,14 +109,26 @@ class Verb(_HelpText, rich_click.RichCommand):
         return super().parse_args(ctx, args)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the examples line by line; a paragraph would run them together."""
+        """Write the examples line by line; a paragraph would run them together.
+
+        Where one is too long for the terminal beside what it does, that stands above
+        it: a command broken into two cannot be copied.
+        """
         from rich.padding import Padding
         from rich.table import Table
         from rich.text import Text
 
+        widest = max(map(len, self.examples), default=0)
+        widest += max(map(len, self.examples.values()), default=0)
+        is_beside = widest + _MARGINS <= formatter.console.width
         grid = Table.grid(padding=(0, 3))
         for line, what in self.examples.items():
-            grid.add_row(Text(f"  {line}"), Text(what, style="dim"))
+            command = Text(f"  {line}")
+            if is_beside:
+                grid.add_row(command, Text(what, style="dim"))
+            else:
+                grid.add_row(Text(f"  # {what}", style="dim"))
+                grid.add_row(command)
         formatter.write(Padding("Examples", (0, 1), style="bold"))
         formatter.write(Padding(grid, (0, 1)))
 
