@@ -36,7 +36,7 @@ def _inspected(tmp_path: Path, *statements: str) -> Inspection:
         (
             "t TEXT",
             ["'whole'", "CAST(x'c328' AS TEXT)"],
-            ("invalid text", "t", "not valid UTF-8", 1, (r"row 2: RawText(b'\xc3(')",)),
+            ("invalid text", "t", "not valid UTF-8", 1, ("row 2: text x'c328'",)),
         ),
         (
             "t TEXT",

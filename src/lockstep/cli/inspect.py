@@ -83,6 +83,8 @@ def _draw(page: Page, found: Inspection) -> None:
         ("Table", "Rows", "Column", "Declared", "Stored", "Becomes"),
         [row for table in found.tables for row in _rows(table)],
     )
+    from lockstep.mover.model.results import together
+
     if found.findings:
         page.line()
         page.table(
@@ -95,7 +97,7 @@ def _draw(page: Page, found: Inspection) -> None:
                     f"{finding.count:,}" if finding.count else "",
                     "; ".join(finding.examples),
                 )
-                for finding in found.findings
+                for finding in together(found.findings)
             ],
         )
     for notice in found.notices:

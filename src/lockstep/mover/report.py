@@ -10,7 +10,7 @@ from html import escape
 from itertools import compress
 from typing import Any
 
-from lockstep.mover.model.results import Finding, Inspection
+from lockstep.mover.model.results import Finding, Inspection, together
 from lockstep.wording import counted
 
 _STYLE = """
@@ -33,8 +33,9 @@ margin-top:.35rem}
 vertical-align:-.05rem;margin-left:.6rem}
 .null{background:var(--null)}.integer{background:var(--integer)}
 .real{background:var(--real)}.text{background:var(--text)}.blob{background:var(--blob)}
-.dirt{color:var(--dirt);font-weight:600;overflow-wrap:normal}.quiet{color:var(--quiet)}
+.dirt{color:var(--dirt);font-weight:600;white-space:nowrap}.quiet{color:var(--quiet)}
 details{margin:.4rem 0}summary{cursor:pointer;font-weight:600}
+@media(min-width:44rem){td:nth-child(2){min-width:12rem}}
 @media(max-width:44rem){thead{position:absolute;left:-999rem}
 tr{display:block;border-bottom:1px solid var(--line);padding:.3rem 0}
 td{display:flex;border:0;padding:.1rem 0}td:empty{display:none}
@@ -108,7 +109,7 @@ def _findings(findings: list[Finding]) -> str:
                 if found.examples
                 else "",
             )
-            for found in findings
+            for found in together(findings)
         ],
     )
 

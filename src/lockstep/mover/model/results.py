@@ -6,8 +6,8 @@ Owns no decision. Every ``to_json`` is additive: keys are only ever added.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal
 
 from lockstep.mover.model.plan import Loss, Plan
@@ -30,6 +30,17 @@ class Finding:
     message: str
     count: int = 0
     examples: tuple[str, ...] = ()
+
+
+def together(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings with those of one kind and reason in one, for people to read."""
+    found: dict[Any, Finding] = {}
+    for finding in findings:
+        reason = (finding.kind, finding.message, finding.count, finding.examples)
+        if reason in found:
+            finding = replace(finding, where=f"{found[reason].where}, {finding.where}")
+        found[reason] = finding
+    return list(found.values())
 
 
 @dataclass

@@ -135,8 +135,16 @@ def decimal_text(value: float) -> str:
 
 
 def shown(value: Value) -> str:
-    """Return a value for a person to read, at most ``SHOWN_CHARACTERS_MAX``."""
-    text = repr(value)
+    """Return a value for a person to read, at most ``SHOWN_CHARACTERS_MAX``.
+
+    A text that is no UTF-8 stands there by its bytes, as ``text x'c3'``; a blob, as
+    SQL has it, as ``x'c3'``.
+    """
+    if isinstance(value, bytes):
+        digits = value[:SHOWN_CHARACTERS_MAX].hex()
+        text = f"text x'{digits}'" if isinstance(value, RawText) else f"x'{digits}'"
+    else:
+        text = repr(value)
     if len(text) <= SHOWN_CHARACTERS_MAX:
         return text
     return text[: SHOWN_CHARACTERS_MAX - 1] + "…"
