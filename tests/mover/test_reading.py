@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +20,7 @@ from tests.mover import checker
 from lockstep.engine import Database
 from lockstep.errors import SourceChanged, StorageFailed
 from lockstep.mover import Mover, inspect_database
+from lockstep.mover.sqlite import source as sqlite_source
 from lockstep.mover.sqlite.opening import open_source
 
 MakeDatabase = Callable[..., Database]
@@ -141,3 +145,79 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.db")
     with pytest.raises(StorageFailed, match="pipe"):
         open_source(tmp_path / "pipe.db")
+
+
+def copies() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("lockstep-source-*"))
+
+
+def test_the_copy_of_a_killed_reader_is_removed_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    path = tmp_path / "app.db"
+    abandoned(path, "wal")
+    program = (
+        "import sys, tempfile\nfrom pathlib import Path\n"
+        "from lockstep.mover.sqlite.opening import open_source\n"
+        "tempfile.tempdir = sys.argv[2]\n"
+        "source = open_source(Path(sys.argv[1]))\n"
+        "print('open', flush=True)\nsys.stdin.read()\n"
+    )
+    reader = subprocess.Popen(
+        [sys.executable, "-c", program, str(path), str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert reader.stdout
+    assert reader.stdin
+    reader.stdout.readline()
+    (theirs,) = copies()
+    # Made by somebody who has not locked it yet.
+    (tmp_path / "lockstep-source-new").mkdir()
+    with open_source(path):
+        assert len(copies()) == 3
+    assert theirs in copies()
+    reader.kill()
+    reader.wait()
+    reader.stdin.close()
+    reader.stdout.close()
+    with open_source(path) as source:
+        assert theirs not in copies()
+        assert source.connection.execute("SELECT s FROM t").fetchall() == [
+            ("in the wal",)
+        ]
+    assert copies() == {tmp_path / "lockstep-source-new"}
+
+
+def test_a_full_folder_for_the_copy_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    path = tmp_path / "app.db"
+    abandoned(path, "wal")
+
+    def full(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:100])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(StorageFailed, match=f"no room in {tmp_path}") as caught:
+        open_source(path)
+    assert "TMPDIR" in caught.value.hint
+    assert not copies()
+
+
+def test_a_long_read_says_whom_it_keeps_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_source, "WAITING_TOLD_BYTES", 1)
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE t (n INTEGER)")
+    (told,) = inspect_database(path).notices
+    assert told.startswith(f"who writes to {path} waits")
+    assert f"lockstep db backup copy.db --url {path}" in told
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    assert not inspect_database(path).notices

@@ -17,11 +17,9 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import sqlite3
 import struct
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +32,7 @@ from lockstep.engine.file_kind import likely_content
 from lockstep.engine.sqlite_files import check_folder, check_is_there, is_open_here
 from lockstep.errors import SourceChanged, StorageFailed
 from lockstep.mover.model.values import tolerant
+from lockstep.mover.sqlite.aside import Aside, beside, fingerprint
 from lockstep.mover.sqlite.unparsable import Name, find_unparsable, read_first
 from lockstep.mover.translate.scratch import compare_bytes, stand_in_for_collations
 
@@ -53,7 +52,6 @@ _HINTS = {
     "made it write a plain copy",
     sqlite3.SQLITE_CORRUPT: "restore a backup; sqlite3's .recover may save rows",
 }
-_COPY_ATTEMPTS = 5
 _BEGIN_ATTEMPTS = 5
 READ_CACHE_KIB = 2_048
 _TICK_S = 0.02
@@ -78,7 +76,7 @@ class Source:
     notices: list[str] = field(default_factory=list[str])
     missing_collations: tuple[str, ...] = ()
     unparsable: dict[Name, str] = field(default_factory=dict[Name, str])
-    _aside: Path | None = None
+    _aside: Aside | None = None
     _is_guarded: bool = False
     _seen: str = ""
     _state: str = ""
@@ -126,12 +124,18 @@ class Source:
         mode = self.connection.execute("PRAGMA journal_mode").fetchone()[0]
         return mode in ("wal", "off")
 
+    @property
+    def blocks_writers(self) -> bool:
+        """Whether who writes to the file waits until this has been closed."""
+        is_ours = self._aside is not None or self._is_guarded
+        return not is_ours and not self.is_shared
+
     def second(self) -> sqlite3.Connection:
         """Open the same database once more; in no transaction yet."""
         query = "immutable=1" if self._is_guarded else "mode=ro"
         path = self.path
         if self._aside is not None:
-            path, query = self._aside / "source", "mode=rw"
+            path, query = self._aside.path, "mode=rw"
         connection = _connect(path, query)
         for name in self.missing_collations:
             connection.create_collation(name, compare_bytes)
@@ -143,7 +147,7 @@ class Source:
             self._other.close()
         self.connection.close()
         if self._aside is not None:
-            shutil.rmtree(self._aside, ignore_errors=True)
+            self._aside.close()
 
     def __enter__(self) -> Self:
         return self
@@ -164,26 +168,13 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def fingerprint(path: Path) -> str:
-    """Return the size and time of the file and of its WAL."""
-    parts: list[str] = []
-    for name in (path, _beside(path, "-wal")):
-        try:
-            status = name.stat()
-        except FileNotFoundError:
-            continue
-        if status.st_size:
-            parts.append(f"{status.st_size}:{status.st_mtime_ns}")
-    return " ".join(parts)
-
-
 def _settled_fingerprint(path: Path) -> str:
     """Return the fingerprint when whoever writes next is sure to change it.
 
     A file system notes times by the tick of its clock: two commits within one can
     leave the same.
     """
-    names = (path, _beside(path, "-wal"))
+    names = (path, beside(path, "-wal"))
     changed_s = max(name.stat().st_mtime for name in names if name.exists())
     left_s = changed_s + _TICK_S - SYSTEM_CLOCK.now().timestamp()
     time.sleep(min(max(left_s, 0), _TICK_S))
@@ -219,7 +210,7 @@ def open_source(path: Path) -> Source:
 
 
 def _opened(path: Path) -> Source:
-    wal, shm = _beside(path, "-wal"), _beside(path, "-shm")
+    wal, shm = beside(path, "-wal"), beside(path, "-shm")
     if _has_bytes(wal) and not _is_held(path, shm):
         return _open_aside(path, "a WAL was left behind; it was read from a copy")
     if not shm.exists() and _is_wal_file(path):
@@ -321,26 +312,14 @@ def _connect(path: Path, query: str) -> sqlite3.Connection:
 
 
 def _open_aside(path: Path, notice: str) -> Source:
-    folder = Path(tempfile.mkdtemp(prefix="lockstep-source-"))
+    aside = Aside(path)
     try:
-        _copy_aside(path, folder)
-        connection = _connect(folder / "source", "mode=rw")
+        connection = _connect(aside.path, "mode=rw")
         read_first(connection)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        aside.close()
         raise
-    return Source(connection, path, [notice], _aside=folder)
-
-
-def _copy_aside(path: Path, folder: Path) -> None:
-    for _ in range(_COPY_ATTEMPTS):
-        before = fingerprint(path)
-        for ending in ("", "-wal", "-journal"):
-            if _beside(path, ending).exists():
-                shutil.copyfile(_beside(path, ending), folder / f"source{ending}")
-        if fingerprint(path) == before:
-            return
-    raise SourceChanged(f"{path} is written to all the time")
+    return Source(connection, path, [notice], _aside=aside)
 
 
 def _is_wal_file(path: Path) -> bool:
@@ -378,7 +357,3 @@ def _is_held(path: Path, shm: Path) -> bool:
 
 def _has_bytes(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
-
-
-def _beside(path: Path, ending: str) -> Path:
-    return path.with_name(path.name + ending)

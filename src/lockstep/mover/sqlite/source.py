@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from lockstep.mover.sqlite.served import ServedSource
 
 _TEXTS_AT_ONCE: Final = 10_000
+WAITING_TOLD_BYTES: Final = 16 * 1024 * 1024
+"""Of a file; a smaller one is moved before a writer's patience ends."""
+
 Look = Callable[[Any, Table, Tell], TableProfile]
 
 
@@ -217,7 +220,7 @@ class SqliteSource:
         if self._copies_to is not None:
             profiles = self.profiles(on_progress)
             plan = plan_copy(self.connection, self.schema, profiles, to=self._copies_to)
-            plan.notices[:0] = self.notices
+            plan.notices[:0] = [*self.notices, *self._waiting()]
             plan.losses[:0] = [*damage, *self._broken_texts(profiles)]
             return plan
         profiles = self.surveys(on_progress)
@@ -225,7 +228,7 @@ class SqliteSource:
         moments = Moments(framework_of(self.schema), self._meant, shown)
         plan = plan_tables(self.connection, self.schema, profiles, moments)
         self._add_statements(plan)
-        plan.notices[:0] = self.notices
+        plan.notices[:0] = [*self.notices, *self._waiting()]
         plan.losses[:0] = [*damage, *self._broken_texts(profiles)]
         state = self.state()
         if state is not None and state.plan.source == "postgresql":
@@ -234,6 +237,19 @@ class SqliteSource:
         else:
             plan.notices += moments.told(plan.tables)
         return plan
+
+    def _waiting(self) -> list[str]:
+        """Say before a long read that writers of the file wait for its end."""
+        path, source = self.path, self._source
+        if path is None or not isinstance(source, Source) or not source.blocks_writers:
+            return []
+        if path.stat().st_size < WAITING_TOLD_BYTES:
+            return []
+        return [
+            f"who writes to {path} waits until this has ended, as its journal mode "
+            "wants it; what is read may as well be a copy of it: "
+            f"lockstep db backup copy.db --url {path}"
+        ]
 
     def _broken_texts(self, profiles: Mapping[str, TableProfile]) -> list[Loss]:
         """Name the texts that SQLite itself changes whenever it gives them away."""
