@@ -7,10 +7,13 @@ the target itself, in the transactions of the rows they speak of.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from lockstep.clock import SYSTEM_CLOCK
 from lockstep.errors import UnreadableJournal
 from lockstep.mover.blocks.encoding import LineBlock
 from lockstep.mover.model.plan import Plan, Statement
@@ -18,6 +21,9 @@ from lockstep.mover.model.plan import Plan, Statement
 Status = Literal["copying", "copied", "verified", "differs"]
 SEQUENCES = "sequences"
 """The one step that is no statement of the plan."""
+
+TOGETHER_S: Final = 0.2
+"""Of work that a kill may undo beside the statement it interrupts."""
 
 STATE_COLUMNS = "status, source, fingerprint, digest, plan"
 
@@ -92,21 +98,31 @@ def build_all(
     done: dict[str, str],
     build: Callable[[Statement], str],
     on_progress: Callable[[str], None],
+    transaction: Callable[[], AbstractContextManager[object]],
 ) -> list[tuple[Statement, str]]:
     """Build what the journal does not have yet; return what was refused, ever.
+
+    What takes little time is committed together: of thousands of small indexes a
+    transaction for each would take longer than the index.
 
     Args:
         statements: In the order in which they can be built.
         done: The journal's steps; completed here.
-        build: Builds one, records its step and returns the problem, or nothing.
+        build: Builds one, records its step and returns the problem, or nothing; what
+            it is refused leaves nothing behind in the transaction.
         on_progress: Told the name of each.
+        transaction: Begins one.
     """
-    refused: list[tuple[Statement, str]] = []
-    for statement in statements:
-        step = statement.step
-        if step not in done:
-            on_progress(statement.name)
-            done[step] = build(statement)
-        if done[step]:
-            refused.append((statement, done[step]))
-    return refused
+    wanted = list(statements)
+    waiting = deque(each for each in wanted if each.step not in done)
+    while waiting:
+        on_progress(waiting[0].name)
+        with transaction():
+            end_s = SYSTEM_CLOCK.monotonic_s() + TOGETHER_S
+            while True:
+                statement = waiting.popleft()
+                done[statement.step] = build(statement)
+                if not waiting or SYSTEM_CLOCK.monotonic_s() >= end_s:
+                    break
+                on_progress(waiting[0].name)
+    return [(each, done[each.step]) for each in wanted if done[each.step]]

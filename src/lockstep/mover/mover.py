@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +27,7 @@ from lockstep.mover.blocks.long_values import LongCells
 from lockstep.mover.connecting import open_move_source, open_move_target
 from lockstep.mover.failures import check_place, told, write_whole
 from lockstep.mover.inventory import name_added, name_extra
+from lockstep.mover.journal import TableProgress
 from lockstep.mover.model.plan import Loss, Plan, TablePlan
 from lockstep.mover.model.results import (
     MoveResult,
@@ -184,8 +185,11 @@ class Mover:
             if resumed == FINISHED:
                 return self._finished(plan, source, target, started)
             phases.end("inspect")
-            tables = [self._fill(source, target, table) for table in plan.carried()]
+            filled = [
+                (table, self._fill(source, target, table)) for table in plan.carried()
+            ]
             source.check_unchanged()
+            odd = target.journal.odd_counts()
             phases.end("copy")
             refused = target.build(plan, self._building)
             notices = list(source.notices)
@@ -202,7 +206,7 @@ class Mover:
             target.journal.set_status("verified" if is_complete else "differs")
             return MoveResult(
                 plan,
-                tables,
+                [_moved(table, how, odd) for table, how in filled],
                 [Loss(s.purpose, s.name, problem) for s, problem in refused],
                 quarantined,
                 str(self._quarantine) if quarantined else None,
@@ -236,24 +240,17 @@ class Mover:
 
     def _fill(
         self, source: MoveSource, target: MoveTarget, table: TablePlan
-    ) -> TableMoved:
+    ) -> TableProgress:
         def tell(done: int) -> None:
             self._on_progress(Progress("copy", table.source, done, table.rows or None))
 
         policies = {column.on_dirt for column in table.columns}
         long = LongCells(target.takes_in_pieces(table), in_pieces=True)
-        progress = target.fill(
+        return target.fill(
             table,
             lambda after: source.own_order(table, after, for_copy=True, long=long),
             tell,
             "quarantine" if policies - {"fail"} else "fail",
-        )
-        return TableMoved(
-            table.source,
-            table.target,
-            progress.rows,
-            progress.read - progress.rows,
-            target.journal.odd_count(table.source),
         )
 
     def _building(self, name: str) -> None:
@@ -297,3 +294,16 @@ class Mover:
                     state.plan, source, target, self._on_progress, report
                 )
             return verify_foreign(source, target, self._on_progress)
+
+
+def _moved(
+    table: TablePlan, progress: TableProgress, odd: Mapping[str, int]
+) -> TableMoved:
+    """Return what came of a table; ``odd`` counts rows by the source's names."""
+    return TableMoved(
+        table.source,
+        table.target,
+        progress.rows,
+        progress.read - progress.rows,
+        odd.get(table.source, 0),
+    )

@@ -112,8 +112,8 @@ class Journal(Protocol):
         """Yield the odd rows of a table; no more than some of them are held."""
         ...
 
-    def odd_count(self, table: str) -> int:
-        """Return how many odd rows a table has."""
+    def odd_counts(self) -> dict[str, int]:
+        """Return how many odd rows each table has that has some."""
         ...
 
     def rejected(self) -> Iterable[Rejected]:

@@ -1,13 +1,14 @@
 """Read a table's blocks ahead: one thread reads while another one writes.
 
-Owns the one thread that stands between a source and whoever takes its blocks.
-SQLite and PostgreSQL work outside the interpreter's lock, so reading the next
-block and writing the last one happen at the same time.
+Owns the one thread that stands between a source and whoever takes its blocks; the
+first ones are read without it, because most tables have no others. SQLite and
+PostgreSQL work outside the interpreter's lock, so reading the next block and writing
+the last one happen at the same time.
 
     source ──► thread ──► a few blocks ──► the caller ──► target
 
-Invariants: only the thread touches the source until ``close`` has returned; an
-error of the source is raised where its block would have come; no more than
+Invariants: once there is a thread, only it touches the source until ``close`` has
+returned; an error of the source is raised where its block would have come; no more than
 ``BLOCKS_AHEAD`` blocks wait, and behind a long one nothing is read until it is taken,
 so memory stays bounded.
 """
@@ -24,6 +25,9 @@ from typing import Final
 from lockstep.mover.blocks.encoding import Blocks, LineBlock
 
 BLOCKS_AHEAD: Final = 2
+BLOCKS_WITHOUT_THREAD: Final = 2
+"""Of a table that are read by whoever asks for them."""
+
 LONG_BYTES: Final = 2 * 1024 * 1024
 """A longer block waits alone."""
 
@@ -42,11 +46,12 @@ class Ahead(Iterator[LineBlock]):
     """The blocks of an iterator that a thread of its own reads.
 
     Args:
-        blocks: Read in the thread, and closed there.
+        blocks: Read in the thread but for the first ones, and closed there.
     """
 
     def __init__(self, blocks: Iterable[LineBlock]) -> None:
-        self._blocks = blocks
+        self._blocks = iter(blocks)
+        self._taken = 0
         self._waiting: queue.Queue[LineBlock | _End] = queue.Queue(BLOCKS_AHEAD)
         self._is_unwanted = threading.Event()
         self._is_taken = threading.Event()
@@ -54,7 +59,7 @@ class Ahead(Iterator[LineBlock]):
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to read; the first ``next`` does it otherwise."""
+        """Begin to read; ``next`` does it behind the first blocks otherwise."""
         if self._thread is None and self._end is None:
             self._thread = threading.Thread(
                 target=self._read, name="lockstep-read-ahead", daemon=True
@@ -62,6 +67,10 @@ class Ahead(Iterator[LineBlock]):
             self._thread.start()
 
     def __next__(self) -> LineBlock:
+        if self._thread is None and self._end is None:
+            block = self._first()
+            if block is not None:
+                return block
         self.start()
         found = self._end or self._waiting.get()
         self._is_taken.set()
@@ -71,6 +80,23 @@ class Ahead(Iterator[LineBlock]):
         if found.error is not None:
             raise found.error
         raise StopIteration
+
+    def _first(self) -> LineBlock | None:
+        """Return one of the first blocks, read here; None for what a thread reads.
+
+        Most tables of a database of thousands have one block: a thread for each would
+        take longer than its rows.
+        """
+        if self._taken >= BLOCKS_WITHOUT_THREAD:
+            return None
+        self._taken += 1
+        try:
+            return next(self._blocks)
+        except StopIteration:
+            self._end = _End()
+        except BaseException as error:
+            self._end = _End(error)
+        return None
 
     def _read(self) -> None:
         end = _End()
@@ -86,9 +112,7 @@ class Ahead(Iterator[LineBlock]):
             # Raised again in the thread that asks for the block.
             end = _End(error)
         finally:
-            close = getattr(self._blocks, "close", None)
-            if close is not None:
-                close()
+            _close(self._blocks)
         self._offer(end)
 
     def _wait_until_taken(self) -> None:
@@ -115,6 +139,15 @@ class Ahead(Iterator[LineBlock]):
                 self._waiting.get_nowait()
         if self._thread is not None:
             self._thread.join()
+        else:
+            _close(self._blocks)
+
+
+def _close(blocks: Iterator[LineBlock]) -> None:
+    """Let go of the source, if the blocks hold one."""
+    close = getattr(blocks, "close", None)
+    if close is not None:
+        close()
 
 
 def in_turn(streams: Sequence[Iterable[LineBlock]]) -> Generator[LineBlock]:

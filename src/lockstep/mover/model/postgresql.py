@@ -7,6 +7,7 @@ by. ``postgresql/catalog.py`` and ``others.py`` fill them in.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from lockstep.migrations.sqlite.tokens import quote
 
@@ -194,7 +195,13 @@ class PgSchema:
 
     def table(self, schema: str, name: str) -> PgTable | None:
         """Return a table by name."""
-        for table in self.tables:
-            if (table.schema, table.name) == (schema, name):
-                return table
-        return None
+        return self._by_name.get((schema, name))
+
+    @cached_property
+    def _by_name(self) -> dict[tuple[str, str], PgTable]:
+        return {(table.schema, table.name): table for table in self.tables}
+
+    @cached_property
+    def by_full_name(self) -> dict[str, PgTable]:
+        """The tables by what plans call them."""
+        return {table.full_name: table for table in self.tables}

@@ -9,6 +9,7 @@ See https://www.postgresql.org/docs/current/catalogs.html
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
@@ -76,18 +77,19 @@ def read_postgresql(connection: psycopg.Connection[Any]) -> PgSchema:
         "AND d.classid = 'pg_class'::regclass AND d.deptype = 'e') "
         "ORDER BY n.nspname <> 'public', n.nspname, c.oid".encode()
     ).fetchall()
-    tables: list[PgTable] = []
-    for oid, schema, name, is_partitioned, comment, estimated, *found in rows:
-        is_heap, why, has_heirs = found
+    found: dict[int, PgTable] = {}
+    for oid, schema, name, is_partitioned, comment, estimated, *more in rows:
+        is_heap, why, has_heirs = more
         table = PgTable(schema, name, [], comment=comment, rows_estimated=estimated)
         table.is_partitioned, table.is_heap = is_partitioned, bool(is_heap)
         table.problem, table.has_heirs = why, has_heirs
-        _read_columns(connection, oid, table)
-        _read_keys(connection, oid, table)
-        _read_indexes(connection, oid, table)
-        if not why:
-            _read_sequence(connection, table)
-        tables.append(table)
+        found[oid] = table
+    # Asked once for all: of thousands each question takes longer than its answer.
+    _read_columns(connection, found)
+    _read_keys(connection, found)
+    _read_indexes(connection, found)
+    _read_sequences(connection, found)
+    tables = list(found.values())
     schema = PgSchema(tables, read_others(connection), read_views(connection))
     _tell_apart(schema)
     return schema
@@ -109,10 +111,11 @@ def _tell_apart(schema: PgSchema) -> None:
 
 
 def _read_columns(
-    connection: psycopg.Connection[Any], oid: int, table: PgTable
+    connection: psycopg.Connection[Any], tables: Mapping[int, PgTable]
 ) -> None:
     rows = connection.execute(
-        "SELECT a.attname, format_type(b.types[cardinality(b.types)], NULL), "
+        "SELECT a.attrelid, a.attname, "
+        "format_type(b.types[cardinality(b.types)], NULL), "
         "format_type(a.atttypid, a.atttypmod), a.attnotnull OR b.not_null, "
         "pg_get_expr(d.adbin, d.adrelid), a.attidentity <> '', a.attgenerated <> '', "
         "CASE WHEN a.atttypid IN ('varchar'::regtype) AND a.atttypmod > 4 "
@@ -127,25 +130,33 @@ def _read_columns(
         f"{_PLAIN_TYPE} "
         f"FROM pg_attribute a CROSS JOIN LATERAL ({_BASES}) b "
         "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
-        "WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped "
-        "ORDER BY a.attnum".encode(),
-        (oid,),
+        "WHERE a.attrelid = ANY (%s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped "
+        "ORDER BY a.attrelid, a.attnum".encode(),
+        (list(tables),),
     ).fetchall()
-    table.columns = [PgColumn(*row) for row in rows]
-    for column in table.columns:
-        column.constant = _constant(connection, column)
+    constants: dict[str, str | None] = {}
+    for oid, *row in rows:
+        column = PgColumn(*row)
+        asked = _asked_constant(column)
+        if asked and asked not in constants:
+            constants[asked] = _constant(connection, asked)
+        column.constant = constants.get(asked)
+        tables[oid].columns.append(column)
 
 
-def _constant(connection: psycopg.Connection[Any], column: PgColumn) -> str | None:
-    """Return what a default gives that calls nothing."""
-    import psycopg
-
+def _asked_constant(column: PgColumn) -> str:
+    """Return the query for what a default gives that calls nothing; or nothing."""
     default = column.default or ""
     one, some = _ONE.fullmatch(default), _SOME.fullmatch(default)
     if column.plain_type is None or not (one or some):
-        return None
+        return ""
     given = one[1] if one else f"ARRAY[{', '.join(_ITEM.findall(default))}]"
-    asked = f"SELECT format('%s', ({given})::{column.plain_type})"
+    return f"SELECT format('%s', ({given})::{column.plain_type})"
+
+
+def _constant(connection: psycopg.Connection[Any], asked: str) -> str | None:
+    import psycopg
+
     try:
         with connection.transaction():
             row = connection.execute(asked.encode()).fetchone()
@@ -154,7 +165,9 @@ def _constant(connection: psycopg.Connection[Any], column: PgColumn) -> str | No
     return None if row is None else row[0]
 
 
-def _read_keys(connection: psycopg.Connection[Any], oid: int, table: PgTable) -> None:
+def _read_keys(
+    connection: psycopg.Connection[Any], tables: Mapping[int, PgTable]
+) -> None:
     names = (
         "ARRAY(SELECT a.attname::text FROM unnest({keys}) WITH ORDINALITY k(n, o) "
         "JOIN pg_attribute a ON a.attrelid = {of} AND a.attnum = k.n ORDER BY k.o)"
@@ -162,20 +175,20 @@ def _read_keys(connection: psycopg.Connection[Any], oid: int, table: PgTable) ->
     own = names.format(keys="c.conkey", of="c.conrelid")
     other = names.format(keys="c.confkey", of="c.confrelid")
     rows = connection.execute(
-        f"SELECT c.contype, c.conname, {own}, pg_get_constraintdef(c.oid), "
+        f"SELECT c.conrelid, c.contype, c.conname, {own}, pg_get_constraintdef(c.oid), "
         f"coalesce(n.nspname, ''), coalesce(p.relname, ''), {other}, "
         "c.confupdtype, c.confdeltype, CASE WHEN c.condeferred THEN 'DEFERRABLE "
         "INITIALLY DEFERRED' WHEN c.condeferrable THEN 'DEFERRABLE INITIALLY "
         "IMMEDIATE' ELSE '' END FROM pg_constraint c "
         "LEFT JOIN pg_class p ON p.oid = c.confrelid "
         "LEFT JOIN pg_namespace n ON n.oid = p.relnamespace "
-        "WHERE c.conrelid = %s AND c.contype IN ('p', 'u', 'f', 'c', 'x') "
+        "WHERE c.conrelid = ANY (%s::oid[]) AND c.contype IN ('p', 'u', 'f', 'c', 'x') "
         "AND c.conparentid = 0 ORDER BY c.contype <> 'p', c.oid".encode(),
-        (oid,),
+        (list(tables),),
     ).fetchall()
-    for kind, name, columns, text, schema, parent, referred, *rest in rows:
+    for oid, kind, name, columns, text, schema, parent, referred, *rest in rows:
         on_update, on_delete, deferral = rest
-        table.keys.append(
+        tables[oid].keys.append(
             PgKey(
                 _letter(kind),
                 name,
@@ -196,10 +209,10 @@ def _letter(value: Any) -> str:
 
 
 def _read_indexes(
-    connection: psycopg.Connection[Any], oid: int, table: PgTable
+    connection: psycopg.Connection[Any], tables: Mapping[int, PgTable]
 ) -> None:
     rows = connection.execute(
-        "SELECT i.relname, x.indisunique, m.amname, x.indnkeyatts, "
+        "SELECT x.indrelid, i.relname, x.indisunique, m.amname, x.indnkeyatts, "
         "ARRAY(SELECT (SELECT a.attname::text FROM pg_attribute a "
         "WHERE a.attrelid = x.indrelid AND a.attnum = k.n AND k.n > 0) "
         "FROM unnest(x.indkey::int2[]) WITH ORDINALITY k(n, o) ORDER BY k.o), "
@@ -209,32 +222,38 @@ def _read_indexes(
         "pg_get_expr(x.indpred, x.indrelid), pg_get_indexdef(x.indexrelid), "
         "x.indisvalid "
         "FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid "
-        "JOIN pg_am m ON m.oid = i.relam WHERE x.indrelid = %s AND NOT EXISTS "
+        "JOIN pg_am m ON m.oid = i.relam WHERE x.indrelid = ANY (%s::oid[]) "
+        "AND NOT EXISTS "
         "(SELECT 1 FROM pg_constraint c WHERE c.conindid = x.indexrelid "
         "AND c.contype IN ('p', 'u', 'x')) ORDER BY i.oid",
-        (oid,),
+        (list(tables),),
     ).fetchall()
-    for name, unique, method, count, columns, *rest in rows:
-        table.indexes.append(PgIndex(name, unique, method, columns[:count], *rest))
+    for oid, name, unique, method, count, columns, *rest in rows:
+        index = PgIndex(name, unique, method, columns[:count], *rest)
+        tables[oid].indexes.append(index)
 
 
-def _read_sequence(connection: psycopg.Connection[Any], table: PgTable) -> None:
-    from psycopg import sql
+def _read_sequences(
+    connection: psycopg.Connection[Any], tables: Mapping[int, PgTable]
+) -> None:
+    """Find the sequence of each table's first column that has one, and its state.
 
-    where = sql.Identifier(table.schema, table.name).as_string(connection)
-    for column in table.columns:
-        row = connection.execute(
-            "SELECT s, has_sequence_privilege(s, 'SELECT') "
-            "FROM pg_get_serial_sequence(%s, %s) s WHERE s IS NOT NULL",
-            (where, column.name),
-        ).fetchone()
-        if row is None:
-            continue
-        table.sequence_column = column.name
-        if not row[1]:
-            return  # the greatest number in use stands in for it
-        last = connection.execute(
-            f"SELECT last_value, is_called FROM {row[0]}".encode()
-        ).fetchone()
-        table.sequence = int(last[0]) if last is not None and last[1] else 0
-        return
+    See pg_get_serial_sequence, which would be asked about each column.
+    """
+    rows = connection.execute(
+        "SELECT a.attrelid, a.attname, CASE "
+        "WHEN has_sequence_privilege(s.oid, 'SELECT') "
+        "THEN coalesce(pg_sequence_last_value(s.oid), 0) END "
+        "FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' "
+        "JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid "
+        "WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 "
+        "AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') "
+        "AND d.refobjid = ANY (%s::oid[]) AND NOT a.attisdropped "
+        "ORDER BY a.attrelid, a.attnum",
+        ([oid for oid, table in tables.items() if not table.problem],),
+    ).fetchall()
+    for oid, column, last in rows:
+        table = tables[oid]
+        if table.sequence_column is None:
+            # Where it cannot be read the greatest number in use stands in for it.
+            table.sequence_column, table.sequence = column, last

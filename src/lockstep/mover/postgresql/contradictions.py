@@ -16,7 +16,7 @@ unless its value does not fit its codec, which ``fitting`` names.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -79,6 +79,9 @@ def name_contradictions(plan: Plan, forward: Plan, server: Server) -> None:
     """
     origins = {table.target: table for table in forward.carried()}
     by_table = _made_by_own_statements(plan)
+    planned = {fold(table.target): table for table in plan.carried()}
+    # One that is left out is none of a later table's.
+    indexes = {index.name: index for index in _unique_indexes(plan)}
     for made in plan.carried():
         table = by_table.get(fold(made.target))
         origin = origins.get(made.source)
@@ -86,8 +89,7 @@ def name_contradictions(plan: Plan, forward: Plan, server: Server) -> None:
             continue
         found = server.found(made)
         name_cells(plan, made, table, server)
-        indexes = {s.name: s for s in _unique_indexes(plan)}
-        _name_orphans(plan, made, table, by_table, server)
+        _name_orphans(plan, made, planned, by_table, server)
         for suspicion in _suspicions(forward, made, table, found, indexes):
             _judge(plan, made, suspicion, server)
 
@@ -176,8 +178,8 @@ def _lacking(own: Iterable[str], parent: str, theirs: Iterable[str]) -> str:
 def _name_orphans(
     plan: Plan,
     made: TablePlan,
-    table: Table,
-    by_table: dict[str, Table],
+    planned: Mapping[str, TablePlan],
+    by_table: Mapping[str, Table],
     server: Server,
 ) -> None:
     """Name rows that point at nothing, where the server does not keep them away.
@@ -189,8 +191,7 @@ def _name_orphans(
         for key in server.found(made).keys
         if key.kind == "f" and not key.definition.endswith(" NOT VALID")
     ]
-    planned = {fold(other.target): other for other in plan.carried()}
-    for key in table.foreign_keys:
+    for key in by_table[fold(made.target)].foreign_keys:
         above, parent = planned.get(fold(key.parent)), by_table.get(fold(key.parent))
         if above is None or parent is None:
             continue

@@ -182,18 +182,13 @@ class PostgresqlJournal:
             cells = tuple((name, kind) for name, kind in json.loads(text))
             yield OddRow(bytes(digest), cells)
 
-    def odd_tables(self) -> set[str]:
-        """Return the tables, by the source's names, that have odd rows."""
-        found = self._stored(f"SELECT DISTINCT table_name FROM {SCHEMA}.odd_row")
-        return {table for (table,) in found}
-
-    def odd_count(self, table: str) -> int:
-        """Return how many odd rows a table has."""
-        rows = self._rows(
-            f"SELECT count(*) FROM {SCHEMA}.odd_row WHERE table_name = %s",
-            (table,),
+    def odd_counts(self) -> dict[str, int]:
+        """Return how many odd rows each table has that has some."""
+        return dict(
+            self._stored(
+                f"SELECT table_name, count(*) FROM {SCHEMA}.odd_row GROUP BY table_name"
+            )
         )
-        return int(rows[0][0])
 
     def rejected(self) -> Iterator[Rejected]:
         """Yield the rows that were not carried; no more than some of them are held."""

@@ -291,7 +291,7 @@ class PostgresqlRows:
         """By table the tables of the file of which an earlier move noted odd rows."""
         found = defaultdict[str, list[str]](list)
         if self._state is not None:
-            noted = PostgresqlJournal(self._connection).odd_tables()
+            noted = PostgresqlJournal(self._connection).odd_counts()
             for planned in self._state.plan.carried():
                 if planned.source in noted:
                     found[planned.target].append(planned.source)

@@ -186,9 +186,9 @@ class PostgresqlSource:
         Raises:
             InvalidPlan: It says nothing.
         """
-        for found in self.schema.tables:
-            if found.full_name == table.source:
-                return found
+        found = self.schema.by_full_name.get(table.source)
+        if found is not None:
+            return found
         raise InvalidPlan(
             f"the source has no table {table.source!r}",
             hint="write the plan again: --write-plan FILE",

@@ -13,9 +13,10 @@ Invariant: at every instant the journal says exactly what the tables hold.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lockstep.clock import SYSTEM_CLOCK
 from lockstep.errors import InvalidPlan, TargetInUse
@@ -36,6 +37,7 @@ from lockstep.mover.postgresql.lines import (
     with_stand_in,
 )
 from lockstep.mover.postgresql.session import translated
+from lockstep.schema.types.portable import quoted
 
 if TYPE_CHECKING:
     import psycopg
@@ -49,6 +51,14 @@ LOCK_WAIT_S = 5.0
 a statement of it still runs, within ``client_connection_check_interval``."""
 
 LOCK_PAUSE_S = 0.05
+
+TOGETHER_MAX: Final = 100
+"""Statements that are sent together: each answer is waited for."""
+
+_EACH: Final = "lockstep_each"
+"""Where a transaction goes on behind a statement that was refused."""
+
+Item = TypeVar("Item")
 
 
 class PostgresqlTarget:
@@ -159,20 +169,7 @@ class PostgresqlTarget:
                 self._run(statement)
             for table in in_creating_order(plan):
                 if plan.creates_tables:
-                    self._run(table.create or create_table(table))
-                    self._comment_on(table)
-
-    def _comment_on(self, table: TablePlan) -> None:
-        name = quote(table.target)
-        if table.comment:
-            self._comment(f"TABLE {name}", table.comment)
-        for column in table.columns:
-            if column.comment:
-                self._comment(f"COLUMN {name}.{quote(column.target)}", column.comment)
-
-    def _comment(self, what: str, text: str) -> None:
-        literal = "'" + text.replace("'", "''") + "'"
-        self._run(f"COMMENT ON {what} IS {literal}")
+                    self._run(";\n".join([_made(table), *comments_on(table)]))
 
     def empty(self, table: TablePlan) -> None:
         """Take a table's rows away, and what the journal says of them."""
@@ -192,23 +189,36 @@ class PostgresqlTarget:
         with self._connection.transaction(force_rollback=True):
             for statement in plan.before:
                 self._run(statement)
-            for table in in_creating_order(plan):
-                found |= self._refused_columns(table)
-            for statement in statements_of(plan):
-                try:
-                    with self._connection.transaction():
-                        self._run(statement.sql)
-                except psycopg.Error as error:
-                    found[statement.step] = reason_of(error)
+            for tables in _some(in_creating_order(plan)):
+                if not self._are_taken(map(_made, tables)):
+                    for table in tables:
+                        found |= self._refused_columns(table)
+            for statements in _some(statements_of(plan)):
+                if self._are_taken(each.sql for each in statements):
+                    continue
+                for statement in statements:
+                    try:
+                        self._run_apart(statement.sql)
+                    except psycopg.Error as error:
+                        found[statement.step] = reason_of(error)
         return found
+
+    def _are_taken(self, statements: Iterable[str]) -> bool:
+        """Run statements together; return whether none is refused, or leave nothing."""
+        import psycopg
+
+        try:
+            self._run_apart("\n;".join(statements))
+        except psycopg.Error:
+            return False
+        return True
 
     def _refused_columns(self, table: TablePlan) -> dict[str, str]:
         """Make an empty table; return the columns that cannot be computed there."""
         import psycopg
 
         try:
-            with self._connection.transaction():
-                self._run(table.create or create_table(table))
+            self._run_apart(_made(table))
         except psycopg.Error as error:
             computed = [column for column in table.columns if column.computed]
             if not computed:
@@ -261,7 +271,13 @@ class PostgresqlTarget:
     ) -> list[tuple[Statement, str]]:
         """Build keys, indexes and constraints; return those that were refused."""
         done = self.journal.steps()
-        refused = build_all(statements_of(plan), done, self._build, on_progress)
+        refused = build_all(
+            statements_of(plan),
+            done,
+            self._build,
+            on_progress,
+            self._connection.transaction,
+        )
         if SEQUENCES not in done:
             self._advance_sequences(plan)
         return refused
@@ -272,22 +288,26 @@ class PostgresqlTarget:
         problem = ""
         for sql in filter(None, (statement.sql, statement.fallback)):
             try:
-                with self._connection.transaction():
-                    self._run(sql)
-                    self.journal.add_step(statement.step, statement.purpose, problem)
-                    return problem
+                self._run(f"SAVEPOINT {_EACH}")
+                self._run(f"{sql}\n;RELEASE {_EACH}")
+                break
             except (
                 psycopg.errors.IntegrityError,
                 psycopg.ProgrammingError,
                 psycopg.errors.ProgramLimitExceeded,
                 psycopg.DataError,
             ) as error:
+                self._run(f"ROLLBACK TO {_EACH}")
                 problem = reason_of(error)
                 if sql != statement.fallback and statement.fallback:
                     problem = f"{problem}; it holds for new rows only"
-        with self._connection.transaction():
-            self.journal.add_step(statement.step, statement.purpose, problem)
+        self.journal.add_step(statement.step, statement.purpose, problem)
         return problem
+
+    def _run_apart(self, sql: str) -> None:
+        """Run statements within a transaction, which goes on where they are refused."""
+        with self._connection.transaction():
+            self._run(sql)
 
     def _advance_sequences(self, plan: Plan) -> None:
         with translated(), self._connection.transaction():
@@ -296,8 +316,8 @@ class PostgresqlTarget:
                     if column.identity:
                         self._advance(table, column)
             self.journal.add_step(SEQUENCES, "sequence", "")
-        for table in plan.carried():
-            self._run(f"ANALYZE {quote(table.target)}")
+        if names := ", ".join(quote(table.target) for table in plan.carried()):
+            self._run(f"ANALYZE {names}")
 
     def _advance(self, table: TablePlan, column: ColumnPlan) -> None:
         row = self._run(
@@ -381,6 +401,13 @@ def statements_of(plan: Plan) -> Iterator[Statement]:
     yield from sorted(late, key=lambda statement: statement.purpose == "view")
 
 
+def _some(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Yield as many as are sent to the server together."""
+    remaining = iter(items)
+    while some := list(islice(remaining, TOGETHER_MAX)):
+        yield some
+
+
 def in_creating_order(plan: Plan) -> list[TablePlan]:
     """Return the tables, first those that an identity column's sequence is called.
 
@@ -388,6 +415,21 @@ def in_creating_order(plan: Plan) -> list[TablePlan]:
     where a sequence has its name.
     """
     return sorted(plan.carried(), key=lambda table: not table.target.endswith("_seq"))
+
+
+def _made(table: TablePlan) -> str:
+    return table.create or create_table(table)
+
+
+def comments_on(table: TablePlan) -> Iterator[str]:
+    """Yield the statements that comment on a table and its columns."""
+    name = quote(table.target)
+    if table.comment:
+        yield f"COMMENT ON TABLE {name} IS {quoted(table.comment)}"
+    for column in table.columns:
+        if column.comment:
+            text = quoted(column.comment)
+            yield f"COMMENT ON COLUMN {name}.{quote(column.target)} IS {text}"
 
 
 def create_table(table: TablePlan) -> str:

@@ -24,11 +24,12 @@ from lockstep.mover.model.plan import Plan
 from lockstep.mover.own_tables import OUR_PREFIX, journal_prefix, our_tables
 from lockstep.schema.names import MOVE_PREFIXES
 
+# The plan comes last: what is behind it in a row is read past all of it.
 _CREATE = """
 CREATE TABLE <prefix>state (one INTEGER PRIMARY KEY CHECK (one = 1),
   status TEXT NOT NULL, source TEXT NOT NULL, fingerprint TEXT NOT NULL,
-  digest TEXT NOT NULL,
-  plan TEXT NOT NULL, began TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);
+  digest TEXT NOT NULL, began TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  plan TEXT NOT NULL);
 CREATE TABLE <prefix>progress (table_name TEXT PRIMARY KEY, position TEXT,
   rows INTEGER NOT NULL, read INTEGER NOT NULL, is_done INTEGER NOT NULL);
 CREATE TABLE <prefix>step (name TEXT PRIMARY KEY, purpose TEXT NOT NULL,
@@ -181,9 +182,9 @@ class SqliteJournal:
         """Return nothing: SQLite's cells say their class themselves."""
         return ()
 
-    def odd_count(self, table: str) -> int:
-        """Return 0: SQLite's cells say their class themselves."""
-        return 0
+    def odd_counts(self) -> dict[str, int]:
+        """Return nothing: SQLite's cells say their class themselves."""
+        return {}
 
     def rejected(self) -> Iterator[Rejected]:
         """Yield the rows that were not carried; no more than some of them are held."""

@@ -257,26 +257,28 @@ class SqliteTarget:
         self.stand_in_for_collations(texts_of(plan))
         done = self.journal.steps()
         statements = (s for table in plan.carried() for s in table.statements)
-        refused = build_all(statements, done, self._build, on_progress)
+        refused = build_all(
+            statements, done, self._build, on_progress, self.journal.transaction
+        )
         if SEQUENCES not in done:
             self._advance_sequences(plan)
         return refused
 
     def _build(self, statement: Statement) -> str:
         problem = ""
-        with self.journal.transaction():
-            try:
-                self._connection.execute("SAVEPOINT building")
-                self._connection.execute(statement.sql)
-            except sqlite3.DatabaseError as error:
-                if is_of_the_system(error):
-                    raise
-                self._connection.execute("ROLLBACK TO building")
-                if is_only_entered(statement.sql, error):
-                    self._enter(statement)
-                else:
-                    problem = str(error)
-            self.journal.add_step(statement.step, statement.purpose, problem)
+        try:
+            self._connection.execute("SAVEPOINT building")
+            self._connection.execute(statement.sql)
+        except sqlite3.DatabaseError as error:
+            if is_of_the_system(error):
+                raise
+            self._connection.execute("ROLLBACK TO building")
+            if is_only_entered(statement.sql, error):
+                self._enter(statement)
+            else:
+                problem = str(error)
+        self._connection.execute("RELEASE building")
+        self.journal.add_step(statement.step, statement.purpose, problem)
         return problem
 
     def _enter(self, statement: Statement) -> None:

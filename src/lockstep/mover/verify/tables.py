@@ -88,6 +88,7 @@ def verify_tables(
         if loss.is_data
     ]
     rejected = target.journal.rejected_tables()
+    noted = target.journal.odd_counts()
     for table in plan.carried():
         coerced = [c.source for c in table.columns if c.on_dirt == "coerce"]
         if coerced:
@@ -99,7 +100,10 @@ def verify_tables(
             report.notices.append(
                 f"{table.source}: quarantined rows are missing in the target"
             )
-        rows = _compare(table, source, target, report, on_progress, strangers)
+        odd_rows = (
+            target.journal.odd_rows(table.source) if table.source in noted else ()
+        )
+        rows = _compare(table, source, target, report, on_progress, strangers, odd_rows)
         report.tables += 1
         report.rows += rows
         report.cells += rows * len(table.columns)
@@ -113,6 +117,7 @@ def _compare(
     report: VerifyReport,
     on_progress: ProgressCallback,
     strangers: Strangers | None,
+    odd_rows: Iterable[OddRow],
 ) -> int:
     stranger = strangers.tables.get(table.source) if strangers else None
     comparison = TableComparison(table, report, stranger.spelled if stranger else None)
@@ -156,7 +161,7 @@ def _compare(
             lambda: mine(unsorted(), counts=first()),
             lambda: other(target.any_order(table, long), counts=second()),
         )
-    theirs.add(target.journal.odd_rows(table.source))
+    theirs.add(odd_rows)
     # Between strangers the type decides what a cell says, and no class is kept.
     if ours != theirs and stranger is None:
         report.add(
