@@ -337,3 +337,5 @@ def test_what_only_one_side_has_is_a_difference(
     assert back >= {("extra table", "late"), ("extra column", "word")}
     assert back >= {("missing table", "more"), ("missing column", "word")}
     assert not any("of_extension" in table for _, table in back)
+    # Of what a mover took for a table, SQLite has one of its own, or none.
+    assert not any("sqlite_stat1" in table for _, table in back)

@@ -97,3 +97,17 @@ def open_move_target(url: DatabaseUrl) -> MoveTarget:
     from lockstep.mover.sqlite.target import SqliteTarget, open_target_file
 
     return SqliteTarget(open_target_file(url.path), str(url.path))
+
+
+def open_compared_target(url: DatabaseUrl) -> MoveTarget:
+    """Open a database to compare it with a source; nothing is written to it.
+
+    Raises:
+        LockstepError: There is none.
+    """
+    if url.path is None or url.engine_name != "sqlite":
+        return open_move_target(url)
+    from lockstep.mover.sqlite.compared import ComparedFile
+    from lockstep.mover.sqlite.opening import open_source
+
+    return ComparedFile(open_source(url.path))

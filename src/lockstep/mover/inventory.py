@@ -32,11 +32,11 @@ class Inventory:
 
     Attributes:
         tables: The columns of each, by the names that plans give them.
-        elsewhere: Tables of other schemas, which no name alone finds.
+        schemas: Those that tables lie in which no name alone finds, by their names.
     """
 
     tables: dict[str, list[str]]
-    elsewhere: list[str] = field(default_factory=list[str])
+    schemas: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def of_file(schema: Schema) -> Inventory:
@@ -56,10 +56,9 @@ def of_server(schema: PgSchema) -> Inventory:
     """Return what a PostgreSQL database has."""
     found = Inventory({})
     for table in schema.tables:
-        if table.schema == "public":
-            found.tables[table.full_name] = [column.name for column in table.columns]
-        else:
-            found.elsewhere.append(table.full_name)
+        found.tables[table.full_name] = [column.name for column in table.columns]
+        if table.schema != "public":
+            found.schemas[table.full_name] = table.schema
     return found
 
 
@@ -76,8 +75,13 @@ def name_extra(
     """
     ours = {fold(name) for name in source.tables} | _told(plan)
     planned = {table.target: table for table in plan.carried()}
+    used = {target.schemas[name] for name in planned if name in target.schemas}
+    elsewhere: list[str] = []
     for name, columns in target.tables.items():
         table = planned.get(name)
+        if table is None and target.schemas.get(name, "") not in {"", *used}:
+            elsewhere.append(name)
+            continue
         if table is None:
             # SQLite has no other tables of such names than its own, which pgloader
             # carries along with the rest.
@@ -90,9 +94,9 @@ def name_extra(
         for column in columns:
             if fold(column) not in known:
                 report.add(Difference("extra column", table.source, column=column))
-    if target.elsewhere:
-        shown = ", ".join(target.elsewhere[:SHOWN_MAX])
-        more = len(target.elsewhere) - SHOWN_MAX
+    if elsewhere:
+        shown = ", ".join(elsewhere[:SHOWN_MAX])
+        more = len(elsewhere) - SHOWN_MAX
         also = f" and {more} more" if more > 0 else ""
         report.notices.append(f"not compared: tables of other schemas: {shown}{also}")
 
@@ -103,8 +107,11 @@ def name_added(
     """Add what came to the source after a move was planned to a report."""
     theirs = {fold(name) for name in target.tables} | _told(plan)
     planned = {table.source: table for table in plan.tables}
+    used = {source.schemas[name] for name in planned if name in source.schemas}
     for name, columns in source.tables.items():
         table = planned.get(name)
+        if table is None and source.schemas.get(name, "") not in {"", *used}:
+            continue  # nobody has asked for this schema
         if table is None:
             if fold(name) not in theirs and not _is_own(name):
                 report.add(Difference("missing table", name))

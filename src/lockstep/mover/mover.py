@@ -24,7 +24,11 @@ from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import TargetInUse
 from lockstep.mover.beginning import FINISHED, Beginning
 from lockstep.mover.blocks.long_values import LongCells
-from lockstep.mover.connecting import open_move_source, open_move_target
+from lockstep.mover.connecting import (
+    open_compared_target,
+    open_move_source,
+    open_move_target,
+)
 from lockstep.mover.failures import check_place, told, write_whole
 from lockstep.mover.inventory import name_added, name_extra
 from lockstep.mover.journal import TableProgress
@@ -283,17 +287,23 @@ class Mover:
                 return verify_alike(self.source_url, self.target_url, self._on_progress)
         with told(GO_ON), ExitStack() as stack:
             source = self._open_source(stack)
-            target = self._open_target(stack)
-            state = target.journal.state()
-            if state is not None:
-                report = VerifyReport()
-                mine, theirs = source.inventory(), target.inventory()
-                name_added(state.plan, mine, theirs, report)
-                name_extra(state.plan, mine, theirs, report)
-                return verify_tables(
-                    state.plan, source, target, self._on_progress, report
-                )
+            target = open_compared_target(self.target_url)
+            stack.callback(target.close)
+            report = self._compared(source, target)
+            report.notices[:0] = [*source.notices, *target.notices]
+            source.check_unchanged()
+            target.check_unchanged()
+            return report
+
+    def _compared(self, source: MoveSource, target: MoveTarget) -> VerifyReport:
+        state = target.journal.state()
+        if state is None:
             return verify_foreign(source, target, self._on_progress)
+        report = VerifyReport()
+        mine, theirs = source.inventory(), target.inventory()
+        name_added(state.plan, mine, theirs, report)
+        name_extra(state.plan, mine, theirs, report)
+        return verify_tables(state.plan, source, target, self._on_progress, report)
 
 
 def _moved(

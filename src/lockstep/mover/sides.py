@@ -138,9 +138,14 @@ class Journal(Protocol):
 
 
 class MoveTarget(Protocol):
-    """A database that is filled."""
+    """A database that is filled, or compared.
+
+    Attributes:
+        notices: What had to be done to read it, for people.
+    """
 
     dialect: str
+    notices: list[str]
 
     @property
     def connection(self) -> Any:
@@ -226,6 +231,10 @@ class MoveTarget(Protocol):
 
     def long_columns(self, table: TablePlan) -> frozenset[str]:
         """Return the columns whose long cells can have stand-ins, by source names."""
+        ...
+
+    def check_unchanged(self) -> None:
+        """Raise ``SourceChanged`` if a file that is only read is not one state."""
         ...
 
     def close(self) -> None:

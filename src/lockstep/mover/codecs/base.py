@@ -43,7 +43,7 @@ class Codec:
 
     plain: ClassVar[frozenset[type]] = frozenset()
     may_be_odd: ClassVar[bool] = False
-    has_one_spelling: ClassVar[bool] = False
+    has_one_spelling: bool = False
 
     def encode(self, value: Any) -> str:
         """Return PostgreSQL's text of a value that is not NULL."""

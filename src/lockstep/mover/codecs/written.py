@@ -112,7 +112,7 @@ class Written(Codec):
         if "\n" in text:
             return False
         forms = forms_of(f"{text}\n")
-        if self.form in forms:
+        if OWN.get(self.form, self.form) in forms:
             return True
         # A row of PostgreSQL may have more digits than the program wrote.
         digits = len(text.removesuffix(self.zone).partition(".")[2])

@@ -72,6 +72,7 @@ class PostgresqlTarget:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
+        self.notices: list[str] = []
         self.journal = PostgresqlJournal(connection)
 
     def lock(self) -> None:
@@ -346,6 +347,11 @@ class PostgresqlTarget:
         """Describe the tables that are there."""
         return read_postgresql(self._connection)
 
+    def search_path(self) -> list[str]:
+        """Return the schemas in which a name alone is looked for, in order."""
+        (row,) = self._run("SELECT current_schemas(false)").fetchall()
+        return list(row[0])
+
     def inventory(self) -> Inventory:
         """Return the tables and columns that are there."""
         return of_server(self.schema())
@@ -383,6 +389,9 @@ class PostgresqlTarget:
                 columns[place] = with_stand_in(columns[place], column.codec)
         lines = PostgresqlLines(self._connection)
         return lines.read(quote(table.target), columns, order=order)
+
+    def check_unchanged(self) -> None:
+        """Do nothing: every statement reads a state of its own."""
 
     def close(self) -> None:
         """Let go of the connection, and with it of the lock."""

@@ -10,7 +10,9 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from lockstep.migrations.sqlite.tokens import quote
 from lockstep.moments.names import is_time_type
+from lockstep.mover.asking import rows_of
 from lockstep.mover.model.profile import ColumnProfile, TableProfile
 from lockstep.mover.model.sqlite import Column, Table
 from lockstep.mover.sqlite.rows import read_blocks
@@ -71,3 +73,14 @@ def profile_columns(
         for profile, values in zip(profiles, zip(*block, strict=True), strict=False):
             profile.add(values)
     return rows, profiles
+
+
+def integer_bounds(connection: Any, table: str, column: str) -> tuple[int, int]:
+    """Return least and greatest integer above zero; zeros where there is none."""
+    name = quote(column)
+    ((least, greatest),) = rows_of(
+        connection,
+        f"SELECT coalesce(min({name}), 0), coalesce(max({name}), 0) "
+        f"FROM {quote(table)} WHERE typeof({name}) = 'integer' AND {name} > 0",
+    )
+    return least, greatest

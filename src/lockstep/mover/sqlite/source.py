@@ -34,7 +34,7 @@ from lockstep.mover.sqlite.checking import damage_of
 from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
 from lockstep.mover.sqlite.opening import Source
-from lockstep.mover.sqlite.profiling import Tell, profile_table
+from lockstep.mover.sqlite.profiling import Tell, integer_bounds, profile_table
 from lockstep.mover.sqlite.survey import can_survey, survey_table
 from lockstep.mover.sqlite.utf16 import broken_texts
 
@@ -307,15 +307,9 @@ class SqliteSource:
                     return None
         return set(OWN.values()) if profile.forms is None else profile.forms
 
-    def bounds(self) -> dict[tuple[str, str], tuple[int, int]]:
-        """Return least and greatest integer above zero, by (table, column)."""
-        return {
-            (table.name, column.name): (column.integer_positive_min, column.integer_max)
-            for table in self.profiles().values()
-            for column in table.columns
-            if column.integer_positive_min is not None
-            and column.integer_max is not None
-        }
+    def integer_bounds(self, table: str, column: str) -> tuple[int, int]:
+        """Return least and greatest integer above zero; zeros where there is none."""
+        return integer_bounds(self.connection, table, column)
 
     def use_codecs(self, codecs: Mapping[str, Sequence[Codec]]) -> None:
         """Write lines with other codecs than the plan's words."""

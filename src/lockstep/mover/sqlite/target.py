@@ -28,10 +28,12 @@ from lockstep.mover.inventory import Inventory, of_file
 from lockstep.mover.journal import SEQUENCES, TableProgress, build_all
 from lockstep.mover.model.plan import Plan, Statement, TablePlan
 from lockstep.mover.model.profile import TableProfile
-from lockstep.mover.model.sqlite import Schema, is_contentless
+from lockstep.mover.model.sqlite import Schema, Table, is_contentless
 from lockstep.mover.sqlite.catalog import read_schema
 from lockstep.mover.sqlite.journal import SqliteJournal
 from lockstep.mover.sqlite.lines import SqliteLines
+from lockstep.mover.sqlite.profiling import integer_bounds, profile_table
+from lockstep.mover.sqlite.survey import can_survey, survey_table
 from lockstep.mover.sqlite.writing import RowWriter
 from lockstep.mover.translate.scratch import stand_in_for_collations
 
@@ -76,6 +78,7 @@ class SqliteTarget:
         self._known_schema: Schema | None = None
         self._profiles: dict[str, TableProfile] = {}
         self._connection.execute("PRAGMA foreign_keys = OFF")
+        self.notices: list[str] = []
         self.journal = SqliteJournal(self._connection)
 
     def lock(self) -> None:
@@ -342,14 +345,16 @@ class SqliteTarget:
         """Return the tables and columns that are there."""
         return of_file(self.schema())
 
+    def profile(self, table: Table) -> TableProfile:
+        """Look at every value of a table that is there."""
+        if can_survey(self._connection, self.schema(), table):
+            self._profiles[table.name] = survey_table(self._connection, table)
+            return self._profiles[table.name]
+        return profile_table(self._connection, table)
+
     def integer_bounds(self, table: str, column: str) -> tuple[int, int]:
         """Return least and greatest integer above zero; zeros where there is none."""
-        name = quote(column)
-        (found,) = self._connection.execute(
-            f"SELECT coalesce(min({name}), 0), coalesce(max({name}), 0) "
-            f"FROM {quote(table)} WHERE typeof({name}) = 'integer' AND {name} > 0"
-        ).fetchall()
-        return found[0], found[1]
+        return integer_bounds(self._connection, table, column)
 
     def use_codecs(self, codecs: Mapping[str, Sequence[Codec]]) -> None:
         """Read lines with other codecs than the plan's words."""
@@ -401,6 +406,9 @@ class SqliteTarget:
     def long_columns(self, table: TablePlan) -> frozenset[str]:
         """Return the columns that have cells too long to be held."""
         return self._lines().long_columns(table)
+
+    def check_unchanged(self) -> None:
+        """Do nothing: what a move fills is compared as it is."""
 
     def close(self) -> None:
         """Close the connection."""

@@ -14,7 +14,7 @@ from typing import TypeVar
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.migrations.sqlite.tokens import fold, quote
 from lockstep.mover.blocks.encoding import LineBlock
-from lockstep.mover.codecs import Codec
+from lockstep.mover.codecs import Codec, codec_of
 from lockstep.mover.connecting import open_sqlite_source
 from lockstep.mover.model.plan import ColumnPlan, TablePlan
 from lockstep.mover.model.postgresql import PgColumn, PgTable
@@ -28,13 +28,13 @@ from lockstep.mover.model.sqlite import Column, Schema, Table, owns_nothing
 from lockstep.mover.postgresql.lines import PostgresqlLines
 from lockstep.mover.postgresql.source import PostgresqlSource
 from lockstep.mover.sqlite.lines import SqliteLines
-from lockstep.mover.verify.canonical import Canonical, Foreign, as_eight_bytes
+from lockstep.mover.verify.canonical import Foreign
 from lockstep.mover.verify.compare import TableComparison
+from lockstep.mover.verify.spelled import INTEGERS, TEXTS, ServerColumn, as_read
 
 T = TypeVar("T")
 Read = Callable[[TablePlan], Iterable[LineBlock]]
-_INTEGERS = frozenset({"smallint", "integer", "bigint"})
-_TEXTS = frozenset({"text", "character varying", "uuid"})
+_SORTED = INTEGERS | TEXTS | {"uuid"}
 
 
 def verify_alike(
@@ -148,45 +148,55 @@ def _verify_servers(
             report,
         )
         plan = _server_plan(table, partner, columns)
-        kinds = [_kinds(mine, other) for mine, other in columns]
-        left = Canonical(plan, [Foreign(kind) for kind, _ in kinds])
-        right = Canonical(plan, [Foreign(kind) for _, kind in kinds])
+        shown = [_shown(mine, other) for mine, other in columns]
         _compare(
             plan,
-            _read(one, table, left),
-            _read(two, partner, right),
+            _read(one, table, [expressions[0] for expressions, _ in shown]),
+            _read(two, partner, [expressions[1] for expressions, _ in shown]),
             report,
             on_progress,
-            left.spelled,
+            [_meant(plan, place, found[0]) for place, (_, found) in enumerate(shown)],
+            [_meant(plan, place, found[1]) for place, (_, found) in enumerate(shown)],
         )
 
 
-def _read(opened: PostgresqlSource, table: PgTable, canonical: Canonical) -> Read:
+def _read(opened: PostgresqlSource, table: PgTable, shown: list[str]) -> Read:
     lines = PostgresqlLines(opened.connection)
-    types = {column.name: column.type for column in table.columns}
-
-    def read(plan: TablePlan) -> Iterator[LineBlock]:
-        names = [
-            as_eight_bytes(column.source)
-            if types[column.source] == "real"
-            else quote(column.source)
-            for column in plan.columns
-        ]
-        for block in lines.read(table.place, names, order=_order(plan)):
-            block.data = canonical.lines(block.data)
-            yield block
-
-    return read
+    return lambda plan: lines.read(table.place, shown, order=_order(plan))
 
 
-def _kinds(mine: PgColumn, other: PgColumn) -> tuple[str, str]:
-    """Return as what each side's texts are read; a text as what the other one is."""
-    if mine.full_type == other.full_type and mine.type != "numeric":
-        return "text", "text"
-    return (
-        other.type if mine.type in _TEXTS else mine.type,
-        mine.type if other.type in _TEXTS else other.type,
-    )
+def _shown(
+    mine: PgColumn, other: PgColumn
+) -> tuple[tuple[str, str], tuple[Codec, Codec]]:
+    """Return what each server is asked for, and what its texts mean."""
+    asked = as_read(mine.name, mine.type), as_read(other.name, other.type)
+    if mine.full_type == other.full_type:
+        # Only the zeros behind a point are no part of the value, and are not asked for.
+        same = ServerColumn(Foreign("text"))
+        return asked, (same, same)
+    one, one_means = _beside(mine, other)
+    two, two_means = _beside(other, mine)
+    return (one or asked[0], two or asked[1]), (one_means, two_means)
+
+
+def _beside(column: PgColumn, other: PgColumn) -> tuple[str, Codec]:
+    """Return what is asked for a column if it is not itself, and what its texts mean.
+
+    A text is a value of the other column's type, as SQLite's would be.
+    """
+    if column.type not in TEXTS or other.type in TEXTS:
+        return "", ServerColumn(Foreign(column.type))
+    if other.type == "bytea":
+        bytes_of = f"convert_to({quote(column.name)}, 'UTF8')"
+        return bytes_of, ServerColumn(Foreign("bytea"))
+    return "", ServerColumn(Foreign(other.type), is_value=True)
+
+
+def _meant(plan: TablePlan, place: int, codec: Codec) -> Codec:
+    """Return what a column's texts mean; a key of integers sorts as such."""
+    column = plan.columns[place]
+    is_number = column.source in plan.order_key and column.codec == "integer"
+    return codec_of("integer") if is_number else codec
 
 
 def _server_plan(
@@ -194,13 +204,11 @@ def _server_plan(
 ) -> TablePlan:
     plan = TablePlan(table.full_name, partner.full_name, [])
     for mine, _ in columns:
-        codec = "integer" if mine.type in _INTEGERS else "text"
+        codec = "integer" if mine.type in INTEGERS else "text"
         plan.columns.append(ColumnPlan(mine.name, mine.name, mine.type, codec))
     kinds = {c.name: c.type for c, other in columns if c.type == other.type}
     key = table.primary_key
-    if key == partner.primary_key and all(
-        kinds.get(name) in _INTEGERS | _TEXTS for name in key
-    ):
+    if key == partner.primary_key and all(kinds.get(name) in _SORTED for name in key):
         plan.order_key = key
     return plan
 
@@ -240,8 +248,9 @@ def _compare(
     report: VerifyReport,
     on_progress: ProgressCallback,
     codecs: list[Codec] | None = None,
+    others: list[Codec] | None = None,
 ) -> None:
-    comparison = TableComparison(plan, report, codecs)
+    comparison = TableComparison(plan, report, codecs, others)
     done = 0
 
     def told(blocks: Iterable[LineBlock]) -> Iterator[bytes]:

@@ -16,12 +16,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from lockstep.migrations.sqlite.tokens import quote
 from lockstep.moments.units import (
     JULIAN_DAY_OF_1970,
     SECONDS,
@@ -29,14 +27,12 @@ from lockstep.moments.units import (
     Unit,
     unit_of_range,
 )
-from lockstep.mover.codecs import Codec, codec_of
-from lockstep.mover.codecs.lines import NULL, escape, unescape
-from lockstep.mover.model.plan import TablePlan
-from lockstep.mover.model.values import RawText, Value
+from lockstep.mover.codecs import Codec
+from lockstep.mover.model.values import RawText
 
 _WHOLE_NUMBERS: Final = frozenset({"smallint", "integer", "bigint", "oid"})
 _DOUBLES: Final = frozenset({"double precision", "real"})
-_NUMBERS: Final = _WHOLE_NUMBERS | _DOUBLES | {"numeric"}
+NUMBERS: Final = _WHOLE_NUMBERS | _DOUBLES | {"numeric"}
 DAYS: Final = frozenset(
     {"timestamp without time zone", "timestamp with time zone", "date"}
 )
@@ -102,7 +98,7 @@ class Foreign(Codec):
             return _uuid(value)
         if isinstance(value, bytes):
             return f"{_NOT_TEXT}x{value.hex()}"
-        if self._type in _NUMBERS:
+        if self._type in NUMBERS:
             return _number(value)
         if self._type in DAYS:
             return self._day(value)
@@ -253,68 +249,3 @@ def _written(document: Any) -> str:
 
 def _text(value: Any) -> str:
     return repr(value) if isinstance(value, float) else str(value)
-
-
-def as_eight_bytes(column: str) -> str:
-    """Return what PostgreSQL is asked for instead of a ``real``.
-
-    Four bytes show fewer digits than they stand for; eight show them all.
-    """
-    return f"{quote(column)}::float8"
-
-
-class Spelled(Codec):
-    """A column whose cells are canonical on both sides."""
-
-    has_one_spelling = True
-
-    def encode(self, value: Any) -> str:
-        """Return a canonical text."""
-        return str(value)
-
-    def decode(self, text: str) -> Value:
-        """Return a canonical text."""
-        return text
-
-
-class Canonical:
-    """A table of a database that was moved by something else.
-
-    Args:
-        plan: What is compared, in order.
-        columns: How each is read.
-
-    Attributes:
-        columns: As given.
-        spelled: What compares the lines: keys of integers sort as such.
-    """
-
-    def __init__(self, plan: TablePlan, columns: Sequence[Foreign]) -> None:
-        self.columns = list(columns)
-        self.spelled: list[Codec] = [
-            codec_of("integer")
-            if column.source in plan.order_key and column.codec == "integer"
-            else Spelled()
-            for column in plan.columns
-        ]
-        self._decoded: list[tuple[int, Callable[[str], str]]] = [
-            (place, column.decode)
-            for place, column in enumerate(self.columns)
-            if not column.is_plain
-        ]
-
-    def lines(self, data: bytes) -> bytes:
-        """Return PostgreSQL's lines as SQLite's are written."""
-        if not self._decoded:
-            return data
-        lines = data.decode("utf-8").split("\n")
-        return "\n".join(map(self._line, lines)).encode("utf-8")
-
-    def _line(self, line: str) -> str:
-        if not line:
-            return line
-        fields = line.split("\t")
-        for place, decode in self._decoded:
-            text = unescape(fields[place])
-            fields[place] = NULL if text is None else escape(decode(text))
-        return "\t".join(fields)

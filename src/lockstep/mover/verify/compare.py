@@ -37,7 +37,8 @@ class TableComparison:
     Args:
         plan: Names and codecs.
         report: Where differences are added.
-        codecs: Instead of the plan's.
+        codecs: What the source's cells mean; None for the plan's.
+        others: What the target's mean; None where they mean the same.
     """
 
     def __init__(
@@ -45,10 +46,12 @@ class TableComparison:
         plan: TablePlan,
         report: VerifyReport,
         codecs: Sequence[Codec] | None = None,
+        others: Sequence[Codec] | None = None,
     ) -> None:
         self._plan = plan
         self._report = report
         self._codecs = list(codecs or [codec_of(c.codec) for c in plan.columns])
+        self._others = list(others or self._codecs)
         self._names = [column.source for column in plan.columns]
         self._key = [self._names.index(name) for name in plan.order_key]
 
@@ -110,15 +113,19 @@ class TableComparison:
         fields = line.split("\t")
         return tuple(self._decoded(place, fields[place]) for place in self._key)
 
-    def _sort_key(self, line: str) -> tuple[Value, ...]:
-        """Return what both streams are sorted by: of a rekeyed table its UUIDs."""
+    def _sort_key(self, line: str) -> tuple[tuple[bool, Value], ...]:
+        """Return what both streams are sorted by: of a rekeyed table its UUIDs.
+
+        NULL, which no key of a source has, comes last on PostgreSQL.
+        """
         fields = line.split("\t")
-        return tuple(
+        values = (
             fields[place]
             if self._plan.columns[place].codec.startswith("uuid7")
             else self._decoded(place, fields[place])
             for place in self._key
         )
+        return tuple((value is None, value) for value in values)
 
     def _decoded(self, place: int, field: str) -> Value:
         text = unescape(field)
@@ -129,8 +136,8 @@ class TableComparison:
         for place, name in enumerate(self._names):
             if self._is_same_cell(place, one[place], two[place]):
                 continue
-            source = self._safely_decoded(place, one[place])
-            target = self._safely_decoded(place, two[place])
+            source = _safely_decoded(self._codecs[place], one[place])
+            target = _safely_decoded(self._others[place], two[place])
             if is_same(source, target):
                 # What tells them apart is beyond what SQLite would hold.
                 source, target = unescape(one[place]), unescape(two[place])
@@ -151,17 +158,11 @@ class TableComparison:
         mine, other = unescape(one), unescape(two)
         if mine is None or other is None:
             return False
-        respelled = self._codecs[place].respelled
+        codec, theirs = self._codecs[place], self._others[place]
         try:
-            return respelled(mine) == respelled(other)
+            return codec.respelled(mine) == theirs.respelled(other)
         except (ValueError, TypeError, ArithmeticError):
             return False
-
-    def _safely_decoded(self, place: int, field: str) -> Value:
-        try:
-            return self._decoded(place, field)
-        except (ValueError, IndexError, ArithmeticError):
-            return unescape(field)
 
     def _row(self, kind: str, line: str) -> None:
         is_missing = kind == "missing row"
@@ -218,13 +219,13 @@ class TableComparison:
             scratch.executemany(
                 "INSERT INTO d VALUES (?, ?) "
                 "ON CONFLICT (h) DO UPDATE SET n = n + excluded.n",
-                ((self._digest(line), step) for line in piece),
+                ((self._digest(line, step), step) for line in piece),
             )
             scratch.execute("COMMIT")
         return rows
 
-    def _digest(self, line: str) -> bytes:
-        return row_digest(line, self._codecs)
+    def _digest(self, line: str, step: int) -> bytes:
+        return row_digest(line, self._codecs if step > 0 else self._others)
 
     def _name_rows(
         self,
@@ -242,7 +243,7 @@ class TableComparison:
         unnamed = max(mine - len(missing), other - len(extra))
         self._report.add_unnamed_rows(self._plan.source, unnamed)
         for one in missing:
-            partner = _nearest(one, extra)
+            partner = self._nearest(one, extra)
             if partner is None:
                 self._row("missing row", one)
             else:
@@ -251,6 +252,17 @@ class TableComparison:
         for line in extra:
             self._row("extra row", line)
 
+    def _nearest(self, line: str, others: list[str]) -> str | None:
+        """Return the line that shares most cells with ``line``, if it shares half."""
+        fields = line.split("\t")
+        best, score = None, 0
+        for other in others:
+            pairs = zip(fields, other.split("\t"), strict=True)
+            same = sum(self._is_same_cell(at, a, b) for at, (a, b) in enumerate(pairs))
+            if same > score:
+                best, score = other, same
+        return best if score * 2 >= len(fields) else None
+
     def _left_over(
         self, scratch: sqlite3.Connection, texts: Iterable[bytes], sign: int
     ) -> Iterator[str]:
@@ -258,7 +270,7 @@ class TableComparison:
         seen: dict[bytes, int] = {}
         for piece in in_pieces(LineReader(texts), PIECE_LINES):
             for line in piece:
-                digest = self._digest(line)
+                digest = self._digest(line, sign)
                 row = scratch.execute("SELECT n FROM d WHERE h = ?", (digest,))
                 (count,) = row.fetchone()
                 if count * sign > seen.get(digest, 0):
@@ -269,12 +281,9 @@ class TableComparison:
                         return
 
 
-def _nearest(line: str, others: list[str]) -> str | None:
-    """Return the line that shares most cells with ``line``, if it shares half."""
-    fields = line.split("\t")
-    best, score = None, 0
-    for other in others:
-        same = sum(a == b for a, b in zip(fields, other.split("\t"), strict=True))
-        if same > score:
-            best, score = other, same
-    return best if score * 2 >= len(fields) else None
+def _safely_decoded(codec: Codec, field: str) -> Value:
+    text = unescape(field)
+    try:
+        return None if text is None else codec.decode(text)
+    except (ValueError, IndexError, ArithmeticError):
+        return text

@@ -1,31 +1,28 @@
 """Verify a pair of databases between which no plan stands.
 
-Owns the choice of how they are read: whichever side is SQLite is encoded by the
+Owns the choice of how they are read: whichever side is SQLite is written by the
 types that the other side's columns have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import cast
 
-from lockstep.mover.codecs import Codec
+from lockstep.migrations.sqlite.tokens import fold
 from lockstep.mover.inventory import name_extra
 from lockstep.mover.model.plan import ColumnPlan, Plan, TablePlan
+from lockstep.mover.model.postgresql import PgColumn, PgTable
 from lockstep.mover.model.results import Difference, ProgressCallback, VerifyReport
+from lockstep.mover.model.sqlite import Schema, Table
 from lockstep.mover.postgresql.source import PostgresqlSource
 from lockstep.mover.postgresql.target import PostgresqlTarget
 from lockstep.mover.sides import MoveSource, MoveTarget
 from lockstep.mover.sqlite.source import SqliteSource
 from lockstep.mover.sqlite.target import SqliteTarget
-from lockstep.mover.verify.canonical import (
-    DAYS,
-    Canonical,
-    Foreign,
-    as_eight_bytes,
-    counted_unit,
-)
-from lockstep.mover.verify.foreign import ForeignPair
+from lockstep.mover.verify.foreign import ServerNames, column_in, spell
+from lockstep.mover.verify.server import ServerTables
+from lockstep.mover.verify.spelled import SpelledTable
 from lockstep.mover.verify.tables import Strangers, verify_tables
 
 
@@ -34,8 +31,6 @@ def verify_foreign(
 ) -> VerifyReport:
     """Compare every cell of two databases that something else made alike."""
     report = VerifyReport()
-    if isinstance(source, SqliteSource):
-        source.profiles(on_progress)  # more than a plan of our own must know
     plan = source.make_plan(on_progress)
     for loss in plan.losses:
         if loss.is_data and loss.kind == "table":
@@ -50,20 +45,12 @@ def verify_foreign(
         _find_copies(cast(SqliteTarget, target), plan, report)
     elif isinstance(source, SqliteSource):
         assert isinstance(target, PostgresqlTarget), "one of each engine"
-        pair = ForeignPair(target.schema(), report)
-        plan = pair.adapt(plan, source.bounds())
-        strangers = Strangers(pair.tables)
-        source.use_codecs(_columns(pair.tables))
+        strangers = _to_postgresql(source, target, plan, report)
     else:
         assert isinstance(source, PostgresqlSource), "one of each engine"
-        found = _from_postgresql(source, cast(SqliteTarget, target), plan, report)
-        strangers = Strangers(found, is_source=True)
+        strangers = _from_postgresql(source, cast(SqliteTarget, target), plan, report)
     name_extra(plan, source.inventory(), target.inventory(), report)
     return verify_tables(plan, source, target, on_progress, report, strangers)
-
-
-def _columns(tables: Mapping[str, Canonical]) -> dict[str, Sequence[Codec]]:
-    return {name: table.columns for name, table in tables.items()}
 
 
 def _find_copies(target: SqliteTarget, plan: Plan, report: VerifyReport) -> None:
@@ -86,46 +73,105 @@ def _find_copies(target: SqliteTarget, plan: Plan, report: VerifyReport) -> None
             table.order_key = []
 
 
-def _from_postgresql(
-    source: PostgresqlSource, target: SqliteTarget, plan: Plan, report: VerifyReport
-) -> dict[str, Canonical]:
-    """Find the tables and columns of a SQLite file that a plan names."""
-    schema = target.schema()
-    found: dict[str, Canonical] = {}
+def _to_postgresql(
+    source: SqliteSource, target: PostgresqlTarget, plan: Plan, report: VerifyReport
+) -> Strangers:
+    """Find the tables and columns of PostgreSQL that stand for a file's."""
+    path = target.search_path()
+    names = ServerNames(target.schema(), path)
+    profiles = source.surveys()
+    tables: dict[str, PgTable] = {}
+    columns: dict[str, list[PgColumn]] = {}
+    spelled: dict[str, SpelledTable] = {}
     for table in plan.carried():
-        theirs = schema.table(table.target) or schema.table(table.source)
-        if theirs is None:
+        found = names.find(table)
+        if len(found) != 1:
             table.carry = False
             report.add(Difference("missing table", table.source))
+            if found:
+                shown = ", ".join(theirs.full_name for theirs in found)
+                report.notices.append(f"{table.source} may be any of {shown}")
             continue
+        (theirs,) = found
+        table.target = theirs.full_name
+        if theirs.schema not in path:
+            told = f"{table.source} is compared with {theirs.full_name}"
+            report.notices.append(told)
+        pairs = [(column, column_in(theirs, column)) for column in table.columns]
+        _keep_columns(table, [column for column, there in pairs if there], report)
+        columns[table.source] = [there for _, there in pairs if there]
+        for column, there in zip(table.columns, columns[table.source], strict=True):
+            column.target, column.type = there.name, there.type
+        tables[table.source] = theirs
+        spelled[table.source] = spell(
+            table,
+            columns[table.source],
+            profiles[table.source],
+            source.integer_bounds,
+            is_source=False,
+            is_utf8=source.schema.encoding == "UTF-8",
+        )
+    source.use_codecs({n: s.encoders for n, s in spelled.items() if s.encoders})
+    return Strangers(spelled, ServerTables(target.connection, tables, columns))
+
+
+def _from_postgresql(
+    source: PostgresqlSource, target: SqliteTarget, plan: Plan, report: VerifyReport
+) -> Strangers:
+    """Find the tables and columns of a SQLite file that a plan names."""
+    schema = target.schema()
+    tables: dict[str, PgTable] = {}
+    columns: dict[str, list[PgColumn]] = {}
+    spelled: dict[str, SpelledTable] = {}
+    taken: set[str] = set()
+    for table in plan.carried():
+        found = source.found(table)
+        theirs = _file_table(schema, table, found, taken)
+        if theirs is None:
+            table.carry = False
+            # What a mover took for data are SQLite's own statistics.
+            if not fold(found.name).startswith("sqlite_"):
+                report.add(Difference("missing table", table.source))
+            continue
+        taken.add(theirs.name)
         table.target = theirs.name
-        kept = [c for c in table.columns if theirs.column(c.target) is not None]
+        kept: list[ColumnPlan] = []
+        for column in table.columns:
+            there = theirs.column(column.target) or theirs.column(column.source)
+            if there is not None:
+                column.target = there.name
+                kept.append(column)
         _keep_columns(table, kept, report)
-        # Only integers surely sort alike in a file of somebody else's making.
-        if any(table.column(name).codec != "integer" for name in table.order_key):
-            table.order_key = []
-        read = [_read_as(source, target, table, column) for column in kept]
-        found[table.source] = Canonical(table, read)
-    target.use_codecs(_columns(found))
-    return found
+        tables[table.source] = found
+        columns[table.source] = [found.column(column.source) for column in kept]
+        spelled[table.source] = spell(
+            table,
+            columns[table.source],
+            target.profile(theirs),
+            target.integer_bounds,
+            is_source=True,
+            is_utf8=schema.encoding == "UTF-8",
+        )
+    target.use_codecs({n: s.encoders for n, s in spelled.items() if s.encoders})
+    server = ServerTables(source.connection, tables, columns)
+    return Strangers(spelled, server, is_source=True)
 
 
-def _read_as(
-    source: PostgresqlSource, target: SqliteTarget, table: TablePlan, column: ColumnPlan
-) -> Foreign:
-    """Say how a column is read, and let PostgreSQL show all its digits."""
-    kind = source.type_of(table.source, column.source)
-    if kind == "real":
-        column.read_as = as_eight_bytes(column.source)
-    is_day = kind in DAYS
-    bounds = target.integer_bounds(table.target, column.target) if is_day else (0, 0)
-    return Foreign(kind, counted_unit(*bounds))
+def _file_table(
+    schema: Schema, table: TablePlan, found: PgTable, taken: set[str]
+) -> Table | None:
+    """Return what a file calls a table of PostgreSQL, unless another one has it."""
+    for name in (table.target, table.source, found.name):
+        there = schema.table(name)
+        if there is not None and there.name not in taken:
+            return there
+    return None
 
 
 def _keep_columns(
-    table: TablePlan, kept: list[ColumnPlan], report: VerifyReport
+    table: TablePlan, kept: Sequence[ColumnPlan], report: VerifyReport
 ) -> None:
     for column in table.columns:
         if column not in kept:
             report.add(Difference("missing column", table.source, column=column.source))
-    table.columns = kept
+    table.columns = list(kept)

@@ -14,7 +14,7 @@ from functools import partial
 
 from lockstep.mover.blocks.ahead import Ahead
 from lockstep.mover.blocks.encoding import LineBlock, OddRow
-from lockstep.mover.blocks.long_values import WHOLE, LongCells
+from lockstep.mover.blocks.long_values import LongCells
 from lockstep.mover.model.plan import Plan, TablePlan
 from lockstep.mover.model.results import (
     Difference,
@@ -23,8 +23,9 @@ from lockstep.mover.model.results import (
     VerifyReport,
 )
 from lockstep.mover.sides import MoveSource, MoveTarget
-from lockstep.mover.verify.canonical import Canonical
 from lockstep.mover.verify.compare import TableComparison
+from lockstep.mover.verify.server import ServerTables
+from lockstep.mover.verify.spelled import SpelledTable
 
 _MODULUS = 2**128
 
@@ -55,11 +56,13 @@ class Strangers:
     """Two databases that no plan connects, one of them PostgreSQL.
 
     Attributes:
-        tables: How each is read, by the source's name.
+        tables: What the cells of each mean, by the source's name.
+        server: Reads those of PostgreSQL.
         is_source: Whether PostgreSQL is the source.
     """
 
-    tables: Mapping[str, Canonical]
+    tables: Mapping[str, SpelledTable]
+    server: ServerTables
     is_source: bool = False
 
 
@@ -119,11 +122,10 @@ def _compare(
     strangers: Strangers | None,
     odd_rows: Iterable[OddRow],
 ) -> int:
-    stranger = strangers.tables.get(table.source) if strangers else None
-    comparison = TableComparison(table, report, stranger.spelled if stranger else None)
-    respell = stranger.lines if stranger else _as_they_are
-    mine_again = respell if strangers and strangers.is_source else _as_they_are
-    other_again = _as_they_are if strangers and strangers.is_source else respell
+    spelled = strangers.tables[table.source] if strangers else SpelledTable()
+    comparison = TableComparison(table, report, spelled.source, spelled.target)
+    first = strangers.server if strangers and strangers.is_source else source
+    second = strangers.server if strangers and not strangers.is_source else target
     ours, theirs = OddSum(), OddSum()
     done = 0
 
@@ -134,21 +136,19 @@ def _compare(
                 ours.add(block.odd)
                 done += block.count
                 on_progress(Progress("verify", table.source, done, table.rows or None))
-            yield mine_again(block.taken())
+            yield block.taken()
 
     def other(blocks: Iterable[LineBlock], *, counts: bool = True) -> Iterator[bytes]:
         for block in blocks:
             if counts:
                 theirs.add(block.odd)
-            yield other_again(block.taken())
+            yield block.taken()
 
     in_key_order = bool(table.order_key)
-    long = WHOLE
-    if stranger is None:
-        long = LongCells(source.long_columns(table) & target.long_columns(table))
-    unsorted = partial(source.own_order, table, None, long=long)
-    stream = source.key_order(table, long) if in_key_order else unsorted()
-    there = target.key_order if in_key_order else target.any_order
+    long = LongCells(first.long_columns(table) & second.long_columns(table))
+    unsorted = partial(_unsorted, first, table, long)
+    stream = first.key_order(table, long) if in_key_order else unsorted()
+    there = second.key_order if in_key_order else second.any_order
     stored = there(table, long)
     # A read of PostgreSQL that stops early must end before the next one begins.
     with closing(Ahead(stream)) as blocks, closing(stored):
@@ -156,14 +156,15 @@ def _compare(
         rows = compare(mine(blocks), other(stored))
     if rows is None:
         ours, theirs, done = OddSum(), OddSum(), 0
-        first, second = _first_only(), _first_only()
+        is_first, is_its_first = _first_only(), _first_only()
         rows = comparison.as_sets(
-            lambda: mine(unsorted(), counts=first()),
-            lambda: other(target.any_order(table, long), counts=second()),
+            lambda: mine(unsorted(), counts=is_first()),
+            lambda: other(second.any_order(table, long), counts=is_its_first()),
         )
+    if strangers is not None:
+        return rows  # the type decides what a cell says, and no class is kept
     theirs.add(odd_rows)
-    # Between strangers the type decides what a cell says, and no class is kept.
-    if ours != theirs and stranger is None:
+    if ours != theirs:
         report.add(
             Difference(
                 "storage class",
@@ -175,8 +176,12 @@ def _compare(
     return rows
 
 
-def _as_they_are(lines: bytes) -> bytes:
-    return lines
+def _unsorted(
+    side: MoveSource | ServerTables, table: TablePlan, long: LongCells
+) -> Iterator[LineBlock]:
+    if isinstance(side, ServerTables):
+        return side.any_order(table, long)
+    return side.own_order(table, None, long=long)
 
 
 def _first_only() -> Callable[[], bool]:
