@@ -291,13 +291,17 @@ def _draw(page: Page, result: MoveResult) -> None:
     for loss in result.left_behind:
         page.line(f"left behind: {loss.kind} {loss.name}: {loss.why}", style="yellow")
     draw_differences(page, report)
-    word = "every cell is the same" if report.is_same else "source and target DIFFER"
+    word, style = "every cell is the same", "green"
+    if not report.is_same:
+        word, style = "source and target DIFFER", "bold red"
+    elif not result.is_exact:
+        word, style = "every cell that was carried is the same", "yellow"
     page.line()
     page.line(
         f"{counted(report.rows, 'row')}, {counted(report.cells, 'cell')} compared: "
         f"{word} "
         f"({result.elapsed_s:.1f} s)",
-        style="green" if report.is_same else "bold red",
+        style=style,
     )
 
 

@@ -1,6 +1,6 @@
 """``lockstep verify``: compare every cell of two databases.
 
-Owns how the differences are shown, and the exit code: 0 the same, 1 not.
+Owns how the differences are shown, and the exit code: 0 every cell is there, 1 not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from lockstep.wording import counted
 @command(
     "verify",
     document={
-        "is_same": "Whether no difference was found.",
+        "is_same": "Whether no difference was found but what the move named.",
+        "is_exact": "Whether it named none either: every cell is there.",
         "tables": "How many tables were compared.",
         "rows": "How many rows of the source were compared.",
         "cells": "How many cells.",
@@ -26,6 +27,11 @@ from lockstep.wording import counted
         "row`, `missing table`, `missing column`, `extra table`, `extra column` or "
         "`storage class`.",
         "difference_count": "All of them.",
+        "quarantined": "Rows that the move wrote to its quarantine file and that the "
+        "target lacks: no differences.",
+        "recomputed": "Cells that SQLite computes otherwise than they were, as the "
+        "plan named them: no differences.",
+        "left_behind": "What else of rows and values the plan named.",
         "summary": "Where they are: list of `{kind, table, column, count}`; the kind "
         "`row` counts rows of which nothing is kept.",
         "notices": "What to know about the comparison.",
@@ -57,13 +63,17 @@ def verify(run: Run, *, source: str, target: str) -> None:
         draw_differences(page, report)
         for notice in report.notices:
             page.line(f"note: {notice}")
-        verdict = "the same" if report.is_same else "DIFFERENT"
+        verdict, style = "the same", "green"
+        if not report.is_same:
+            verdict, style = "DIFFERENT", "bold red"
+        elif not report.is_exact:
+            verdict, style = "the same but for what the move left out", "yellow"
         page.line(
             f"{counted(report.tables, 'table')}, {counted(report.rows, 'row')}, "
             f"{counted(report.cells, 'cell')}: {verdict}",
-            style="green" if report.is_same else "bold red",
+            style=style,
         )
 
     run.output.result(report.to_json(), draw)
-    if not report.is_same:
+    if not report.is_exact:
         raise Finished(EXIT_FAILED)

@@ -16,7 +16,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -204,6 +204,7 @@ class Mover:
             report = verify_tables(plan, source, target, self._on_progress)
             source.check_unchanged()
             phases.end("verify")
+            self._keep_cells_anew(plan, report, source, target)
             quarantined = self._write_quarantine(target)
             # Who works on a target that was complete makes it differ, no less complete.
             is_complete = report.is_same or resumed == "verified"
@@ -220,6 +221,17 @@ class Mover:
                 time.perf_counter() - started,
                 phases.seconds,
             )
+
+    def _keep_cells_anew(
+        self, plan: Plan, report: VerifyReport, source: MoveSource, target: MoveTarget
+    ) -> None:
+        """Let the journal know which cells are computed anew, for ``verify``."""
+        found = {table: cells for table, cells in report.cells_anew.items() if cells}
+        for table, cells in found.items():
+            for name, cell_sum in cells.items():
+                plan.table(table).column(name).recomputed = cell_sum
+        if found:
+            target.journal.renew(plan, source.fingerprint())
 
     def _finished(
         self, plan: Plan, source: MoveSource, target: MoveTarget, started: float
@@ -248,14 +260,12 @@ class Mover:
         def tell(done: int) -> None:
             self._on_progress(Progress("copy", table.source, done, table.rows or None))
 
-        policies = {column.on_dirt for column in table.columns}
-        long = LongCells(target.takes_in_pieces(table), in_pieces=True)
-        return target.fill(
+        read = partial(
+            source.own_order,
             table,
-            lambda after: source.own_order(table, after, for_copy=True, long=long),
-            tell,
-            "quarantine" if policies - {"fail"} else "fail",
+            long=LongCells(target.takes_in_pieces(table), in_pieces=True),
         )
+        return target.fill(table, partial(read, for_copy=True), read, tell)
 
     def _building(self, name: str) -> None:
         self._on_progress(Progress("build", name, 0))
@@ -269,7 +279,7 @@ class Mover:
             nonlocal count
             for row in target.journal.rejected():
                 count += 1
-                yield f"{json.dumps(asdict(row), ensure_ascii=False)}\n"
+                yield f"{json.dumps(row.to_json(), ensure_ascii=False)}\n"
 
         write_whole(self._quarantine, lines())
         return count

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, Protocol
 
-from lockstep.mover.blocks.encoding import Blocks, LineBlock, OddRow, Rejected
+from lockstep.mover.blocks.encoding import Blocks, LineBlock, OddRow
 from lockstep.mover.blocks.long_values import WHOLE, LongCells
+from lockstep.mover.blocks.rejected import Rejected
 from lockstep.mover.inventory import Inventory
 from lockstep.mover.journal import State, Status, TableProgress
 from lockstep.mover.model.plan import Plan, Statement, TablePlan
@@ -124,6 +125,10 @@ class Journal(Protocol):
         """Return the tables, by the source's names, that have such rows."""
         ...
 
+    def marks(self, table: str) -> Iterable[bytes]:
+        """Yield the mark of each such row of a table; some of them are held."""
+        ...
+
     def steps(self) -> dict[str, str]:
         """Return what was built: ``{step: problem, or empty}``."""
         ...
@@ -201,10 +206,20 @@ class MoveTarget(Protocol):
         self,
         table: TablePlan,
         blocks: Blocks,
+        exact: Blocks,
         on_progress: Callable[[int], None],
-        on_dirt: str,
     ) -> TableProgress:
-        """Copy a table's rows from where the journal says it is."""
+        """Copy a table's rows from where the journal says it is.
+
+        A row that the target refuses is noted with the progress of its chunk, or
+        raises ``Unmappable`` where the plan says ``fail``.
+
+        Args:
+            table: What is filled.
+            blocks: Its rows behind a position.
+            exact: The same, spelled as for a comparison.
+            on_progress: Told how many rows were read.
+        """
         ...
 
     def build(

@@ -182,16 +182,15 @@ class Reading:
     """
 
     def __init__(self, blocks: Blocks, position: int | str | None) -> None:
-        self._blocks = blocks
         self._stream = Ahead(blocks(position))
 
     def __iter__(self) -> Iterator[LineBlock]:
         return self._stream
 
-    def restart(self, position: int | str | None) -> None:
-        """Read again from a position: the chunk behind it was taken back."""
+    def restart(self, blocks: Blocks, position: int | str | None) -> None:
+        """Read other blocks from a position: the chunk behind it was taken back."""
         self.close()
-        self._stream = Ahead(self._blocks(position))
+        self._stream = Ahead(blocks(position))
 
     def close(self) -> None:
         """Let go of the source."""

@@ -35,17 +35,27 @@ def _as_encoded(line: str, codecs: Sequence[Codec]) -> str:
     Columns that can be written in one way only are not decoded at all: of the blob
     ``0`` among reals that would make ``0.0``.
     """
-    again = [p for p, codec in enumerate(codecs) if not codec.has_one_spelling]
-    if not again:
+    if all(codec.has_one_spelling for codec in codecs):
         return line
-    fields = line.split("\t")
-    for place in again:
+    return "\t".join(respelled_fields(line.split("\t"), codecs))
+
+
+def respelled_fields(fields: list[str], codecs: Sequence[Codec]) -> list[str]:
+    """Write the cells of a line as the encoder would, as far as they fit.
+
+    Args:
+        fields: Changed in place.
+        codecs: Of each.
+    """
+    for place, codec in enumerate(codecs):
+        if codec.has_one_spelling:
+            continue
         text = unescape(fields[place])
         if text is None:
             fields[place] = NULL
             continue
         try:
-            fields[place] = escape(codecs[place].respelled(text))
+            fields[place] = escape(codec.respelled(text))
         except (ValueError, TypeError, ArithmeticError):
             continue
-    return "\t".join(fields)
+    return fields

@@ -10,19 +10,24 @@ Invariant: every row of a block is in the lines or in ``rejected``, exactly once
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lockstep.errors import Unmappable
 from lockstep.mover.blocks.digests import line_digest
+from lockstep.mover.blocks.rejected import Rejected, mark_of_values
 from lockstep.mover.codecs import CellRefused, Codec, codec_of
 from lockstep.mover.codecs.keys import Uuid7By
-from lockstep.mover.codecs.lines import NULL, join
+from lockstep.mover.codecs.lines import NULL, escape, join
 from lockstep.mover.model.plan import TablePlan
-from lockstep.mover.model.values import Value, shown, storage_of
+from lockstep.mover.model.values import RawText, Value, shown, storage_of, text_of
 
 NOTED_BYTES: Final = 1_024
 """About what a row costs that is noted until its chunk is written down."""
+
+
+STRANGE: Final = "\0"
+"""Before a cell of a target that fits no codec; no text of PostgreSQL has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,34 +41,6 @@ class OddRow:
 
     row: bytes
     cells: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A row that was not carried, and the cell that is why."""
-
-    table: str
-    key: str
-    column: str
-    value: str
-    reason: str
-
-    def raise_if(self, on_dirt: str, what: str) -> None:
-        """Raise where the plan says ``fail``.
-
-        Args:
-            on_dirt: What it says.
-            what: What is wrong with the cell, as a verb and its object.
-
-        Raises:
-            Unmappable: It does.
-        """
-        if on_dirt == "fail":
-            raise Unmappable(
-                f"{self.table}.{self.column} of row {self.key} {what}: "
-                f"{self.reason}: {self.value}",
-                detail=asdict(self),
-            )
 
 
 @dataclass
@@ -108,9 +85,9 @@ class LineBlock:
     def text(self, lines: str) -> None:
         self.data = lines.encode("utf-8")
 
-    def line(self, place: int) -> str:
-        """Return one of the lines, without its newline."""
-        return self.text.split("\n")[place]
+    def lines(self) -> Callable[[int], str]:
+        """Return what gives the line of a row, without its newline."""
+        return self.text.split("\n").__getitem__
 
     def forget(self) -> None:
         """Let go of the rows: they are written."""
@@ -132,8 +109,11 @@ class ColumnBlock(LineBlock):
     codecs: Sequence[Codec] = ()
     is_kept: Sequence[bool] = ()
 
-    def line(self, place: int) -> str:
-        """Return the line of a row; what SQLite computes is NULL in it."""
+    def lines(self) -> Callable[[int], str]:
+        """Return what gives the line of a row; what SQLite computes is NULL in it."""
+        return self._line
+
+    def _line(self, place: int) -> str:
         given = iter(self.columns)
         return "\t".join(
             codec.fields([next(given)[place]])[0] if is_kept else NULL
@@ -198,6 +178,7 @@ class TableEncoder:
         self._names = [c.target if is_target else c.source for c in plan.columns]
         self._codecs = list(codecs or [codec_of(c.codec) for c in plan.columns])
         self._key = tuple(key) or (0,)
+        self._is_target = is_target
         sources = [column.source for column in plan.columns]
         self._directed = [
             (place, sources.index(codec.directing))
@@ -226,7 +207,10 @@ class TableEncoder:
                     codec.fields(column)
                     for codec, column in zip(self._codecs, columns, strict=True)
                 ]
-            except CellRefused:
+            except CellRefused as refused:
+                if self._is_target:
+                    columns, fields = self._with_strangers(columns, refused)
+                    break
                 kept = self._without_misfits(kept, rejected)
                 continue
             break
@@ -237,6 +221,37 @@ class TableEncoder:
         if self._may_be_odd:
             block.odd = self._odd(columns, text)
         return block
+
+    def _with_strangers(
+        self, columns: list[Sequence[Value]], refused: CellRefused
+    ) -> tuple[list[Sequence[Value]], list[Sequence[str]]]:
+        """Return columns and their fields where a target holds what nobody wrote.
+
+        Such a cell is a difference, whatever the source has there; nothing of a
+        target is left out. A key that does not fit cannot be put in order.
+
+        Raises:
+            Unmappable: It is a key.
+        """
+        known: list[Sequence[Value]] = []
+        fields: list[Sequence[str]] = []
+        for planned, codec, column in zip(
+            self._plan.columns, self._codecs, columns, strict=True
+        ):
+            strange = {row for row, value in enumerate(column) if _misfit(codec, value)}
+            if strange and planned.source in self._plan.order_key:
+                raise Unmappable(
+                    f"{self._plan.target}.{planned.target} of the target holds a key "
+                    f"that is none of {planned.codec}: {refused.reason}",
+                    detail={"table": self._plan.target, "column": planned.target},
+                )
+            fitting = [None if p in strange else v for p, v in enumerate(column)]
+            made = list(codec.fields(fitting))
+            for row in strange:
+                made[row] = escape(STRANGE + _as_text(column[row]))
+            known.append(fitting)
+            fields.append(made)
+        return known, fields
 
     @property
     def _is_editing(self) -> bool:
@@ -285,8 +300,9 @@ class TableEncoder:
                 self._plan.source,
                 self._key_of(row),
                 column.source,
-                shown(value),
+                shown(row[place]),
                 reason,
+                mark_of_values(row[: len(self._codecs)]),
             )
             found.raise_if(column.on_dirt, f"does not fit {column.type}")
             rejected.append(found)
@@ -308,6 +324,10 @@ class TableEncoder:
             OddRow(line_digest(lines[row]), tuple(cells))
             for row, cells in found.items()
         ]
+
+
+def _as_text(value: Value) -> str:
+    return value if isinstance(value, str) else shown(value)
 
 
 def _misfit(codec: Codec, value: Value) -> str:
@@ -339,9 +359,8 @@ def coerced(value: Value, codec: str) -> Value:
     if isinstance(value, float) and value.is_integer() and codec != "real":
         return int(value)
     if isinstance(value, bytes) and codec == "text":
-        return value.decode("utf-8", "replace").replace(
-            "\0", "\N{REPLACEMENT CHARACTER}"
-        )
+        text = text_of(value)
+        return value if isinstance(text, RawText) else text
     if isinstance(value, int | float) and codec == "text":
         return str(value)
     return value

@@ -18,6 +18,8 @@ _WHOLE: Final = "0000-00-00 00:00:00.000000+00"
 """A moment of PostgreSQL whose microseconds do not end with a zero, digits aside."""
 
 
+_OUTSIDE: Final = "it is no moment of the years 1 to 9999"
+
 WITHOUT_ZONE: Final = " timestamp"
 """Behind a unit: PostgreSQL's type has no zone, and UTC is meant."""
 
@@ -40,7 +42,10 @@ class Epoch(Codec):
     def encode(self, value: Any) -> str:
         if type(value) is not int:
             raise refusal(value, "count of time units")
-        return postgresql_moment(self._unit.moment(value)) + self._zone
+        try:
+            return postgresql_moment(self._unit.moment(value)) + self._zone
+        except OverflowError as error:
+            raise ValueError(_OUTSIDE) from error
 
     def decode(self, text: str) -> Value:
         moment = datetime.fromisoformat(text if self._zone else f"{text}+00")
@@ -53,8 +58,11 @@ class Julian(Codec):
     def encode(self, value: Any) -> str:
         if type(value) is not float:
             raise refusal(value, "Julian day")
-        micros = round((value - JULIAN_DAY_OF_1970) * 86_400_000_000)
-        text = postgresql_moment(UNIX + timedelta(microseconds=micros)) + "+00"
+        try:
+            micros = round((value - JULIAN_DAY_OF_1970) * 86_400_000_000)
+            text = postgresql_moment(UNIX + timedelta(microseconds=micros)) + "+00"
+        except (OverflowError, ValueError) as error:
+            raise ValueError(_OUTSIDE) from error
         if self.decode(text) != value:
             raise ValueError("the Julian day is no whole number of microseconds")
         return text

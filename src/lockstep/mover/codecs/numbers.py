@@ -44,6 +44,11 @@ class Integer(Codec):
         # PostgreSQL's wider types may hold what SQLite's integer cannot.
         return number if INTEGER_MIN <= number <= INTEGER_MAX else text
 
+    def respelled(self, text: str) -> str:
+        if self.decode(text) == text:
+            raise ValueError("an integer of SQLite has 64 bits")
+        return super().respelled(text)
+
     def values(self, fields: Sequence[str]) -> list[Value]:
         if max(map(len, fields), default=0) >= _DIGITS_THAT_FIT:
             return super().values(fields)

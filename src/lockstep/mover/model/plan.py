@@ -63,6 +63,8 @@ class ColumnPlan:
         refuses_null: Rows hold NULL, and the target's statement takes none.
         refuses_negative_zero: Rows hold -0.0, and the target's column stores 0 of it.
         instead: Another type, for a person to choose; None where nothing is gained.
+        recomputed: Cells that the target computes otherwise than they are: how many
+            were named, and once they were compared which (``CellSum``); else empty.
     """
 
     source: str
@@ -82,6 +84,7 @@ class ColumnPlan:
     refuses_null: bool = False
     refuses_negative_zero: bool = False
     instead: Instead | None = None
+    recomputed: str = ""
 
 
 @dataclass
@@ -215,8 +218,12 @@ class Plan:
 
     @property
     def leaves_no_trace(self) -> bool:
-        """Whether a verified target keeps no journal: it is what the source is."""
-        return self.is_way_back or self.is_copy
+        """Whether a verified target keeps no journal: it is what the source is.
+
+        Where something was left behind, the journal says so.
+        """
+        is_whole = not any(loss.is_data for loss in self.losses)
+        return is_whole and (self.is_way_back or self.is_copy)
 
     @property
     def is_rekeyed(self) -> bool:

@@ -163,7 +163,12 @@ class VerifyReport:
         differences: The first ``DIFFERENCES_KEPT_MAX`` of them, and behind these the
             first ``EXAMPLES_KEPT_MIN`` of every other kind, table and column.
         difference_count: How many there are in all.
+        quarantined: Rows that the target lacks and the move noted: no differences.
+        recomputed: Cells that the target computes otherwise than they were, as the
+            plan named them: no differences.
+        left_behind: What else of rows and values the plan named as not carried.
         notices: What was left out of the comparison, or compared in another way.
+        cells_anew: Which ones ``recomputed`` counts (``CellSum``), by table and column.
     """
 
     tables: int = 0
@@ -171,15 +176,27 @@ class VerifyReport:
     cells: int = 0
     differences: list[Difference] = field(default_factory=list[Difference])
     difference_count: int = 0
+    quarantined: int = 0
+    recomputed: int = 0
+    left_behind: list[str] = field(default_factory=list[str])
     notices: list[str] = field(default_factory=list[str])
+    cells_anew: dict[str, dict[str, str]] = field(
+        default_factory=dict[str, dict[str, str]], repr=False
+    )
     _counts: Counter[tuple[str, str, str]] = field(
         default_factory=Counter[tuple[str, str, str]], init=False, repr=False
     )
 
     @property
     def is_same(self) -> bool:
-        """Whether no difference was found."""
+        """Whether no difference was found but what the move named."""
         return self.difference_count == 0
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every cell is there, nothing of it left out by a move's plan."""
+        left_out = self.quarantined or self.recomputed or self.left_behind
+        return self.is_same and not left_out
 
     def add(self, difference: Difference) -> None:
         """Count a difference; keep it while there is room."""
@@ -190,6 +207,15 @@ class VerifyReport:
             or self._counts[difference.place] <= EXAMPLES_KEPT_MIN
         ):
             self.differences.append(difference)
+
+    def take(self, other: VerifyReport) -> None:
+        """Count what another report has found of the same databases, too."""
+        for difference in other.differences:
+            self.add(difference)
+        for place, count in other._counts.items():
+            kept = sum(found.place == place for found in other.differences)
+            self.difference_count += count - kept
+            self._counts[place] += count - kept
 
     def add_unnamed_rows(self, table: str, count: int) -> None:
         """Count rows that differ and of which nothing is kept."""
@@ -205,9 +231,9 @@ class VerifyReport:
     def to_json(self) -> dict[str, Any]:
         """Return it as the object that ``--json`` output carries."""
         document = asdict(self)
-        del document["_counts"]
+        del document["_counts"], document["cells_anew"]
         document["summary"] = [asdict(counted) for counted in self.summary]
-        return {"is_same": self.is_same, **document}
+        return {"is_same": self.is_same, "is_exact": self.is_exact, **document}
 
 
 @dataclass

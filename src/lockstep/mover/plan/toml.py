@@ -191,6 +191,7 @@ def apply_toml(text: str, plan: Plan, rebuild: Callable[[Plan], None]) -> Plan:
                 hint=_HINT,
             )
     tables = _of_kind(document.get("tables", {}), dict, "tables")
+    _refuse_left_behind(tables, plan)
     _refuse_unknown(tables, [t.source for t in plan.tables], "the source has no table")
     before = Built.of(plan)
     wanted: dict[str, list[Statement]] = {}
@@ -208,6 +209,18 @@ def apply_toml(text: str, plan: Plan, rebuild: Callable[[Plan], None]) -> Plan:
     rebuild(plan)
     before.keep_edited(plan, asked, wanted)
     return plan
+
+
+def _refuse_left_behind(found: Iterable[str], plan: Plan) -> None:
+    """Raise ``InvalidPlan`` for a table of the source that cannot travel at all."""
+    known = {table.source for table in plan.tables}
+    reasons = {loss.name: loss.why for loss in plan.losses if "table" in loss.kind}
+    for name in found:
+        if name not in known and name in reasons:
+            raise InvalidPlan(
+                f"{name} stays behind: {reasons[name]}",
+                hint="leave it out of the mapping file",
+            )
 
 
 def _refuse_unknown(found: Iterable[str], known: Sequence[str], what: str) -> None:

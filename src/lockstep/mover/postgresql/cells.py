@@ -11,6 +11,7 @@ of the plan; its row goes to the quarantine file, but for a computed one.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -26,6 +27,7 @@ from lockstep.mover.model.postgresql import PgTable
 from lockstep.mover.model.sqlite import Table
 from lockstep.mover.model.values import Value, shown
 from lockstep.mover.postgresql.fitting import keeps_all
+from lockstep.mover.sqlite.writing import is_of_a_row
 from lockstep.mover.translate.scratch import stand_in_for_collations
 from lockstep.schema.affinity import NUMBER_PATTERN, is_for_numbers
 from lockstep.wording import counted
@@ -225,15 +227,22 @@ def _name_recomputed(plan: Plan, made: TablePlan, server: Server) -> None:
         for column in made.columns
         if column.generated and not found[column.source].generated
     ]
-    counts, examples = dict.fromkeys(names, 0), dict[str, str]()
+    counts, examples = Counter[str](), dict[str, str]()
     for name, example in _recomputed(made, names, server) if names else ():
         counts[name] += 1
         examples.setdefault(name, example)
     for name, example in examples.items():
-        why = f"{counted(counts[name], 'cell')} that SQLite computes anew, such as "
-        where = f"{made.source}.{name}"
-        loss = Loss("generated column", where, f"{why}{example}", is_data=True)
-        plan.losses.append(loss)
+        column = made.column(name or names[0])
+        where = f"{made.source}.{column.source}"
+        if name:
+            column.recomputed = str(counts[name])
+            why = f"{counted(counts[name], 'cell')} that SQLite computes anew, such as "
+            why += example
+        else:
+            column.on_dirt = "quarantine"
+            why = f"{counted(counts[name], 'row')} of which SQLite cannot compute it: "
+            why += f"{example}; {TO_QUARANTINE}"
+        plan.losses.append(Loss("generated column", where, why, is_data=True))
 
 
 def _recomputed(
@@ -241,8 +250,9 @@ def _recomputed(
 ) -> Iterator[tuple[str, str]]:
     """Yield column and example of each cell that comes out different.
 
-    Each row is put into a table of the same statement, and taken out again; what the
-    table refuses has other losses.
+    Each row is put into a table of the same statement, and taken out again. Of one
+    that cannot be computed there is no column; what a constraint of the table refuses
+    has other losses.
     """
     columns = [column.source for column in made.columns]
     places = [columns.index(name) for name in names]
@@ -268,11 +278,15 @@ def _recomputed(
             values, width = decoder.values(block), decoder.width
             for row, line in enumerate(block.text.split("\n")[:-1]):
                 scratch.execute("SAVEPOINT row")
+                computed = None
                 try:
                     scratch.execute(insert, values[row * width : (row + 1) * width])
                     computed = scratch.execute(ask).fetchone()
-                except (sqlite3.IntegrityError, sqlite3.DataError):
-                    computed = None
+                except sqlite3.Error as error:
+                    if not is_of_a_row(error, scratch, insert):
+                        raise
+                    if not isinstance(error, sqlite3.IntegrityError):
+                        yield "", str(error)
                 scratch.execute("ROLLBACK TO row")
                 scratch.execute("RELEASE row")
                 fields = line.split("\t")

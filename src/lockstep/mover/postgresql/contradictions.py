@@ -407,7 +407,7 @@ def _refused(
         scratch.execute(f"PRAGMA ignore_check_constraints = {checks}")
         scratch.execute("BEGIN")
         scratch.execute(made.create)
-        with closing(RowWriter(tried, "quarantine")) as writer:
+        with closing(RowWriter(tried)) as writer:
             for block in server.fitting_rows(tried, suspicion.where):
                 before = len(block.rejected)
                 writer.write(scratch, block)

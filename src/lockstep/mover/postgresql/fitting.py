@@ -15,11 +15,13 @@ import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 
-from lockstep.mover.blocks.encoding import LineBlock, PieceBlock, Rejected
+from lockstep.mover.blocks.encoding import LineBlock, LongRowBlock, PieceBlock
+from lockstep.mover.blocks.refusals import Refusals
+from lockstep.mover.blocks.rejected import Rejected
 from lockstep.mover.codecs import Codec, codec_of
 from lockstep.mover.codecs.lines import NULL, cells_of, escape, unescape
+from lockstep.mover.codecs.texts import NumberedText
 from lockstep.mover.model.plan import ColumnPlan, TablePlan
-from lockstep.mover.model.values import shown
 
 _KEEPS_ALL = {
     "integer": ("smallint", "integer", "bigint", "oid"),
@@ -79,8 +81,7 @@ class Fitting:
             if not keeps_all(column, kind)
         ]
         self._surely = [_SURELY.get(column.codec) for column in plan.columns]
-        names = [column.target for column in plan.columns]
-        self._key = [names.index(n) for n in plan.primary_key if n in names] or [0]
+        self._refusals = Refusals(plan, self._codecs)
 
     @property
     def passes_all(self) -> bool:
@@ -126,24 +127,32 @@ class Fitting:
             return "its column stores zero without a sign"
         if surely is not None and surely.fullmatch(text):
             return ""
+        codec = self._codecs[place]
         try:
-            self._codecs[place].respelled(text)
+            codec.respelled(text)
         except (ValueError, TypeError, ArithmeticError, IndexError) as error:
-            return str(error) or "it cannot be converted"
+            # Such a codec says itself what a column makes of a text.
+            is_told = isinstance(codec, NumberedText) or _is_read(codec, text)
+            return str(error) if is_told else self._unread(place)
         return ""
+
+    def _unread(self, place: int) -> str:
+        return f"it does not read as {self._plan.columns[place].codec}"
 
     def _edit(self, block: LineBlock) -> None:
         kept: list[str] = []
         for line in block.text.split("\n")[:-1]:
             fields = line.split("\t")
-            if self._fit(fields, block.rejected):
+            refused = self._fit(fields)
+            if refused is None:
                 kept.append("\t".join(fields))
+                continue
+            block.rejected.append(self._rejected(block, line, *refused))
         block.text = "".join(f"{line}\n" for line in kept)
         block.count = len(kept)
 
-    def _fit(self, fields: list[str], rejected: list[Rejected]) -> bool:
-        """Change a row's cells so that they fit; return whether they do."""
-        original = list(fields)
+    def _fit(self, fields: list[str]) -> tuple[int, str] | None:
+        """Change a row's cells so that they fit; return which does not, and why."""
         for place in self._tried:
             column = self._plan.columns[place]
             reason = self._misfit(place, fields[place])
@@ -152,23 +161,30 @@ class Fitting:
                     fields[place], column, self._codecs[place]
                 )
                 reason = self._misfit(place, fields[place])
-            if not reason:
-                continue
-            found = Rejected(
-                self._plan.source,
-                self.key_of(original),
-                column.source,
-                shown(unescape(original[place])),
-                reason,
-            )
-            found.raise_if(column.on_dirt, f"cannot be kept as {column.codec}")
-            rejected.append(found)
-            return False
-        return True
+            if reason:
+                return place, reason
+        return None
 
-    def key_of(self, fields: list[str]) -> str:
-        """Return a row's key for a person; its first cell where it has none."""
-        return ", ".join(shown(unescape(fields[place])) for place in self._key)
+    def _rejected(
+        self, block: LineBlock, line: str, place: int, reason: str
+    ) -> Rejected:
+        """Return what is noted of a row; raise where the plan says ``fail``."""
+        fields = line.split("\t")
+        if isinstance(block, LongRowBlock):
+            self._refusals.with_sizes(fields, block.sizes)
+        found = self._refusals.rejected(fields, reason, place)
+        codec = self._plan.columns[place].codec
+        found.raise_if(self._refusals.policy(place), f"cannot be kept as {codec}")
+        return found
+
+
+def _is_read(codec: Codec, text: str) -> bool:
+    """Whether SQLite has a value for a text, though not one that says all of it."""
+    try:
+        codec.decode(text)
+    except (ValueError, TypeError, ArithmeticError, IndexError):
+        return False
+    return True
 
 
 def keeps_all(column: ColumnPlan, kind: str) -> bool:

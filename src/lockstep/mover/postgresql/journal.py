@@ -20,7 +20,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
-from lockstep.mover.blocks.encoding import LineBlock, OddRow, Rejected
+from lockstep.mover.blocks.encoding import LineBlock, OddRow
+from lockstep.mover.blocks.rejected import Rejected
 from lockstep.mover.journal import STATE_COLUMNS, State, Status, TableProgress
 from lockstep.mover.model.plan import Plan
 
@@ -57,9 +58,12 @@ CREATE TABLE {SCHEMA}.odd_row (
 );
 CREATE TABLE {SCHEMA}.rejected (
   table_name text NOT NULL, row_key text NOT NULL, column_name text NOT NULL,
-  value text NOT NULL, reason text NOT NULL
+  value text NOT NULL, reason text NOT NULL, mark bytea NOT NULL,
+  number bigint GENERATED ALWAYS AS IDENTITY
 );
 """
+
+_REJECTED: Final = "table_name, row_key, column_name, value, reason, mark"
 
 
 class PostgresqlJournal:
@@ -165,12 +169,12 @@ class PostgresqlJournal:
     def _add_rejected(self, rows: list[Rejected]) -> None:
         if not rows:
             return
-        with self._connection.cursor().copy(
-            f"COPY {SCHEMA}.rejected FROM STDIN".encode()
-        ) as copy:
+        statement = f"COPY {SCHEMA}.rejected ({_REJECTED}) FROM STDIN"
+        with self._connection.cursor().copy(statement.encode()) as copy:
             for row in rows:
                 texts = (row.table, row.key, row.column, row.value, row.reason)
-                copy.write_row([text.replace("\0", "\\0") for text in texts])
+                told = (text.replace("\0", "\\0") for text in texts)
+                copy.write_row((*told, row.mark))
 
     def odd_rows(self, table: str) -> Iterator[OddRow]:
         """Yield the odd rows of a table; no more than some of them are held."""
@@ -192,16 +196,20 @@ class PostgresqlJournal:
 
     def rejected(self) -> Iterator[Rejected]:
         """Yield the rows that were not carried; no more than some of them are held."""
-        for row in self._stored(
-            "SELECT table_name, row_key, column_name, value, reason "
-            f"FROM {SCHEMA}.rejected ORDER BY table_name, row_key"
-        ):
+        sql = f"SELECT {_REJECTED} FROM {SCHEMA}.rejected ORDER BY number"
+        for row in self._stored(sql):
             yield Rejected(*row)
 
     def rejected_tables(self) -> set[str]:
         """Return the tables, by the source's names, that have such rows."""
         found = self._stored(f"SELECT DISTINCT table_name FROM {SCHEMA}.rejected")
         return {table for (table,) in found}
+
+    def marks(self, table: str) -> Iterator[bytes]:
+        """Yield the mark of each such row of a table; some of them are held."""
+        sql = f"SELECT mark FROM {SCHEMA}.rejected WHERE table_name = %s"
+        for (mark,) in self._stored(sql, (table,)):
+            yield bytes(mark)
 
     def _stored(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[Any]:
         """Yield rows that a cursor of the server holds; none without a journal."""

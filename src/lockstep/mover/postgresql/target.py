@@ -256,16 +256,16 @@ class PostgresqlTarget:
         self,
         table: TablePlan,
         blocks: Blocks,
+        exact: Blocks,
         on_progress: Callable[[int], None],
-        on_dirt: str,
     ) -> TableProgress:
         """Copy a table's rows from where the journal says it is.
 
         Raises:
-            Unmappable: The server refuses a value and the plan says ``fail``.
+            Unmappable: The server refuses a row and the plan says ``fail``.
         """
-        filling = Filling(self._connection, self.journal, table, on_dirt)
-        return filling.run(blocks, on_progress)
+        filling = Filling(self._connection, self.journal, table)
+        return filling.run(blocks, exact, on_progress)
 
     def build(
         self, plan: Plan, on_progress: Callable[[str], None]

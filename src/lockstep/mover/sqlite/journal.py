@@ -18,7 +18,8 @@ from typing import Any
 from lockstep.clock import SYSTEM_CLOCK
 from lockstep.errors import InvalidPlan, LockstepError, TargetInUse
 from lockstep.migrations.sqlite.tokens import fold, quote
-from lockstep.mover.blocks.encoding import LineBlock, OddRow, Rejected
+from lockstep.mover.blocks.encoding import LineBlock, OddRow
+from lockstep.mover.blocks.rejected import Rejected
 from lockstep.mover.journal import STATE_COLUMNS, State, Status, TableProgress
 from lockstep.mover.model.plan import Plan
 from lockstep.mover.own_tables import OUR_PREFIX, journal_prefix, our_tables
@@ -35,7 +36,8 @@ CREATE TABLE <prefix>progress (table_name TEXT PRIMARY KEY, position TEXT,
 CREATE TABLE <prefix>step (name TEXT PRIMARY KEY, purpose TEXT NOT NULL,
   problem TEXT NOT NULL);
 CREATE TABLE <prefix>rejected (table_name TEXT NOT NULL, row_key TEXT NOT NULL,
-  column_name TEXT NOT NULL, value TEXT NOT NULL, reason TEXT NOT NULL);
+  column_name TEXT NOT NULL, value TEXT NOT NULL, reason TEXT NOT NULL,
+  mark BLOB NOT NULL);
 """
 
 
@@ -125,7 +127,8 @@ class SqliteJournal:
         """Say how far the move is; a target that leaves no trace loses its journal."""
         state = self.state()
         with self.transaction():
-            if status == "verified" and state and state.plan.leaves_no_trace:
+            is_whole = status == "verified" and not self.rejected_tables()
+            if is_whole and state and state.plan.leaves_no_trace:
                 self._drop_tables()
                 return
             self._connection.execute(
@@ -169,9 +172,9 @@ class SqliteJournal:
             (table, after.position, after.rows, after.read, is_done),
         )
         self._connection.executemany(
-            f"INSERT INTO {self._prefix}rejected VALUES (?, ?, ?, ?, ?)",
+            f"INSERT INTO {self._prefix}rejected VALUES (?, ?, ?, ?, ?, ?)",
             [
-                (row.table, row.key, row.column, row.value, row.reason)
+                (row.table, row.key, row.column, row.value, row.reason, row.mark)
                 for block in blocks
                 for row in block.rejected
             ],
@@ -188,18 +191,25 @@ class SqliteJournal:
 
     def rejected(self) -> Iterator[Rejected]:
         """Yield the rows that were not carried; no more than some of them are held."""
-        for row in self._stored_rejected("*", "ORDER BY rowid"):
+        for row in self._of_rejected("*", "ORDER BY rowid"):
             yield Rejected(*row)
 
     def rejected_tables(self) -> set[str]:
         """Return the tables, by the source's names, that have such rows."""
-        return {table for (table,) in self._stored_rejected("DISTINCT table_name", "")}
+        return {table for (table,) in self._of_rejected("DISTINCT table_name")}
 
-    def _stored_rejected(self, what: str, rest: str) -> Iterable[Any]:
+    def marks(self, table: str) -> Iterator[bytes]:
+        """Yield the mark of each such row of a table; some of them are held."""
+        for (mark,) in self._of_rejected("mark", "WHERE table_name = ?", table):
+            yield mark
+
+    def _of_rejected(self, what: str, rest: str = "", *values: str) -> Iterable[Any]:
         prefix = journal_prefix(self._connection)
         if not prefix:
             return ()
-        return self._connection.execute(f"SELECT {what} FROM {prefix}rejected {rest}")
+        return self._connection.execute(
+            f"SELECT {what} FROM {prefix}rejected {rest}", values
+        )
 
     def steps(self) -> dict[str, str]:
         """Return what was built: ``{step: problem, or empty}``."""

@@ -86,8 +86,8 @@ class ServedTarget(SqliteTarget):
         self,
         table: TablePlan,
         blocks: Blocks,
+        exact: Blocks,
         on_progress: Callable[[int], None],
-        on_dirt: str,
     ) -> TableProgress:
         """Copy a table's rows from where the journal says it is.
 
@@ -95,7 +95,7 @@ class ServedTarget(SqliteTarget):
             Unmappable: The server refuses a row.
         """
         try:
-            return super().fill(table, blocks, on_progress, on_dirt)
+            return super().fill(table, blocks, exact, on_progress)
         except sqlite3.DatabaseError as error:
             if is_full(error):
                 raise

@@ -200,31 +200,31 @@ class SqliteTarget:
         self,
         table: TablePlan,
         blocks: Blocks,
+        exact: Blocks,
         on_progress: Callable[[int], None],
-        on_dirt: str,
     ) -> TableProgress:
         """Copy a table's rows from where the journal says it is.
 
         Raises:
-            Unmappable: SQLite refuses a row.
+            Unmappable: SQLite refuses a row and the plan says ``fail``.
         """
         self._profiles.clear()
         self.stand_in_for_collations([table.create])
         progress = self.journal.progress(table.source)
         if progress.is_done:
             return progress
-        writer = self._writer(table, on_dirt)
+        writer = self._writer(table)
         with closing(Reading(blocks, progress.position)) as reading, closing(writer):
             while not progress.is_done:
                 progress = self._filled(table, writer, reading)
                 on_progress(progress.read)
         return progress
 
-    def _writer(self, table: TablePlan, on_dirt: str) -> RowWriter:
+    def _writer(self, table: TablePlan) -> RowWriter:
         if not isinstance(self._connection, sqlite3.Connection):
-            return RowWriter(table, on_dirt)
+            return RowWriter(table)
         encoding = self.schema().encoding
-        return RowWriter(table, on_dirt, self._openable(table), encoding)
+        return RowWriter(table, self._openable(table), encoding)
 
     def _filled(
         self, table: TablePlan, writer: RowWriter, reading: Reading

@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from lockstep.errors import Unmappable
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.blocks.decoding import TableDecoder
-from lockstep.mover.blocks.encoding import LineBlock, LongRowBlock, PieceBlock, Rejected
-from lockstep.mover.codecs.lines import unescape
+from lockstep.mover.blocks.encoding import LineBlock, LongRowBlock, PieceBlock
+from lockstep.mover.blocks.refusals import Refusals
 from lockstep.mover.model.plan import TablePlan
-from lockstep.mover.model.values import shown
 from lockstep.mover.sqlite.long_cells import CollectedCells, OpenedCells
 
 VALUES_AT_ONCE = 1_600
@@ -34,9 +32,8 @@ class RowWriter:
     """Inserts one table's blocks.
 
     Args:
-        table: The table's plan.
-        on_dirt: What is done with a row that SQLite refuses: ``fail``, or anything
-            else to note it.
+        table: The table's plan, which says what is done with a row that SQLite
+            refuses.
         openable: The columns whose cells SQLite opens.
         encoding: Of the file's texts, by SQLite's name.
     """
@@ -44,12 +41,11 @@ class RowWriter:
     def __init__(
         self,
         table: TablePlan,
-        on_dirt: str = "fail",
         openable: frozenset[str] = frozenset(),
         encoding: str = "UTF-8",
     ) -> None:
         self._plan = table
-        self._on_dirt = on_dirt
+        self._refusals = Refusals(table)
         self._openable = openable
         self._encoding = encoding
         self._decoder = TableDecoder(table)
@@ -79,15 +75,25 @@ class RowWriter:
         connection.execute("SAVEPOINT block")
         try:
             self._insert(connection, values, block.count)
-        except (sqlite3.IntegrityError, sqlite3.DataError):
+        except sqlite3.Error as error:
+            if not is_of_a_row(error, connection, self._one):
+                raise
             # Which row it was is not said, and those before it are in.
             connection.execute("ROLLBACK TO block")
-            for place, row in enumerate(self._rows(values, 0, block.count)):
-                try:
-                    connection.execute(self._one, row)
-                except (sqlite3.IntegrityError, sqlite3.DataError) as error:
-                    self._refuse(block, place, str(error), error)
+            self._insert_one_by_one(connection, block, values)
         connection.execute("RELEASE block")
+
+    def _insert_one_by_one(
+        self, connection: Any, block: LineBlock, values: list[Any]
+    ) -> None:
+        line_of = block.lines()
+        for place, row in enumerate(self._rows(values, 0, block.count)):
+            try:
+                connection.execute(self._one, row)
+            except sqlite3.Error as error:
+                if not is_of_a_row(error, connection, self._one):
+                    raise
+                self._refuse(block, line_of(place), error)
 
     def _insert(self, connection: Any, values: list[Any], count: int) -> None:
         done, width = 0, self._decoder.width
@@ -181,10 +187,13 @@ class RowWriter:
         decoder = self._decoder
         usual = zip(decoder.names, decoder.marks, strict=True)
         listed = ", ".join(marks.get(name, mark) for name, mark in usual)
+        statement = f"{self._head}({listed})"
         try:
-            cursor = connection.execute(f"{self._head}({listed})", values)
-        except (sqlite3.IntegrityError, sqlite3.DataError) as error:
-            self._refuse(block, 0, str(error), error)
+            cursor = connection.execute(statement, values)
+        except sqlite3.Error as error:
+            if not is_of_a_row(error, connection, statement):
+                raise
+            self._refuse(block, block.lines()(0), error)
             return None
         return cursor.lastrowid
 
@@ -207,20 +216,34 @@ class RowWriter:
         for row in range(first, end):
             yield values[row * width : (row + 1) * width]
 
-    def _refuse(
-        self, block: LineBlock, place: int, reason: str, error: Exception
-    ) -> None:
-        line = block.line(place)
+    def _refuse(self, block: LineBlock, line: str, error: sqlite3.Error) -> None:
+        """Note a row, or raise where the plan says ``fail``."""
         fields = line.split("\t")
-        names = [column.target for column in self._plan.columns]
-        keys = [names.index(name) for name in self._plan.primary_key if name in names]
-        key = ", ".join(shown(unescape(fields[at])) for at in keys or [0])
-        row = shown(line.replace("\t", " | "))
-        rejected = Rejected(self._plan.source, key, "", row, reason)
-        if self._on_dirt == "fail":
-            raise Unmappable(
-                f"SQLite refuses the row {key} of {rejected.table}: {reason}",
-                detail=asdict(rejected),
-            ) from error
-        block.rejected.append(rejected)
+        if isinstance(block, LongRowBlock):
+            self._refusals.with_sizes(fields, block.sizes)
+        found = self._refusals.rejected(fields, str(error))
+        try:
+            found.raise_if(self._refusals.policy(None), "is refused by SQLite")
+        except Unmappable as unmappable:
+            raise unmappable from error
+        block.rejected.append(found)
         block.count -= 1
+
+
+def is_of_a_row(error: sqlite3.Error, connection: Any, statement: str) -> bool:
+    """Whether SQLite refuses the row that it was given, and may take the next one.
+
+    A function in a computed column has no code of its own for what it cannot take,
+    such as a text that is no JSON; then the statement itself can be compiled.
+    """
+    if isinstance(error, sqlite3.IntegrityError | sqlite3.DataError):
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None or code & 0xFF != sqlite3.SQLITE_ERROR:
+        return False
+    marks = statement.count("?")
+    try:
+        connection.execute(f"EXPLAIN {statement}", [None] * marks).fetchall()
+    except sqlite3.Error:
+        return False
+    return True

@@ -16,12 +16,16 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 
+from lockstep.mover.blocks.cell_sum import CellSum
 from lockstep.mover.blocks.digests import row_digest
+from lockstep.mover.blocks.encoding import STRANGE
+from lockstep.mover.blocks.refusals import Refusals
 from lockstep.mover.codecs import Codec, codec_of
 from lockstep.mover.codecs.lines import unescape
 from lockstep.mover.model.plan import TablePlan
 from lockstep.mover.model.results import DIFFERENCES_KEPT_MAX, Difference, VerifyReport
 from lockstep.mover.model.values import Value, is_same, shown
+from lockstep.mover.verify.account import Account
 from lockstep.mover.verify.streams import LineReader, in_pieces, pass_equal
 
 PIECE_LINES = 2_000
@@ -39,6 +43,10 @@ class TableComparison:
         report: Where differences are added.
         codecs: What the source's cells mean; None for the plan's.
         others: What the target's mean; None where they mean the same.
+        account: What was noted of the source's rows; None for nothing.
+
+    Attributes:
+        noted: How many rows the target lacks that were noted: no differences.
     """
 
     def __init__(
@@ -47,11 +55,21 @@ class TableComparison:
         report: VerifyReport,
         codecs: Sequence[Codec] | None = None,
         others: Sequence[Codec] | None = None,
+        account: Account | None = None,
     ) -> None:
         self._plan = plan
         self._report = report
+        self._account = account
+        self.noted = 0
+        self._anew = {
+            place: (CellSum(), VerifyReport())
+            for place, column in enumerate(plan.columns)
+            if column.recomputed
+        }
         self._codecs = list(codecs or [codec_of(c.codec) for c in plan.columns])
         self._others = list(others or self._codecs)
+        if self._anew or (account is not None and not account.is_empty):
+            self._refusals = Refusals(plan)
         self._names = [column.source for column in plan.columns]
         self._key = [self._names.index(name) for name in plan.order_key]
 
@@ -94,14 +112,14 @@ class TableComparison:
                 self._compare_cells(mine[i], other[j])
                 i, j = i + 1, j + 1
             elif one < two:  # type: ignore[operator]
-                self._row("missing row", mine[i])
+                self._missing(mine[i])
                 i += 1
             else:
                 self._row("extra row", other[j])
                 j += 1
         if not has_other:
             for line in mine[i:]:
-                self._row("missing row", line)
+                self._missing(line)
             i = len(mine)
         if not has_mine:
             for line in other[j:]:
@@ -133,6 +151,9 @@ class TableComparison:
 
     def _compare_cells(self, mine: str, other: str) -> None:
         one, two = mine.split("\t"), other.split("\t")
+        reports = dict[int, VerifyReport]()
+        if self._anew:
+            reports = self._reports_of_computed(one, two)
         for place, name in enumerate(self._names):
             if self._is_same_cell(place, one[place], two[place]):
                 continue
@@ -141,7 +162,7 @@ class TableComparison:
             if is_same(source, target):
                 # What tells them apart is beyond what SQLite would hold.
                 source, target = unescape(one[place]), unescape(two[place])
-            self._report.add(
+            reports.get(place, self._report).add(
                 Difference(
                     "cell",
                     self._plan.source,
@@ -152,9 +173,47 @@ class TableComparison:
                 )
             )
 
+    def _reports_of_computed(
+        self, one: list[str], two: list[str]
+    ) -> dict[int, VerifyReport]:
+        """Add cells that are computed anew; return where a difference of each goes.
+
+        What is computed of other cells than the source's is a difference by itself.
+        """
+        mark = self._refusals.mark_of(one)
+        if mark != self._refusals.mark_of(two):
+            return {}
+        for place, (cells, _) in self._anew.items():
+            if not self._is_same_cell(place, one[place], two[place]):
+                cells.add(mark, one[place], two[place])
+        return {place: report for place, (_, report) in self._anew.items()}
+
+    def settle(self) -> dict[str, str]:
+        """Account for the cells that were computed anew, as far as the plan named them.
+
+        Returns:
+            Which they are (``CellSum``), by column.
+        """
+        found: dict[str, str] = {}
+        for place, (cells, report) in self._anew.items():
+            column = self._plan.columns[place]
+            count, _, is_known = column.recomputed.partition(" ")
+            is_named = cells.count <= int(count)
+            if is_known:
+                # Whoever changed the source since may have changed such a cell, too.
+                is_named = str(cells) == column.recomputed
+            if is_named:
+                self._report.recomputed += cells.count
+                found[column.source] = str(cells)
+            else:
+                self._report.take(report)
+        return found
+
     def _is_same_cell(self, place: int, one: str, two: str) -> bool:
         if one == two:
             return True
+        if one.startswith(STRANGE) or two.startswith(STRANGE):
+            return False
         mine, other = unescape(one), unescape(two)
         if mine is None or other is None:
             return False
@@ -163,6 +222,19 @@ class TableComparison:
             return codec.respelled(mine) == theirs.respelled(other)
         except (ValueError, TypeError, ArithmeticError):
             return False
+
+    def _missing(self, line: str) -> None:
+        if not self._is_noted(line):
+            self._row("missing row", line)
+
+    def _is_noted(self, line: str) -> bool:
+        """Whether a row that the target lacks was noted when it was copied."""
+        account = self._account
+        if account is None or account.is_empty:
+            return False
+        is_noted = account.take(self._refusals.mark_of(line.split("\t")))
+        self.noted += is_noted
+        return is_noted
 
     def _row(self, kind: str, line: str) -> None:
         is_missing = kind == "missing row"
@@ -240,7 +312,7 @@ class TableComparison:
             "SELECT sum(max(n, 0)), sum(max(-n, 0)) FROM d"
         ).fetchone()
         # Of the others at best each row of one side is a changed one of the other.
-        unnamed = max(mine - len(missing), other - len(extra))
+        unnamed = max(mine - self.noted - len(missing), other - len(extra))
         self._report.add_unnamed_rows(self._plan.source, unnamed)
         for one in missing:
             partner = self._nearest(one, extra)
@@ -273,15 +345,21 @@ class TableComparison:
                 digest = self._digest(line, sign)
                 row = scratch.execute("SELECT n FROM d WHERE h = ?", (digest,))
                 (count,) = row.fetchone()
-                if count * sign > seen.get(digest, 0):
-                    seen[digest] = seen.get(digest, 0) + 1
-                    named += 1
+                if count * sign <= seen.get(digest, 0):
+                    continue
+                seen[digest] = seen.get(digest, 0) + 1
+                if sign > 0 and self._is_noted(line):
+                    continue
+                named += 1
+                if named <= DIFFERENCES_KEPT_MAX:
                     yield line
-                    if named >= DIFFERENCES_KEPT_MAX:
-                        return
+                elif sign < 0 or self._account is None:
+                    return
 
 
 def _safely_decoded(codec: Codec, field: str) -> Value:
+    if field.startswith(STRANGE):
+        return unescape(field.removeprefix(STRANGE))
     text = unescape(field)
     try:
         return None if text is None else codec.decode(text)

@@ -23,9 +23,11 @@ from lockstep.mover.model.results import (
     VerifyReport,
 )
 from lockstep.mover.sides import MoveSource, MoveTarget
+from lockstep.mover.verify.account import Account
 from lockstep.mover.verify.compare import TableComparison
 from lockstep.mover.verify.server import ServerTables
 from lockstep.mover.verify.spelled import SpelledTable
+from lockstep.wording import counted
 
 _MODULUS = 2**128
 
@@ -66,6 +68,14 @@ class Strangers:
     is_source: bool = False
 
 
+@dataclass(frozen=True)
+class _Notes:
+    """What the journal of the target says of a table's rows."""
+
+    account: Account
+    odd_rows: Iterable[OddRow]
+
+
 def verify_tables(
     plan: Plan,
     source: MoveSource,
@@ -85,13 +95,20 @@ def verify_tables(
         strangers: How the tables of two databases are read that no plan connects.
     """
     report = VerifyReport() if report is None else report
-    report.notices += [
-        f"not compared: {loss.kind} {loss.name}: {loss.why}"
+    compared = {
+        f"{table.source}.{column.source}"
+        for table in plan.carried()
+        for column in table.columns
+        if column.recomputed
+    }
+    report.left_behind += [
+        f"{loss.kind} {loss.name}: {loss.why}"
         for loss in plan.losses
-        if loss.is_data
+        if loss.is_data and loss.name not in compared
     ]
-    rejected = target.journal.rejected_tables()
-    noted = target.journal.odd_counts()
+    report.notices += [f"not compared: {told}" for told in report.left_behind]
+    journal = target.journal
+    rejected, noted = journal.rejected_tables(), journal.odd_counts()
     for table in plan.carried():
         coerced = [c.source for c in table.columns if c.on_dirt == "coerce"]
         if coerced:
@@ -99,14 +116,17 @@ def verify_tables(
             report.notices.append(
                 f"{table.source}: {names} as the plan coerces them, not as stored"
             )
-        if table.source in rejected:
-            report.notices.append(
-                f"{table.source}: quarantined rows are missing in the target"
+        marks = journal.marks(table.source) if table.source in rejected else ()
+        odd_rows = journal.odd_rows(table.source) if table.source in noted else ()
+        with closing(Account(marks)) as account:
+            notes = _Notes(account, odd_rows)
+            rows = _compare(
+                table, source, target, report, on_progress, strangers, notes
             )
-        odd_rows = (
-            target.journal.odd_rows(table.source) if table.source in noted else ()
-        )
-        rows = _compare(table, source, target, report, on_progress, strangers, odd_rows)
+        if account.taken:
+            told = counted(account.taken, "row")
+            report.notices.append(f"{table.source}: {told} in quarantine")
+        report.quarantined += account.taken
         report.tables += 1
         report.rows += rows
         report.cells += rows * len(table.columns)
@@ -120,10 +140,13 @@ def _compare(
     report: VerifyReport,
     on_progress: ProgressCallback,
     strangers: Strangers | None,
-    odd_rows: Iterable[OddRow],
+    notes: _Notes,
 ) -> int:
     spelled = strangers.tables[table.source] if strangers else SpelledTable()
-    comparison = TableComparison(table, report, spelled.source, spelled.target)
+    comparison = TableComparison(
+        table, report, spelled.source, spelled.target, notes.account
+    )
+    left_out = VerifyReport()
     first = strangers.server if strangers and strangers.is_source else source
     second = strangers.server if strangers and not strangers.is_source else target
     ours, theirs = OddSum(), OddSum()
@@ -134,6 +157,7 @@ def _compare(
         for block in blocks:
             if counts:
                 ours.add(block.odd)
+                _account_for(block, notes.account, left_out)
                 done += block.count
                 on_progress(Progress("verify", table.source, done, table.rows or None))
             yield block.taken()
@@ -155,15 +179,19 @@ def _compare(
         compare = comparison.ordered if in_key_order else comparison.in_step
         rows = compare(mine(blocks), other(stored))
     if rows is None:
-        ours, theirs, done = OddSum(), OddSum(), 0
+        ours, theirs, done, left_out = OddSum(), OddSum(), 0, VerifyReport()
+        notes.account.begin_anew()
         is_first, is_its_first = _first_only(), _first_only()
         rows = comparison.as_sets(
             lambda: mine(unsorted(), counts=is_first()),
             lambda: other(second.any_order(table, long), counts=is_its_first()),
         )
+    rows -= comparison.noted
+    report.cells_anew[table.source] = comparison.settle()
+    report.take(left_out)
     if strangers is not None:
         return rows  # the type decides what a cell says, and no class is kept
-    theirs.add(odd_rows)
+    theirs.add(notes.odd_rows)
     if ours != theirs:
         report.add(
             Difference(
@@ -182,6 +210,15 @@ def _unsorted(
     if isinstance(side, ServerTables):
         return side.any_order(table, long)
     return side.own_order(table, None, long=long)
+
+
+def _account_for(block: LineBlock, account: Account, left_out: VerifyReport) -> None:
+    """Name the rows of a block that fit no codec now, and that nobody noted."""
+    for row in block.rejected:
+        if not account.take(row.mark):
+            left_out.add(
+                Difference("missing row", row.table, row.key, row.column, row.value)
+            )
 
 
 def _first_only() -> Callable[[], bool]:
