@@ -13,6 +13,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import django
 from django.conf import settings
@@ -43,6 +44,8 @@ def played(path: Path, url: str, *, use_tz: bool) -> dict[str, Any]:
         began = models.DateTimeField(db_index=True)
         ended = models.DateTimeField(null=True)
         day = models.DateField()
+        ticket = models.UUIDField(default=uuid4, unique=True)
+        score = models.JSONField()
 
         class Meta:
             app_label = "games"
@@ -54,17 +57,23 @@ def played(path: Path, url: str, *, use_tz: bool) -> dict[str, Any]:
     first = datetime(2026, 7, 1, 23, 30, 0, 120_000, zone)
     moments = [first, first.replace(microsecond=0), first + timedelta(days=200)]
     for moment in moments:
-        Match.objects.create(began=moment, day=moment.date())
+        Match.objects.create(began=moment, day=moment.date(), score={"home": 3})
     here = list(Match.objects.order_by("id").values_list("began", "ended", "day"))
 
-    result = Mover(path, url, utc=use_tz).move()
+    result = Mover(path, url, clean=True, utc=use_tz).move()
     moved = Match.objects.using("moved")
     there = list(moved.order_by("id").values_list("began", "ended", "day"))
-    moved.create(began=first, ended=moments[2], day=first.date())
+    (asked,) = [text for text in result.plan.notices if "jsonb" in text]
+    with connections["moved"].cursor() as cursor:
+        cursor.execute(asked.partition("after the move: ")[2])
+    tickets = dict(Match.objects.values_list("ticket", "score"))
+    moved.create(began=first, ended=moments[2], day=first.date(), score=[{"home": 4}])
     return {
         "is_exact": result.is_exact and not result.plan.losses,
         "notices": result.plan.notices,
         "is_same": there == here and [row[0] for row in there] == moments,
+        "has_tickets": {t: moved.get(ticket=t).score for t in tickets} == tickets,
+        "at_home": moved.filter(score__home=3).count(),
         "found": moved.filter(began=first).count(),
         "of_the_day": moved.filter(began__date=here[0][0].date()).count(),
         "in_order": [*moved.order_by("-began").values_list("id", flat=True)][:2],

@@ -52,14 +52,21 @@ def test_django_reads_its_moments_on_postgresql(
         [*command, str(use_tz)], check=True, capture_output=True, text=True
     )
     seen = json.loads(done.stdout.splitlines()[-1])
-    notice = seen.pop("notices")[-1]
+    notice = seen.pop("notices")[-2]
     assert ("because --utc says" if use_tz else "Django made this file") in notice
-    assert seen == {"is_exact": True, "is_same": True, "found": 2} | {
+    assert seen == {
+        "is_exact": True,
+        "is_same": True,
+        "has_tickets": True,
+        "at_home": 3,
+        "found": 2,
+    } | {
         "of_the_day": 3,
         "in_order": [3, 1],
     }
     kind = f"timestamp {'with' if use_tz else 'without'} time zone"
     assert types_of(url, "games_match")["began"] == kind
+    assert types_of(url, "games_match")["ticket"] == "uuid"
     before = rows_of(path, "games_match")
     assert Mover(url, back).move().is_exact
     *same, new = rows_of(back, "games_match")

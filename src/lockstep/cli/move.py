@@ -77,8 +77,8 @@ _FILE = plain_click.Path(path_type=Path, dir_okay=False)
 @option(
     "--clean",
     is_flag=True,
-    help="Turn integers that are moments into timestamptz, where all of a column "
-    "count in one unit.",
+    help="Give values types of their own where all of a column allow it: integers "
+    "that are moments timestamptz, UUIDs uuid, documents json.",
 )
 @option(
     "--utc",

@@ -90,8 +90,8 @@ class Mover:
         target: Another engine; empty, or filled by an unfinished move.
         plan: What goes where: a plan, or the text of a mapping file; None makes
             one from the inspection.
-        clean: Turn integers that are moments into ``timestamptz``, where every
-            value of a column counts in one unit.
+        clean: Where all values of a column allow it, integers that are moments become
+            ``timestamptz``, UUIDs ``uuid``, and documents ``json``.
         utc: Texts of moments that name no zone are in UTC: they become ``timestamptz``.
         rekey: Integer keys become UUIDs, and references with them.
         metadata: Models of ours: the plan comes from them.

@@ -22,7 +22,7 @@ from typing import Final
 
 from lockstep.mover.codecs.base import CellRefused, Codec
 from lockstep.mover.codecs.blobs import Bytes, MixedBytes, TextBytes
-from lockstep.mover.codecs.keys import LookedUp, Uuid7, Uuid7By, UuidBytes
+from lockstep.mover.codecs.keys import LookedUp, Uuid7, Uuid7By, UuidBytes, UuidHex
 from lockstep.mover.codecs.moments import Epoch, Julian, Utc, Zoned
 from lockstep.mover.codecs.numbers import (
     Boolean,
@@ -56,6 +56,7 @@ _PLAIN: Final[dict[str, Callable[[], Codec]]] = {
     "utc": Utc,
     "zoned": Zoned,
     "uuid_bytes": UuidBytes,
+    "uuid_hex": UuidHex,
 }
 _WITH_WORD: Final[dict[str, Callable[[str], Codec]]] = {
     "mixed_bytes": MixedBytes,

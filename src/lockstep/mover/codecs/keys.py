@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from binascii import unhexlify
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from lockstep.mover.codecs.base import Codec, refusal
+from lockstep.mover.codecs.lines import NULL
 from lockstep.mover.model.values import Value
 from lockstep.schema.affinity import INTEGER_MIN
 
 _LOW_62 = 2**62 - 1
+_DIGITS: Final = re.compile("[0-9a-f]{32}")
+
+
+def _dashed(digits: str) -> str:
+    parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
+    return "-".join(parts)
 
 
 class UuidBytes(Codec):
@@ -19,9 +27,7 @@ class UuidBytes(Codec):
     def encode(self, value: Any) -> str:
         if type(value) is not bytes or len(value) != 16:
             raise ValueError("a UUID has 16 bytes")
-        digits = value.hex()
-        parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
-        return "-".join(parts)
+        return _dashed(value.hex())
 
     def decode(self, text: str) -> Value:
         return bytes.fromhex(text.replace("-", ""))
@@ -32,6 +38,22 @@ class UuidBytes(Codec):
             return list(map(unhexlify, digits)) if fields else []
         except ValueError:
             return super().values(fields)
+
+
+class UuidHex(Codec):
+    """A text of 32 small hexadecimal digits ↔ ``uuid``, as Django has them."""
+
+    def encode(self, value: Any) -> str:
+        if type(value) is not str or _DIGITS.fullmatch(value) is None:
+            raise ValueError("such a UUID is a text of 32 small hexadecimal digits")
+        return _dashed(value)
+
+    def decode(self, text: str) -> Value:
+        return text.replace("-", "")
+
+    def values(self, fields: Sequence[str]) -> list[Value]:
+        digits = "\n".join(fields).replace("-", "").split("\n")
+        return [None if text == NULL else text for text in digits] if fields else []
 
 
 class Uuid7(Codec):

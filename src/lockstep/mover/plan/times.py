@@ -19,7 +19,7 @@ class Meant:
     """What a person says of the moments in a file.
 
     Attributes:
-        clean: Integers that are moments become ``timestamptz``.
+        clean: Integers that are moments become ``timestamptz``; ``clean.py`` has more.
         utc: Texts that name no zone are in UTC, and become ``timestamptz``.
     """
 

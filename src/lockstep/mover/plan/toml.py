@@ -55,7 +55,7 @@ HEAD = """\
 CODEC_HELP = (
     "integer, boolean, real, number, numeric, text, mixed_text, bytes,\n"
     f"#           text_bytes, mixed_bytes:CLASS, epoch:{'|'.join(UNIT_OF_WORD)},\n"
-    "#           julian, utc, uuid_bytes,\n"
+    "#           julian, utc, uuid_bytes, uuid_hex, scaled:DIGITS,\n"
     "#           moment:YYYY-MM-DD HH:MM:SS.ffffff and other forms"
 )
 _COLUMN_KEYS: dict[str, type] = {

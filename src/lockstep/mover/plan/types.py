@@ -110,7 +110,9 @@ def _by_declaration(column: Column) -> Chosen:
 
 def _number(column: Column, profile: ColumnProfile) -> Chosen:
     if is_exact_type(column.declared) and not profile.special_reals:
-        return Chosen("numeric", "numeric")
+        # Who edits it to numeric(10, 2) gets 5.00 back of an integer 5.
+        is_whole = column.affinity == "numeric" and not profile.integral_reals
+        return Chosen("numeric", "whole_numeric" if is_whole else "numeric")
     if profile.classes == {"real"}:
         return Chosen("double precision", "real", _surprise(column, "real"))
     # With numeric affinity an integral real is stored as an integer, so that

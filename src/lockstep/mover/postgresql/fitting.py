@@ -35,6 +35,7 @@ _KEEPS_ALL = {
     "uuid7": ("uuid",),
     "uuid7_by": ("uuid",),
     "uuid_bytes": ("uuid",),
+    "uuid_hex": ("uuid",),
     "zoned": ("timestamp with time zone",),
     "moment": (
         *("timestamp without time zone", "timestamp with time zone"),

@@ -52,8 +52,8 @@ _PRINTED_BELOW: Final = 1e22
 
 _BY_FUNCTION: Final = frozenset(
     {
-        *("number", "numeric", "julian", "utc", "zoned"),
-        *("uuid_bytes", "epoch", "scaled", "uuid7", "moment"),
+        *("number", "numeric", "whole_numeric", "julian", "utc", "zoned"),
+        *("uuid_bytes", "uuid_hex", "epoch", "scaled", "uuid7", "moment"),
     }
 )
 

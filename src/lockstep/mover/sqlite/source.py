@@ -24,8 +24,14 @@ from lockstep.mover.model.plan import BROKEN_TEXT, Loss, Plan, TablePlan
 from lockstep.mover.model.profile import ColumnProfile, TableProfile
 from lockstep.mover.model.results import Progress, ProgressCallback, silent
 from lockstep.mover.model.sqlite import Schema, Table, owns_nothing
+from lockstep.mover.plan.clean import clean_up, wanted_by_django
 from lockstep.mover.plan.copies import CopyTarget, plan_copy
-from lockstep.mover.plan.frameworks import Moments, framework_of, shown_by_others
+from lockstep.mover.plan.frameworks import (
+    DJANGO,
+    Moments,
+    framework_of,
+    shown_by_others,
+)
 from lockstep.mover.plan.from_sqlite import add_statements, plan_tables
 from lockstep.mover.plan.times import NOTHING_MEANT, Meant
 from lockstep.mover.plan.types_back import Asked, restore_types
@@ -227,6 +233,8 @@ class SqliteSource:
         shown = shown_by_others(self.schema, profiles)
         moments = Moments(framework_of(self.schema), self._meant, shown)
         plan = plan_tables(self.connection, self.schema, profiles, moments)
+        if self._meant.clean:
+            clean_up(self.connection, self.schema, profiles, plan, moments.framework)
         self._add_statements(plan)
         plan.notices[:0] = [*self.notices, *self._waiting()]
         plan.losses[:0] = [*damage, *self._broken_texts(profiles)]
@@ -236,6 +244,8 @@ class SqliteSource:
             restore_types(plan, state.plan, asked)
         else:
             plan.notices += moments.told(plan.tables)
+            if moments.framework is DJANGO:
+                plan.notices += wanted_by_django(self.schema, plan)
         return plan
 
     def _waiting(self) -> list[str]:

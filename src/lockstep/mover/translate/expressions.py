@@ -57,16 +57,28 @@ _KINDS: Final[dict[tuple[str, str], Kind]] = {
     ("double precision", "real"): "real",
     ("double precision", "number"): "number",
     ("numeric", "numeric"): "numeric",
+    ("numeric", "whole_numeric"): "numeric",
     ("text", "text"): "text",
     ("bytea", "bytes"): "blob",
     ("date", "text"): "day",
     ("timestamp", "text"): "moment",
     ("time", "text"): "clock",
+    ("json", "text"): "document",
+}
+_SAME_BUT_FOR_LENGTH: Final = {
+    **{"numeric": "numeric", "decimal": "numeric"},
+    **dict.fromkeys(("text", "varchar", "character varying"), "text"),
 }
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "%"})
 _BITS = frozenset({"&", "|", "<<", ">>"})
 _COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">="})
 _ORDERINGS = frozenset({"<", "<=", ">", ">="})
+
+
+def _without_length(type_: str) -> str:
+    """Return the type whose operators a person's ``numeric(10, 2)`` has."""
+    name = type_.partition("(")[0].strip().lower()
+    return _SAME_BUT_FOR_LENGTH.get(name, type_)
 
 
 @dataclass(frozen=True)
@@ -178,7 +190,7 @@ class Translator:
         found = self._meaning(node)
         if found is None:
             return literal(node.name)
-        kind = _KINDS.get((found.type, found.codec))
+        kind = _KINDS.get((_without_length(found.type), found.codec))
         if kind is None and found.codec.startswith("moment:"):
             kind = "written"
         if kind is None:

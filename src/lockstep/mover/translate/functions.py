@@ -146,7 +146,7 @@ def _unicode(name: str, arguments: Sequence[Piece]) -> Made:
 
 def _json_valid(name: str, arguments: Sequence[Piece]) -> Made:
     # PostgreSQL 16 and later; SQLite takes no document that is 2,000 levels deep.
-    _wants(name, arguments, "text")
+    _wants(name, arguments, "text|document")
     return f"({arguments[0].sql} IS JSON)", "boolean", False
 
 

@@ -38,6 +38,7 @@ Kind = Literal[
     "moment",
     "clock",
     "written",
+    "document",
 ]
 TIMES: Final[dict[Kind, str]] = {"day": "date", "moment": "timestamp", "clock": "time"}
 NUMBERS: Final = frozenset({"integer", "real", "number", "numeric"})

@@ -53,6 +53,7 @@ _HELD_AS: Final[dict[Kind, tuple[str, str]]] = {
     "day": ("date", "text"),
     "moment": ("timestamp", "text"),
     "clock": ("time", "text"),
+    "document": ("json", "text"),
 }
 """Type and codec by which a query's column is known to the one around it."""
 
