@@ -90,6 +90,7 @@ def name_extra(
                 report.add(Difference("extra table", name))
             continue
         known = {fold(column.target) for column in table.columns}
+        known |= set(map(fold, table.left))
         known |= {fold(column) for column in source.tables.get(table.source, ())}
         for column in columns:
             if fold(column) not in known:
@@ -122,6 +123,7 @@ def name_added(
 
 def _added(table: TablePlan, columns: list[str], target: Inventory) -> list[str]:
     known = {fold(column.source) for column in table.columns}
+    known |= set(map(fold, table.left))
     known |= {fold(column) for column in target.tables.get(table.target, ())}
     return [column for column in columns if fold(column) not in known]
 

@@ -126,6 +126,7 @@ class TablePlan:
 
     Attributes:
         carry: Whether it travels at all.
+        left: Columns that do not, by the names that SQLite or the source has for them.
         primary_key: Target names of the columns of the key; empty without one.
         order_key: Source names whose order is the same on both engines; empty
             when the rows are compared as a set.
@@ -151,6 +152,7 @@ class TablePlan:
     references: list[Reference] = field(default_factory=list[Reference])
     row_bytes_max: int = 0
     widest_cell: str = ""
+    left: list[str] = field(default_factory=list[str])
 
     def column(self, source: str) -> ColumnPlan:
         """Return the plan of a column of the source.
@@ -222,7 +224,8 @@ class Plan:
 
         Where something was left behind, the journal says so.
         """
-        is_whole = not any(loss.is_data for loss in self.losses)
+        is_whole = all(table.carry and not table.left for table in self.tables)
+        is_whole = is_whole and not any(loss.is_data for loss in self.losses)
         return is_whole and (self.is_way_back or self.is_copy)
 
     @property
@@ -230,6 +233,11 @@ class Plan:
         """Whether integer keys became UUIDs."""
         codecs = (column.codec for table in self.tables for column in table.columns)
         return any(codec.startswith("uuid7") for codec in codecs)
+
+    @property
+    def keeps_statements(self) -> bool:
+        """Whether tables are made by statements that no mapping file changes."""
+        return self.is_way_back or self.is_copy
 
     def carried(self) -> Iterator[TablePlan]:
         """Yield the tables that travel."""

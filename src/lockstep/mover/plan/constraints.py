@@ -9,6 +9,8 @@ Invariant: a constraint of the source has a statement or a loss.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from lockstep.migrations.sqlite.tokens import fold, meaningful, quote, split_top, tokens
 from lockstep.mover.model.plan import (
     ColumnPlan,
@@ -77,7 +79,7 @@ class Constraints:
         for name, expression in table.checks:
             self._check(table, made, name, expression)
         for column in table.columns:
-            if column.generated:
+            if column.generated and column.name not in made.left:
                 self._compute(table, made, column)
 
     def _compute(self, table: Table, made: TablePlan, column: Column) -> None:
@@ -107,6 +109,9 @@ class Constraints:
 
     def _primary_key(self, table: Table, made: TablePlan) -> None:
         if not table.key:
+            return
+        if needed := left_of(made, table.key):
+            self._lose("primary key", table.name, needed)
             return
         columns = [made.column(name) for name in table.key]
         profile = self._profiles[table.name]
@@ -234,6 +239,8 @@ class Constraints:
         return parts
 
     def _column_part(self, table: Table, made: TablePlan, part: IndexPart) -> str:
+        if needed := left_of(made, [part.column or ""]):
+            raise Untranslatable(needed)
         column = made.column(self._real(table, part.column or ""))
         text = quote(column.target)
         if part.collation == "NOCASE" and column.type == "text":
@@ -291,7 +298,9 @@ class Constraints:
                 self._lose("foreign key", where, why)
                 continue
             referred = key.referred or parent.key
-            reason = self._misfit(key, parent, referred)
+            reason = left_of(made, key.columns)
+            reason = reason or left_of(self._plan.table(parent.name), referred)
+            reason = reason or self._misfit(key, parent, referred)
             if reason:
                 self._lose("foreign key", where, reason)
                 continue
@@ -372,6 +381,9 @@ def meanings(table: Table, made: TablePlan) -> dict[str, Meaning]:
     """Return what the names of a table's columns mean in an expression."""
     found: dict[str, Meaning] = {}
     for column in table.columns:
+        if column.name in made.left:
+            found[fold(column.name)] = _untranslatable("a column that is left behind")
+            continue
         planned = made.column(column.name)
         found[fold(column.name)] = Meaning(
             quote(planned.target),
@@ -383,6 +395,13 @@ def meanings(table: Table, made: TablePlan) -> dict[str, Meaning]:
     for name in table.uncomputable:
         found[fold(name)] = _untranslatable("a column that is not carried")
     return found
+
+
+def left_of(made: TablePlan, names: Iterable[str]) -> str:
+    """Return which of the columns that something needs stays behind; else nothing."""
+    wanted = set(map(fold, names))
+    left = [name for name in made.left if fold(name) in wanted]
+    return f"it needs {made.source}.{left[0]}, which is left behind" if left else ""
 
 
 def _untranslatable(what: str) -> Meaning:

@@ -28,6 +28,7 @@ from lockstep.mover.model.plan import (
     TablePlan,
 )
 from lockstep.mover.model.postgresql import PgColumn, PgIndex, PgKey, PgSchema, PgTable
+from lockstep.mover.plan.constraints import left_of
 from lockstep.mover.plan.names import SqliteNames, sqlite_column_names
 from lockstep.mover.plan.views_from_postgresql import plan_views
 from lockstep.mover.translate.comments import Comments, commented
@@ -43,7 +44,7 @@ from lockstep.schema.types.portable import quoted
 
 _NO_COLUMN = "a table of SQLite has a column"
 
-_OF_ROWS = ("default", "not null", "type")
+_OF_ROWS = ("default", "not null", "type", "column")
 """Losses that no change of a mapping file makes or mends."""
 
 _INTEGERS = frozenset({"smallint", "integer", "bigint", "oid"})
@@ -241,6 +242,7 @@ def _generated(
 ) -> str:
     """Return the clause of a computed column; empty where its values are carried."""
     where = f"{table.full_name}.{column.source}"
+    column.generated = ""  # what it was before a mapping file changed other columns
     try:
         found = _translated(table, made, text)
         reason = "; ".join(found.differences)
@@ -274,6 +276,9 @@ def _expression(
 def _key_clause(
     plan: Plan, table: PgTable, made: TablePlan, key: PgKey, alias: str | None
 ) -> str:
+    if needed := left_of(made, key.columns):
+        _lose(plan, table, key, needed)
+        return ""
     columns = ", ".join(quote(made.column(name).target) for name in key.columns)
     if key.kind in ("p", "u"):
         _say_if_folded(plan, table, key.name, key.columns)
@@ -320,7 +325,7 @@ def _reference(plan: Plan, table: PgTable, key: PgKey, columns: str) -> str:
         # SQLite would refuse every row of a table that refers to none.
         _lose(plan, table, key, f"{key.parent} is a partition, or is not carried")
         return ""
-    misfit = _compared_otherwise(table, key)
+    misfit = left_of(parent, key.referred) or _compared_otherwise(table, key)
     if misfit:
         _lose(plan, table, key, misfit)
         return ""
@@ -389,6 +394,9 @@ def _index(
         return
     if index.method not in ("btree", "hash"):
         plan.losses.append(Loss(kind, where, f"SQLite has no {index.method} index"))
+        return
+    if needed := left_of(made, [name or "" for name in index.columns]):
+        plan.losses.append(Loss(kind, where, needed))
         return
     try:
         parts: list[str] = []

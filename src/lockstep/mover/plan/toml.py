@@ -43,7 +43,7 @@ HEAD = """\
 #
 # complete  true: a table or column of the source that is not named is an error;
 #           without this line it goes as an inspection plans it
-# carry     false leaves a table behind
+# carry     false leaves a table behind, or a column
 # target    the name there; what is built follows it, as long as its sql is unedited
 # type      the target's type; codec converts to it and back
 # codec     {codecs}
@@ -62,6 +62,7 @@ _COLUMN_KEYS: dict[str, type] = {
     **{"target": str, "type": str, "codec": str, "not_null": bool, "default": str},
     **{"identity": bool, "computed": str, "on_dirt": str},
 }
+_COLUMN_WISHES: dict[str, type] = {**_COLUMN_KEYS, "carry": bool}
 _FILE_KEYS: dict[str, type] = {
     **{"source": str, "target": str, "complete": bool, "tables": dict},
 }
@@ -80,6 +81,8 @@ _DEFAULTS: dict[str, Any] = {
     "computed": "",
     "on_dirt": "fail",
 }
+_OF_STATEMENTS = ("target", "type", *(key for key in _DEFAULTS if key != "on_dirt"))
+"""What a table's own statement says of a column."""
 
 
 def plan_to_toml(plan: Plan) -> str:
@@ -116,6 +119,7 @@ def _table_lines(table: TablePlan) -> list[str]:
         lines.append(_column_line(column))
         if column.instead is not None:
             lines.append(f"# {_column_line(_changed(column, column.instead))}")
+    lines += [f"{_text(left)} = {{ carry = false }}" for left in table.left]
     for statement in table.statements:
         lines += ["", f"[[tables.{name}.build]]"]
         lines.append(f"purpose = {_text(statement.purpose)}")
@@ -199,7 +203,7 @@ def apply_toml(text: str, plan: Plan, rebuild: Callable[[Plan], None]) -> Plan:
         with lines.told(name):
             where = f"tables.{name}"
             checked = _checked(change, _TABLE_KEYS, where)
-            _apply_table(plan.table(name), checked, lines, plan.losses)
+            _apply_table(plan, plan.table(name), checked, lines)
             if "build" in checked:
                 wanted[name] = _statements(checked["build"], f"{where}.build")
     if document.get("complete", False):
@@ -246,8 +250,8 @@ def _refuse_unnamed(tables: dict[str, Any], plan: Plan) -> None:
                 raise InvalidPlan(
                     f"the mapping file does not name the column {column.source!r} of "
                     f"{table.source!r}",
-                    hint="each column goes along: drop it in the target afterwards; "
-                    "without complete = true it goes as an inspection plans it",
+                    hint="carry = false leaves one behind; without complete = true it "
+                    "goes as an inspection plans it",
                 )
 
 
@@ -318,24 +322,73 @@ def _statements(build: list[Any], where: str) -> list[Statement]:
 
 
 def _apply_table(
-    table: TablePlan, wanted: dict[str, Any], lines: MappingLines, losses: list[Loss]
+    plan: Plan, table: TablePlan, wanted: dict[str, Any], lines: MappingLines
 ) -> None:
-    table.target = wanted.get("target", table.target)
+    target = wanted.get("target", table.target)
+    if plan.keeps_statements and target != table.target:
+        raise _stated(table.source, f"target = {target!r}")
+    table.target = target
     table.carry = wanted.get("carry", table.carry)
     if not table.carry:
-        losses.append(Loss("table", table.source, "the mapping file leaves it behind"))
+        loss = Loss("table", table.source, "the mapping file leaves it behind")
+        plan.losses.append(loss)
     before = {c.source: (c.type, c.codec) for c in table.columns}
-    columns = wanted.get("columns", {})
-    for name, change in columns.items():
+    key = [c.source for c in table.columns if c.target in table.primary_key]
+    key += table.order_key
+    known = [column.source for column in table.columns]
+    for name, change in wanted.get("columns", {}).items():
         with lines.told(table.source, name):
-            known = [column.source for column in table.columns]
             _refuse_unknown([name], known, f"{table.source} has no column")
             where = f"{table.source}.{name}"
-            checked = _checked(change, _COLUMN_KEYS, where)
+            checked = _checked(change, _COLUMN_WISHES, where)
+            if plan.keeps_statements:
+                _refuse_restated(table.column(name), checked, where)
+            if not checked.pop("carry", True):
+                _leave(plan, table, name, key)
+                continue
             _apply_column(table.column(name), checked, where)
     keys = [table.column(name) for name in table.order_key]
     if any((key.type, key.codec) != before[key.source] for key in keys):
         table.order_key = []
+
+
+def _stated(where: str, wish: str) -> InvalidPlan:
+    return InvalidPlan(
+        f"{where}: {wish} would do nothing, because the table is made by the "
+        "statement that it had",
+        hint="leave it out, and change the target afterwards",
+    )
+
+
+def _refuse_restated(column: ColumnPlan, wanted: dict[str, Any], where: str) -> None:
+    """Raise ``InvalidPlan`` for what a table's own statement says otherwise."""
+    if not wanted.get("carry", True):
+        raise _stated(where, "carry = false")
+    for key in _OF_STATEMENTS:
+        if key in wanted and wanted[key] != getattr(column, key):
+            raise _stated(where, f"{key} = {_text(wanted[key])}")
+
+
+def _leave(plan: Plan, table: TablePlan, name: str, key: Sequence[str]) -> None:
+    """Take a column out of a table.
+
+    Raises:
+        InvalidPlan: Rows could not be told apart without it, or no column is left.
+    """
+    where = f"{table.source}.{name}"
+    if name in key:
+        raise InvalidPlan(
+            f"{where} is of the primary key, without which no row is known",
+            hint="keep it, or leave the whole table behind: carry = false",
+        )
+    if len(table.columns) == 1:
+        raise InvalidPlan(
+            f"{where} is the last column of the table that is carried",
+            hint="leave the whole table behind: carry = false",
+        )
+    table.columns.remove(table.column(name))
+    table.left.append(name)
+    plan.losses.append(Loss("column", where, "the mapping file leaves it behind"))
 
 
 def _apply_column(column: ColumnPlan, change: dict[str, Any], where: str) -> None:

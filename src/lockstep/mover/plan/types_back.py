@@ -14,7 +14,7 @@ from typing import Final
 
 from lockstep.mover.codecs import codec_of
 from lockstep.mover.codecs.written import ANY, UTC_IS_MEANT
-from lockstep.mover.model.plan import ORDERED_CODECS, ColumnPlan, Plan
+from lockstep.mover.model.plan import ORDERED_CODECS, ColumnPlan, Loss, Plan
 from lockstep.mover.plan.types import by_preference, type_of_form
 
 FormsOf = Callable[[str, str, Callable[[str], str] | None], "set[str] | None"]
@@ -66,6 +66,10 @@ def restore_types(plan: Plan, forward: Plan, asked: Asked) -> None:
         origin = made_from.get(table.source)
         if origin is None:
             continue
+        plan.losses += [
+            Loss("column", f"{table.source}.{name}", "it was not carried before")
+            for name in origin.left
+        ]
         before = {column.target: column for column in origin.columns}
         for column in table.columns:
             earlier = before.get(column.source)

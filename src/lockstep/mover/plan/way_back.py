@@ -61,6 +61,9 @@ def plan_way_back(forward: Plan, general: Plan) -> Plan:
         made = _undone(forward, origin, table, created[origin.source])
         for column in made.columns:
             column.not_null = column.target in not_null
+        for name in made.left:
+            why = "it was not carried before; its statement gives it its default"
+            plan.losses.append(Loss("column", f"{origin.source}.{name}", why))
         plan.tables.append(made)
     for gone in made_from.values():
         plan.notices.append(f"{gone.source} is not there any more")
@@ -101,18 +104,20 @@ def _tried(origin: TablePlan, create: str) -> tuple[str, frozenset[str]]:
         stand_in_for_collations(scratch, [create])
         scratch.execute(create)
         columns = scratch.execute(
-            'SELECT name, hidden, "notnull" FROM pragma_table_xinfo(?)',
+            'SELECT name, hidden, "notnull", dflt_value FROM pragma_table_xinfo(?)',
             (origin.source,),
         ).fetchall()
     except sqlite3.DatabaseError as error:
         return str(error), frozenset()
     finally:
         scratch.close()
-    known = {column.source for column in origin.columns}
-    for name, hidden, _ in columns:
+    known = {column.source for column in origin.columns} | set(origin.left)
+    for name, hidden, takes_none, default in columns:
         if hidden == _VIRTUAL and name not in known:
             return f"SQLite could not compute {name}", frozenset()
-    return "", frozenset(name for name, _, takes_none in columns if takes_none)
+        if name in origin.left and takes_none and not hidden and default is None:
+            return f"{name} was left behind, and takes no NULL", frozenset()
+    return "", frozenset(name for name, _, takes_none, _ in columns if takes_none)
 
 
 def _differs(origin: TablePlan | None, table: TablePlan) -> str:
@@ -140,6 +145,7 @@ def _undone(
         create=create,
         sequence=_sequence(origin, table),
         rows=table.rows,
+        left=list(origin.left),
     )
 
 

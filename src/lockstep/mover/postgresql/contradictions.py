@@ -25,6 +25,7 @@ from lockstep.migrations.sqlite.tokens import fold, quote
 from lockstep.mover.model.plan import ColumnPlan, Loss, Plan, Statement, TablePlan
 from lockstep.mover.model.postgresql import PgKey, PgTable
 from lockstep.mover.model.sqlite import Column, Index, Table
+from lockstep.mover.plan.constraints import left_of
 from lockstep.mover.postgresql.cells import (
     TEXTS,
     TO_QUARANTINE,
@@ -198,6 +199,8 @@ def _name_orphans(
         referred = key.referred or parent.key
         if len(referred) != len(key.columns):
             continue
+        if left_of(made, key.columns) or left_of(above, referred):
+            continue  # what its default refers to is nobody's row
         found, beside = server.found(made), server.found(above)
         own = [_planned(made, name) for name in key.columns]
         theirs = [_planned(above, name) for name in referred]
@@ -264,8 +267,12 @@ def _suspicions(
     for index in (index for index in table.indexes if index.unique):
         where = _repeated(made, table, index, found)
         if where:
-            names = [part.column for part in index.parts if part.column is not None]
-            columns = [_planned(made, name) for name in names]
+            columns = [
+                _planned(made, part.column)
+                for part in index.parts
+                if part.column is not None and not left_of(made, [part.column])
+            ]
+            columns = columns or made.columns[:1]
             shown = index.name
             if index.sql is None:
                 shown = f"{made.source} ({', '.join(c.source for c in columns)})"
@@ -295,6 +302,8 @@ def _planned(made: TablePlan, name: str) -> ColumnPlan:
 def _repeated(made: TablePlan, table: Table, index: Index, found: PgTable) -> str:
     """Return which rows may repeat a key of the file; empty where none can."""
     names = [part.column for part in index.parts if part.column is not None]
+    if left_of(made, names):
+        return _ALL_ROWS
     columns = [_planned(made, name) for name in names]
     declared = [next(c for c in table.columns if c.name == name) for name in names]
     is_plain = len(names) == len(index.parts) and not index.partial

@@ -193,6 +193,8 @@ class Translator:
         kind = _KINDS.get((_without_length(found.type), found.codec))
         if kind is None and found.codec.startswith("moment:"):
             kind = "written"
+        if not found.target:
+            raise Untranslatable(f"{node.name} is {found.type}")
         if kind is None:
             raise Untranslatable(
                 f"{node.name} becomes {found.type}, where it does not mean the same"

@@ -137,6 +137,7 @@ class ExpressionWriter:
     def __init__(
         self, table: TablePlan, types: Mapping[str, str], labelled: Collection[str]
     ) -> None:
+        self._left = frozenset(table.left)
         self._columns: dict[str, ColumnPlan] = {c.source: c for c in table.columns}
         self._types = types
         self._as_written = AS_WRITTEN | set(labelled)
@@ -175,6 +176,8 @@ class ExpressionWriter:
 
     def _name(self, node: Name) -> Written:
         column = self._columns.get(node.name)
+        if node.name in self._left:
+            raise Untranslatable(f"it needs {node.name}, which is left behind")
         if column is None or node.table:
             raise Untranslatable(f"the word {node.name}")
         kind = kind_of(column, self._types.get(node.name))

@@ -65,10 +65,12 @@ class Readable:
     Attributes:
         columns: By the name on PostgreSQL in lower case; None where two have it.
         names: In order, as PostgreSQL calls them.
+        left: Columns that stay behind, by their names in lower case.
     """
 
     target: str
     columns: Mapping[str, Column | None]
+    left: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def readable_table(
         name = fold(column.source)
         known = (quote(column.target), kind)
         columns[name] = None if name in columns else known
-    return Readable(table.target, columns)
+    return Readable(table.target, columns, frozenset(map(fold, table.left)))
 
 
 def view_to_sqlite(
@@ -216,7 +218,11 @@ class _Scope:
         """
         found: list[Column] = []
         for alias, source in self.sources.items():
-            if (table and alias != fold(table)) or fold(name) not in source.columns:
+            if table and alias != fold(table):
+                continue
+            if fold(name) in source.left:
+                raise Untranslatable(f"it needs {name}, which is left behind")
+            if fold(name) not in source.columns:
                 continue
             column = source.columns[fold(name)]
             if column is None:
