@@ -15,7 +15,7 @@ from tests.mover import checker
 from lockstep.engine import Database
 from lockstep.errors import StorageFailed
 from lockstep.mover import Mover
-from lockstep.mover.failures import write_whole
+from lockstep.mover.failures import told, write_whole
 from lockstep.mover.sqlite import target as sqlite_target
 
 MakeDatabase = Callable[..., Database]
@@ -67,7 +67,7 @@ def test_a_full_disk_under_a_file_is_told_and_gone_on_from(
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
 def test_a_report_is_there_whole_or_not(tmp_path: Path) -> None:
-    with pytest.raises(StorageFailed, match="/dev/full: there is no room"):
+    with pytest.raises(StorageFailed, match="/dev/full: there is no room"), told("go"):
         write_whole(Path("/dev/full"), "a report")
     report = tmp_path / "report.html"
     write_whole(report, "the first")

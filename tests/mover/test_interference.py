@@ -7,9 +7,12 @@ somebody else taken away; whoever has to stop is told why.
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import sqlite3
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -22,9 +25,11 @@ from tests.mover import checker
 from lockstep.engine import Database
 from lockstep.engine.postgresql import NOTICE_A_DEAD_SERVER
 from lockstep.engine.urls import DatabaseUrl
-from lockstep.errors import TargetInUse, UnreadableJournal
+from lockstep.errors import ConnectionLost, TargetInUse, UnreadableJournal
 from lockstep.mover import Mover
+from lockstep.mover.failures import told
 from lockstep.mover.model.results import Progress
+from lockstep.mover.postgresql.lines import PostgresqlLines
 from lockstep.mover.postgresql.session import connect
 from lockstep.mover.sqlite import opening
 from lockstep.mover.sqlite.target import SqliteTarget
@@ -217,6 +222,52 @@ def test_both_ends_notice_when_the_other_is_gone(make_database: MakeDatabase) ->
     slower = DatabaseUrl.parse(f"{url.unmasked()}&connect_timeout=77")
     with closing(connect(slower)) as connection:
         assert connection.info.get_parameters()["connect_timeout"] == "77"
+
+
+def test_what_an_administrator_set_changes_nothing(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    first, again = (make_database("postgresql").url.unmasked() for _ in range(2))
+    on_postgresql(
+        first,
+        rb"""CREATE TABLE t (a text[], b bytea, s text CHECK (s <> 'a\b''c'));
+        INSERT INTO t VALUES ('{NULL,"NULL"}', '\x00ff', 'a\b');
+        CREATE VIEW v AS SELECT s FROM t""",
+    )
+    for url in (first, again):
+        for setting in (
+            *("array_nulls = off", "quote_all_identifiers = on"),
+            *("standard_conforming_strings = off", "idle_session_timeout = 100"),
+        ):
+            on_postgresql(
+                url,
+                b"DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET "
+                + f"{setting}', current_database()); END $$".encode(),
+            )
+    file = tmp_path / "a.db"
+    wait = at("inspect", "t", lambda: time.sleep(0.3))
+    result = Mover(first, file, on_progress=wait).move()
+    assert (result.is_exact, result.plan.losses) == (True, [])
+    with closing(sqlite3.connect(file)) as connection, connection:
+        with pytest.raises(sqlite3.IntegrityError):
+            connection.execute("INSERT INTO t (s) VALUES (?)", ("a\\b'c",))
+        row = connection.execute("SELECT * FROM t, v").fetchone()
+    assert row == ('{NULL,"NULL"}', b"\0\xff", "a\\b", "a\\b")
+    wait = at("inspect", "t", lambda: time.sleep(0.3))
+    assert Mover(file, again, on_progress=wait).move().is_exact
+    with psycopg.connect(again) as there:
+        assert there.execute("SELECT a FROM t").fetchone() == ([None, "NULL"],)
+
+
+def test_a_connection_that_is_lost_between_two_tables_is_told_as_such(
+    make_database: MakeDatabase,
+) -> None:
+    url = make_database("postgresql").url
+    with closing(connect(url)) as connection:
+        with socket.socket(fileno=os.dup(connection.fileno())) as ours:
+            ours.shutdown(socket.SHUT_RDWR)
+        with pytest.raises(ConnectionLost), told(""):
+            list(PostgresqlLines(connection).read("pg_class", ["oid"]))
 
 
 DYING = """

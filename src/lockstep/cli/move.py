@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click as plain_click
 
@@ -231,13 +231,16 @@ def _accept(run: Run, plan: Plan) -> None:
         )
 
 
+_PLURALS: Final = {"index": "indexes", "policy": "policies"}
+
+
 def _told(losses: Sequence[Loss]) -> list[str]:
     """Return a line for each reason: ten triggers stay behind for one."""
     names: dict[tuple[str, str], list[str]] = {}
     for loss in losses:
         names.setdefault((loss.kind, loss.why), []).append(loss.name)
     return [
-        f"{kind if len(some) == 1 else counted(len(some), kind)} "
+        f"{kind if len(some) == 1 else counted(len(some), kind, _PLURALS.get(kind))} "
         f"{', '.join(some)}: {why}"
         for (kind, why), some in names.items()
     ]

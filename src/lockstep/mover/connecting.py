@@ -96,7 +96,8 @@ def open_move_target(url: DatabaseUrl) -> MoveTarget:
         raise ConfigError("a database in memory would be gone at the end: name a file")
     from lockstep.mover.sqlite.target import SqliteTarget, open_target_file
 
-    return SqliteTarget(open_target_file(url.path), str(url.path))
+    made = None if url.path.exists() else url.path
+    return SqliteTarget(open_target_file(url.path), str(url.path), made)
 
 
 def open_compared_target(url: DatabaseUrl) -> MoveTarget:

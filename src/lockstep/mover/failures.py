@@ -54,6 +54,8 @@ def told(hint_when_full: str, path: Path | None = None) -> Generator[None]:
     try:
         yield
     except Exception as error:
+        if isinstance(error, StorageFailed) and "path" in error.detail:
+            raise  # whoever wrote it said more than is known here
         known = classify(error)
         causes = (error, error.__cause__)
         if not any(cause is not None and is_full(cause) for cause in causes):
@@ -61,9 +63,11 @@ def told(hint_when_full: str, path: Path | None = None) -> Generator[None]:
                 raise
             raise known from error
         message = known.message if known else "a disk is full"
+        detail = dict[str, str]()
         if path is not None:
             message = f"{path}: there is no room for it"
-        raise StorageFailed(message, hint=hint_when_full) from error
+            detail["path"] = str(path)
+        raise StorageFailed(message, hint=hint_when_full, detail=detail) from error
 
 
 def check_place(path: Path) -> None:

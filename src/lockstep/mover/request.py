@@ -21,6 +21,7 @@ from lockstep.mover.plan.refused import leave_out
 from lockstep.mover.plan.rekey import Rekey, rekeyed
 from lockstep.mover.plan.times import Meant
 from lockstep.mover.plan.toml import apply_toml
+from lockstep.mover.retyping import retype
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -111,6 +112,8 @@ class Request:
                 source.table_names(),
             )
         plan = source.make_plan(on_progress)
+        if plan.target == "postgresql":
+            retype(plan, source, target.connection)
         if self.given is not None:
             plan = apply_toml(self.given, plan, source.rebuild)
         if self.rekey is not None:

@@ -65,6 +65,7 @@ class ColumnPlan:
         instead: Another type, for a person to choose; None where nothing is gained.
         recomputed: Cells that the target computes otherwise than they are: how many
             were named, and once they were compared which (``CellSum``); else empty.
+        wanted: The type it had on PostgreSQL, until its values were tried with it.
     """
 
     source: str
@@ -85,6 +86,7 @@ class ColumnPlan:
     refuses_negative_zero: bool = False
     instead: Instead | None = None
     recomputed: str = ""
+    wanted: str = ""
 
 
 @dataclass

@@ -153,6 +153,7 @@ class PgTable:
     indexes: list[PgIndex] = field(default_factory=list[PgIndex])
     sequence: int | None = None
     sequence_column: str | None = None
+    sequence_step: int = 1
     comment: str | None = None
     rows_estimated: int = 0
     is_partitioned: bool = False

@@ -83,10 +83,8 @@ def plan_from_postgresql(schema: PgSchema) -> Plan:
         for found, column in zip(table.columns, made.columns, strict=True):
             if found.name != alias:
                 _default(plan, table, found, column)
-            elif found.default is not None and "nextval(" not in found.default:
-                where = f"{made.source}.{found.name}"
-                why = f"{found.default}: SQLite counts such a key up by itself"
-                plan.losses.append(Loss("default", where, why))
+            else:
+                _say_if_counted_otherwise(plan, table, found)
     _build(plan, schema, names)
     return plan
 
@@ -131,7 +129,20 @@ def _build(
         plan.losses.append(loss)
 
 
+def _say_if_counted_otherwise(plan: Plan, table: PgTable, key: PgColumn) -> None:
+    why = ""
+    if key.default is not None and "nextval(" not in key.default:
+        why = f"{key.default}: SQLite counts such a key up by itself"
+    elif table.sequence_column == key.name and table.sequence_step != 1:
+        why = f"it counts by {table.sequence_step}: SQLite counts by one"
+    if why:
+        plan.losses.append(Loss("default", f"{table.full_name}.{key.name}", why))
+
+
 def _default(plan: Plan, table: PgTable, found: PgColumn, column: ColumnPlan) -> None:
+    if found.identity:
+        why = "its numbers count up: SQLite counts up a primary key, and nothing else"
+        plan.losses.append(Loss("default", f"{table.full_name}.{found.name}", why))
     if found.default is None or found.generated:
         return
     try:

@@ -2,7 +2,8 @@
 
 Owns which column gets its type again. The plan that the file's values alone lead to is
 made first (``from_sqlite``); what an application has written meanwhile decides whether
-a column's earlier type still holds it.
+a column's earlier type still holds it. Whatever only the target's server can tell, it
+is asked before anything moves (``retyping``): ``wanted`` says which type.
 """
 
 from __future__ import annotations
@@ -20,16 +21,23 @@ from lockstep.mover.plan.types import by_preference, type_of_form
 FormsOf = Callable[[str, str, Callable[[str], str] | None], "set[str] | None"]
 """Asked of a table, a column and what refuses a text that is no moment at all."""
 
-_KNOWN_TYPES: Final = re.compile(
-    r"(smallint|integer|bigint|boolean|real|double precision|bytea|text|uuid|jsonb?"
-    r"|date|numeric(\(\d+,-?\d+\))?|character( varying)?(\(\d+\))?"
-    r"|(timestamp|time)(\(\d\))? with(out)? time zone|interval|inet|cidr|macaddr|oid)"
-    r"(\[\])*"
+_TIME_TYPES: Final = re.compile(
+    r"(date|timestamp(\(\d\))? with(out)? time zone|time(\(\d\))? without time zone)$"
 )
-"""Types that every database has; others would have to be made there first."""
+_SURE: Final = {
+    "integer": "bigint",
+    "boolean": "boolean",
+    "real": "double precision",
+    "bytes": "bytea",
+    "text": "text",
+}
+"""What holds every value of a codec."""
 
-_TIME_TYPES: Final = re.compile(r"date$|timestamp|time(?!\S* with time zone)")
+_RESPELLED: Final = "written in several ways; the moment is kept"
 _ZONED: Final = "YYYY-MM-DD HH:MM:SS[.f]+00:00"
+_NARROWED: Final = re.compile(
+    r"(numeric|character varying|bit varying|interval)(?= ?[(a-z])"
+)
 _CAME_AS: Final = {
     **{codec: codec for codec in ("integer", "boolean", "real", "bytes", "text")},
     "zoned": "text",
@@ -53,8 +61,7 @@ class Asked:
 def restore_types(plan: Plan, forward: Plan, asked: Asked) -> None:
     """Give the columns of a file that came from PostgreSQL their types again.
 
-    A column keeps its type when the values still come as that type's own codec;
-    types that the target would have to be taught first stay text.
+    A column keeps its type when the values still come as that type's own codec.
 
     Args:
         plan: What the values alone would lead to; changed in place.
@@ -74,42 +81,51 @@ def restore_types(plan: Plan, forward: Plan, asked: Asked) -> None:
         for column in table.columns:
             earlier = before.get(column.source)
             if earlier is not None:
-                codec = _codec_again(table.source, column, earlier, asked)
-                if codec is not None:
-                    _restore(column, earlier.source_type, codec)
+                _restore(table.source, column, earlier, asked)
         key = [table.column(name) for name in table.order_key]
         if any(column.codec not in ORDERED_CODECS for column in key):
             table.order_key = []  # a moment's text need not sort as the moment does
 
 
-def _restore(column: ColumnPlan, type_: str, codec: str) -> None:
-    is_respelled = codec.startswith(f"moment:{ANY}")
-    column.type, column.codec = type_, codec
-    column.note = "written in several ways; the moment is kept" if is_respelled else ""
-    _readjust_default(column)
-
-
-def _codec_again(
-    table: str, column: ColumnPlan, earlier: ColumnPlan, asked: Asked
-) -> str | None:
-    """Return by which codec a column becomes its earlier type; None where by none.
+def _restore(table: str, column: ColumnPlan, earlier: ColumnPlan, asked: Asked) -> None:
+    """Give a column the type that surely holds its values, and say which it wants.
 
     Args:
         table: As it is now.
-        column: As its values alone would make it.
+        column: As its values alone would make it; changed in place.
         earlier: As it came.
         asked: Tells what an application has written meanwhile.
     """
-    if not _KNOWN_TYPES.fullmatch(earlier.source_type):
-        return None
+    wanted = earlier.source_type
     is_same = column.codec == _CAME_AS.get(earlier.codec)
     if earlier.codec == "real" and column.codec in ("mixed_text", "text"):
         is_same = asked.is_numbers_only(table, column.source)
-    if not is_same:
-        return None
-    if _TIME_TYPES.match(earlier.source_type):
-        return _moment_codec(table, earlier, column.source, asked.forms)
-    return earlier.codec
+    if not is_same or not wanted:
+        return
+    codec = None
+    if _TIME_TYPES.match(wanted):
+        codec = _moment_codec(table, earlier, column.source, asked.forms)
+    if codec is not None:
+        column.type, column.codec = re.sub(r"\(\d\)", "", wanted), codec
+        is_respelled = codec.startswith(f"moment:{ANY}")
+        column.note = _RESPELLED if is_respelled else ""
+    elif earlier.codec in _SURE:
+        column.type, column.codec = _SURE[earlier.codec], earlier.codec
+        column.note = ""
+    else:
+        return
+    readjust_default(column)
+    column.wanted = "" if column.type == wanted else wanted
+
+
+def less_narrow(wanted: str) -> list[str]:
+    """Return a type, and which others keep more values as it would."""
+    found = [wanted]
+    if narrow := _NARROWED.match(wanted):
+        found.append(narrow[1] + "[]" * wanted.count("[]"))
+    if wanted.startswith("jsonb"):
+        found.append(wanted.replace("jsonb", "json"))
+    return found
 
 
 def _moment_codec(
@@ -142,7 +158,8 @@ def _moment_codec(
     return any_form if is_stamp else None
 
 
-def _readjust_default(column: ColumnPlan) -> None:
+def readjust_default(column: ColumnPlan) -> None:
+    """Let a default have the type that its column has now."""
     if column.default is None:
         return
     literal, _, kind = column.default.rpartition("::")

@@ -39,6 +39,11 @@ _BASES = (
 )
 """A column's type, and behind a domain the type it is made of, to the last one."""
 
+_DEFAULT_OF_DOMAIN = (
+    "(SELECT t.typdefault FROM unnest(b.types) WITH ORDINALITY u(o, step) "
+    "JOIN pg_type t ON t.oid = u.o WHERE t.typtype = 'd' "
+    "AND t.typdefault IS NOT NULL ORDER BY step LIMIT 1)"
+)
 _ACTIONS = {
     "a": "NO ACTION",
     "r": "RESTRICT",
@@ -117,7 +122,8 @@ def _read_columns(
         "SELECT a.attrelid, a.attname, "
         "format_type(b.types[cardinality(b.types)], NULL), "
         "format_type(a.atttypid, a.atttypmod), a.attnotnull OR b.not_null, "
-        "pg_get_expr(d.adbin, d.adrelid), a.attidentity <> '', a.attgenerated <> '', "
+        f"coalesce(pg_get_expr(d.adbin, d.adrelid), {_DEFAULT_OF_DOMAIN}), "
+        "a.attidentity <> '', a.attgenerated <> '', "
         "CASE WHEN a.atttypid IN ('varchar'::regtype) AND a.atttypmod > 4 "
         "THEN a.atttypmod - 4 END, col_description(a.attrelid, a.attnum), "
         "ARRAY(SELECT e.enumlabel::text FROM pg_enum e "
@@ -243,8 +249,9 @@ def _read_sequences(
     rows = connection.execute(
         "SELECT a.attrelid, a.attname, CASE "
         "WHEN has_sequence_privilege(s.oid, 'SELECT') "
-        "THEN coalesce(pg_sequence_last_value(s.oid), 0) END "
+        "THEN coalesce(pg_sequence_last_value(s.oid), 0) END, q.seqincrement "
         "FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' "
+        "JOIN pg_sequence q ON q.seqrelid = s.oid "
         "JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid "
         "WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 "
         "AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') "
@@ -252,8 +259,9 @@ def _read_sequences(
         "ORDER BY a.attrelid, a.attnum",
         ([oid for oid, table in tables.items() if not table.problem],),
     ).fetchall()
-    for oid, column, last in rows:
+    for oid, column, last, step in rows:
         table = tables[oid]
         if table.sequence_column is None:
             # Where it cannot be read the greatest number in use stands in for it.
             table.sequence_column, table.sequence = column, last
+            table.sequence_step = step

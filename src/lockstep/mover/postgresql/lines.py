@@ -166,10 +166,14 @@ class PostgresqlLines:
 
 
 def _check(result: Any, wanted: str) -> None:
-    from psycopg import errors, pq
+    from psycopg import OperationalError, errors, pq
 
-    if result.status != pq.ExecStatus[wanted]:
-        raise errors.error_from_result(result, encoding="utf-8")
+    if result.status == pq.ExecStatus[wanted]:
+        return
+    if not result.error_field(pq.DiagnosticField.SQLSTATE):
+        # No answer of the server: what libpq says of a connection that is lost.
+        raise OperationalError(result.get_error_message())
+    raise errors.error_from_result(result, encoding="utf-8")
 
 
 def _finish(pgconn: Any) -> None:

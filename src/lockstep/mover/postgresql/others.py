@@ -46,7 +46,9 @@ _QUESTIONS: Final = (
     "ORDER BY c.oid",
     "SELECT DISTINCT 'function', n.nspname, p.proname, 'SQLite stores no functions' "
     f"FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {IS_OURS} "
-    f"AND NOT {_OF_AN_EXTENSION.format('p', 'pg_proc')} ORDER BY 2, 3",
+    f"AND NOT {_OF_AN_EXTENSION.format('p', 'pg_proc')} AND NOT EXISTS (SELECT 1 "
+    "FROM pg_depend d WHERE d.objid = p.oid AND d.classid = 'pg_proc'::regclass "
+    "AND d.deptype = 'i') ORDER BY 2, 3",
     # A trigger's own statement says little without its function's.
     "SELECT 'trigger', n.nspname, t.tgname, 'its SQL is PostgreSQL''s', false, "
     "pg_get_triggerdef(t.oid) || ';' || chr(10) || pg_get_functiondef(t.tgfoid) "

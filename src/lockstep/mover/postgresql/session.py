@@ -1,12 +1,15 @@
 """One connection to PostgreSQL for a move, which reads and writes one form.
 
 Owns the settings under which a value has exactly one text: dates in ISO, zone
-UTC, all digits of a double, bytes in hex. It knows no plan.
+UTC, all digits of a double, bytes in hex. What an administrator set for a database
+or a role must not change a value, a name, or how long a move may take. It knows no
+plan.
 """
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +32,21 @@ _ONE_FORM = {
     "bytea_output": "hex",
     "client_encoding": "UTF8",
     "xmloption": "content",
+    "array_nulls": "on",
+    "standard_conforming_strings": "on",
+    "quote_all_identifiers": "off",
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "lock_timeout": "30s",
     "row_security": "off",
     "synchronize_seqscans": "off",
 }
+
+_NO_END = {
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",
+}
+"""One side waits while the other one works; PostgreSQL 14 and 17 brought these."""
 
 _NOTICE_A_DEAD_CLIENT = {
     "tcp_keepalives_idle": "20",
@@ -65,7 +77,7 @@ def connect(url: DatabaseUrl) -> psycopg.Connection[Any]:
         with translated():
             for name, value in _ONE_FORM.items():
                 connection.execute("SELECT set_config(%s, %s, false)", (name, value))
-            _ask_to_notice(connection)
+            _set_if_known(connection, {**_NO_END, **_NOTICE_A_DEAD_CLIENT})
         _check(connection)
     except BaseException:
         connection.close()
@@ -84,11 +96,13 @@ def _parameters(url: DatabaseUrl) -> dict[str, Any]:
     return {name: value for name, value in ours.items() if name not in said}
 
 
-def _ask_to_notice(connection: psycopg.Connection[Any]) -> None:
-    """Let the server look whether this end is alive; one that cannot, does not."""
+def _set_if_known(
+    connection: psycopg.Connection[Any], settings: Mapping[str, str]
+) -> None:
+    """Set what this server knows and can; another one does without."""
     import psycopg
 
-    for name, value in _NOTICE_A_DEAD_CLIENT.items():
+    for name, value in settings.items():
         # Servers on Windows refuse some of them.
         with suppress(psycopg.DataError, psycopg.errors.InsufficientPrivilege):
             connection.execute(

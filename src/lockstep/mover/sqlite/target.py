@@ -65,14 +65,17 @@ class SqliteTarget:
     Args:
         connection: The only one that writes it; closed with this.
         name: For messages.
+        made: The file, if it came with the connection; removed with it while it is
+            empty, because a plan that nobody carries out leaves nothing.
     """
 
     dialect = "sqlite"
     chunk_bytes: ClassVar[int] = CHUNK_BYTES
     """Of lines in one transaction."""
 
-    def __init__(self, connection: Any, name: str) -> None:
+    def __init__(self, connection: Any, name: str, made: Path | None = None) -> None:
         self._name = name
+        self._made = made
         self._codecs: Mapping[str, Sequence[Codec]] = {}
         self._connection = connection
         self._known_schema: Schema | None = None
@@ -413,6 +416,8 @@ class SqliteTarget:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+        if self._made is not None and not self._made.stat().st_size:
+            self._made.unlink()
 
 
 def is_only_entered(sql: str, error: Exception) -> bool:

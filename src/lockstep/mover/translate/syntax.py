@@ -230,7 +230,10 @@ class Parser:
             raise Untranslatable("a query inside of it")
         found = self.expression()
         if not self.take_symbol(")"):
-            raise Untranslatable("a row of values")
+            behind = self.peek()
+            if behind is None or behind.is_symbol(","):
+                raise Untranslatable("a row of values")
+            raise Untranslatable(f"an expression with {behind.text}")
         return found
 
     def _case(self) -> Node:
