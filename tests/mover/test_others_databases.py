@@ -233,6 +233,22 @@ def test_what_counts_or_gives_a_value_by_itself_is_kept_or_named(
         assert connection.execute("SELECT f FROM t").fetchall() == [(5,), (5,)]
 
 
+def test_what_postgresql_18_brought_is_named() -> None:
+    column = PgColumn("a", "integer", "integer", True, None, False, False, None, None)
+    keys = [
+        PgKey("u", "u", ["a"], "UNIQUE (a, v WITHOUT OVERLAPS)"),
+        PgKey("f", "p", ["a"], "FOREIGN KEY (a, PERIOD v) REFERENCES t(a, PERIOD v)"),
+        PgKey("f", "f", ["a"], "FOREIGN KEY (a) REFERENCES t(a) NOT ENFORCED"),
+        PgKey("c", "c", ["a"], "CHECK ((a > 0)) NOT ENFORCED"),
+    ]
+    table = PgTable("public", "t", [column], keys)
+    for key in keys:
+        key.refers_to, key.referred_columns, key.referred = "t", [column], ["a"]
+    plan = plan_from_postgresql(PgSchema([table], []))
+    assert {name for _, name in named(plan)} == {f"t: {k.definition}" for k in keys}
+    assert plan.tables[0].create.count("CONSTRAINT") == 1, "equal ones are refused"
+
+
 def test_uniqueness_under_a_collation_of_its_own_is_named() -> None:
     text = PgColumn("a", "citext", "citext", True, None, False, False, None, None)
     text.is_folded = True

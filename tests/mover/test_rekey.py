@@ -33,6 +33,8 @@ def source(tmp_path: Path) -> Path:
             CREATE TABLE link (ticket_id INTEGER REFERENCES ticket, part_id INTEGER
               REFERENCES part, PRIMARY KEY (ticket_id, part_id));
             CREATE TABLE note (id INTEGER PRIMARY KEY, entity_type TEXT, entity_id INTEGER);
+            CREATE VIEW led AS SELECT t.id, p.id AS boss, p.name FROM ticket t
+              LEFT JOIN person p ON p.id = t.boss;
             INSERT INTO ticket VALUES (1, 'a', NULL, 7), (2, 'b', 1, NULL), (-3, 'c', 2, 8),
               (9223372036854775807, 'd', -3, NULL), (4711, 'e', NULL, NULL);
             INSERT INTO person VALUES (7, 'x', 2), (8, 'y', NULL);
@@ -73,6 +75,8 @@ def test_keys_and_references_become_uuids(
             assert found == expected
         order = new.execute(b"SELECT display_id FROM ticket ORDER BY id").fetchall()
         assert order == sorted(order)
+        led = new.execute(b"SELECT count(*), count(boss) FROM led").fetchone()
+        assert led == (5, 2), "a view that shows keys is the same view"
         row = new.execute(
             b"INSERT INTO person (name) VALUES ('z') RETURNING display_id, id"
         ).fetchone()

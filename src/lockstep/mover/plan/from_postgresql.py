@@ -66,6 +66,7 @@ _EQUAL_AS_TEXT = frozenset(
 """Types whose equal values have one text, or are stored as one number."""
 
 _SETS_SOME = re.compile(r" ON DELETE SET (NULL|DEFAULT) \(")
+_PERIOD = re.compile(r"^FOREIGN KEY \(.*, PERIOD ")
 _ORDERED = frozenset({"text", "character varying", "uuid", "bytea", *_INTEGERS})
 
 
@@ -291,7 +292,14 @@ def _key_clause(
         _lose(plan, table, key, needed)
         return ""
     columns = ", ".join(quote(made.column(name).target) for name in key.columns)
+    if key.definition.endswith(" NOT ENFORCED") or _PERIOD.search(key.definition):
+        is_of_periods = not key.definition.endswith(" NOT ENFORCED")
+        why = "SQLite knows no periods" if is_of_periods else "the server enforces none"
+        _lose(plan, table, key, why)
+        return ""
     if key.kind in ("p", "u"):
+        if " WITHOUT OVERLAPS" in key.definition:
+            _lose(plan, table, key, "SQLite refuses periods that are equal, no others")
         _say_if_folded(plan, table, key.name, key.columns)
         if key.deferral:
             _lose(plan, table, key, "SQLite looks at a unique key with every row")

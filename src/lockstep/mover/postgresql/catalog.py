@@ -39,6 +39,12 @@ _BASES = (
 )
 """A column's type, and behind a domain the type it is made of, to the last one."""
 
+_NEVER_CHECKED = (
+    "EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conrelid = a.attrelid "
+    "AND k.contype = 'n' AND a.attnum = ANY (k.conkey) AND NOT k.convalidated)"
+)
+"""Whether a column is NOT NULL for new rows only; PostgreSQL 18 brought that."""
+
 _DEFAULT_OF_DOMAIN = (
     "(SELECT t.typdefault FROM unnest(b.types) WITH ORDINALITY u(o, step) "
     "JOIN pg_type t ON t.oid = u.o WHERE t.typtype = 'd' "
@@ -130,7 +136,8 @@ def _read_columns(
         "WHERE e.enumtypid = b.types[cardinality(b.types)] "
         "ORDER BY e.enumsortorder), ARRAY(SELECT pg_get_constraintdef(k.oid) "
         "FROM pg_constraint k WHERE k.contypid = ANY (b.types) AND k.contype = 'c' "
-        "ORDER BY k.oid), NOT a.attnotnull, EXISTS (SELECT 1 FROM pg_collation l "
+        f"ORDER BY k.oid), NOT a.attnotnull OR {_NEVER_CHECKED}, "
+        "EXISTS (SELECT 1 FROM pg_collation l "
         "WHERE l.oid = a.attcollation AND NOT l.collisdeterministic) OR (SELECT "
         "typname = 'citext' FROM pg_type WHERE oid = b.types[cardinality(b.types)]), "
         f"{_PLAIN_TYPE} "

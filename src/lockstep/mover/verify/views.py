@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.codecs.keys import LookedUp
 from lockstep.mover.model.plan import Plan, Statement
 from lockstep.mover.model.values import text_of
 from lockstep.mover.sides import MoveSource, MoveTarget
@@ -98,7 +99,7 @@ def _difference(
         file, server, names = target.connection, source.connection, (there, here)
     if not isinstance(file, sqlite3.Connection):
         raise _NotCompared("the file is a server's")
-    types, other = _rows_of_server(server, names[1])
+    types, other = _rows_of_server(server, names[1], _keys_of(plan))
     mine = _rows_of_file(file, names[0], types)
     if isinstance(other, str):
         # What neither shows is no other view.
@@ -116,8 +117,40 @@ def _difference(
     return f"it {word} {shown[:200]!r}"
 
 
+class _Key(Foreign):
+    """A column of UUIDs, of which some were numbers before this move.
+
+    Args:
+        keys: Knows which, and what they were.
+    """
+
+    def __init__(self, keys: LookedUp) -> None:
+        super().__init__("uuid")
+        self._keys = keys
+
+    def encode(self, value: Any) -> str:
+        """Return what the file shows: a number, or what is a UUID there already."""
+        return str(value) if type(value) is int else super().encode(value)
+
+    def decode(self, text: str) -> str:
+        """Return the number that a UUID was made of, or the UUID."""
+        found = self._keys.decode(text)
+        return str(found) if type(found) is int else super().decode(text)
+
+
+def _keys_of(plan: Plan) -> LookedUp | None:
+    """Return what knows the numbers behind a rekeyed plan's UUIDs."""
+    columns = (column for table in plan.tables for column in table.columns)
+    words = [c.codec.partition(":")[2] for c in columns if c.codec.startswith("uuid7:")]
+    if not words or plan.target != "postgresql":
+        return None
+    now_ms = words[0].partition(",")[0]
+    tags = sorted({word.partition(",")[2] for word in words})
+    return LookedUp(",".join([now_ms, *tags]))
+
+
 def _rows_of_server(
-    connection: psycopg.Connection[Any], view: str
+    connection: psycopg.Connection[Any], view: str, keys: LookedUp | None
 ) -> tuple[list[Foreign], Rows | str]:
     import psycopg
 
@@ -132,7 +165,10 @@ def _rows_of_server(
                 "WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
                 (view,),
             ).fetchall()
-            types = [Foreign(type_) for _, type_ in found]
+            types = [
+                _Key(keys) if keys and type_ == "uuid" else Foreign(type_)
+                for _, type_ in found
+            ]
             shown = ", ".join(f"{quote(name)}::text" for name, _ in found)
             sql = f"SELECT {shown} FROM {view} LIMIT {ROWS_MAX + 1}"
             rows = connection.execute(sql.encode()).fetchall()
