@@ -6,6 +6,7 @@ transaction, so that plan, copy and comparison see the same state.
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -257,8 +258,8 @@ class SqliteSource:
             return []
         return [
             f"who writes to {path} waits until this has ended, as its journal mode "
-            "wants it; what is read may as well be a copy of it: "
-            f"lockstep db backup copy.db --url {path}"
+            "wants it; a copy keeps nobody waiting: "
+            f"lockstep db backup copy.db --url {shlex.quote(str(path))}"
         ]
 
     def _broken_texts(self, profiles: Mapping[str, TableProfile]) -> list[Loss]:
