@@ -50,6 +50,31 @@ def test_a_quirk_goes_there_and_back(
     assert statements(back) == statements(path)
 
 
+def test_a_database_whose_tables_lie_in_a_schema_of_their_own_comes_back(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = checker.made(
+        tmp_path / "a.db",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT, y); CREATE INDEX i ON t (x);"
+        "CREATE TABLE u (t INTEGER REFERENCES t); INSERT INTO u VALUES (1);"
+        "CREATE VIEW v AS SELECT x FROM t; INSERT INTO t VALUES (1, '2', '3'), (2, 3, 3)",
+    )
+    url = make_database("postgresql").url.unmasked()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA own; CREATE TABLE public.t (other integer)")
+    own = f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3Down,public"
+    assert Mover(path, own).move().is_exact
+    assert Mover(path, own).verify().is_same
+    # Whoever asks, and by whichever path: the move knows where its tables are.
+    for number, asked in enumerate((own, url)):
+        back = tmp_path / f"back{number}.db"
+        result = Mover(asked, back).move()
+        assert (result.is_exact, result.not_built) == (True, [])
+        assert checker.typed_rows(back, "t") == checker.typed_rows(path, "t")
+        assert statements(path) <= statements(back)
+        assert not checker.typed_rows(back, "public_t")
+
+
 NATIVE = """
 CREATE TYPE mood AS ENUM ('sad', 'happy');
 CREATE TABLE parent (id bigserial PRIMARY KEY, code varchar(5) UNIQUE NOT NULL,

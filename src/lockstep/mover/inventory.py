@@ -57,7 +57,7 @@ def of_server(schema: PgSchema) -> Inventory:
     found = Inventory({})
     for table in schema.tables:
         found.tables[table.full_name] = [column.name for column in table.columns]
-        if table.schema != "public":
+        if table.schema != schema.home:
             found.schemas[table.full_name] = table.schema
     return found
 

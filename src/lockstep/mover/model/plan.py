@@ -204,6 +204,7 @@ class Plan:
         is_copy: Whether both sides speak one dialect, and everything stays as it is.
         needs_models: Whether models filled the source, and only they say what its
             application stores on the other engine.
+        schema: Of PostgreSQL, in which the tables were made.
     """
 
     source: Dialect
@@ -219,6 +220,7 @@ class Plan:
     is_way_back: bool = False
     is_copy: bool = False
     needs_models: bool = False
+    schema: str = "public"
 
     @property
     def leaves_no_trace(self) -> bool:
@@ -280,7 +282,7 @@ class Plan:
     def digest(self) -> str:
         """Return a text that is another one when anything of the move is."""
         document = self.to_json()
-        for ignored in ("notices", "losses"):
+        for ignored in ("notices", "losses", "schema"):
             document.pop(ignored)
         text = json.dumps(document, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]

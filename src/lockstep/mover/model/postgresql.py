@@ -139,8 +139,8 @@ class PgTable:
     Attributes:
         is_heap: Its rows lie in pages of its own, so that a place among them can
             be read from.
-        full_name: What plans call it; ``public`` is left out, and quotes tell
-            ``a."b.c"`` from ``"a.b".c`` where both are there.
+        full_name: What plans call it; ``public``, or what is home instead, is left
+            out, and quotes tell ``a."b.c"`` from ``"a.b".c`` where both are there.
         problem: Why not all of its rows can be read; empty where they can.
         has_heirs: Whether a query of it shows rows of other tables, too, that inherit
             from it and are tables of their own.
@@ -188,11 +188,16 @@ class PgTable:
 
 @dataclass
 class PgSchema:
-    """All of a database, and what of it holds no rows of its own."""
+    """All of a database, and what of it holds no rows of its own.
+
+    Attributes:
+        home: The schema whose name plans leave out.
+    """
 
     tables: list[PgTable]
     others: list[PgOther]
     views: list[PgView] = field(default_factory=list[PgView])
+    home: str = "public"
 
     def table(self, schema: str, name: str) -> PgTable | None:
         """Return a table by name."""

@@ -76,7 +76,7 @@ def plan_from_postgresql(schema: PgSchema) -> Plan:
     names = SqliteNames()
     for table in schema.tables:
         wanted = table.name
-        if table.schema != "public":
+        if table.schema != schema.home:
             wanted = f"{table.schema}_{table.name}"
         plan.tables.append(_table(plan, table, names.give(wanted)))
     for table, made in zip(schema.tables, plan.tables, strict=True):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
@@ -73,20 +74,28 @@ _PLAIN_TYPE: Final = (
 """Where no domain has a check, which may call anything."""
 
 
-def read_postgresql(connection: psycopg.Connection[Any]) -> PgSchema:
-    """Describe every table outside of the system's and our own schemas."""
+def read_postgresql(
+    connection: psycopg.Connection[Any], home: str = "public"
+) -> PgSchema:
+    """Describe every table outside of the system's and our own schemas.
+
+    Args:
+        connection: To the database.
+        home: The schema whose name plans leave out.
+    """
     rows = connection.execute(
         "SELECT c.oid, n.nspname, c.relname, c.relkind = 'p', obj_description(c.oid), "
         "greatest(c.reltuples, 0)::bigint, "
         "c.relam = (SELECT oid FROM pg_am WHERE amname = 'heap'), "
-        f"{_PROBLEM}, c.relkind = 'r' AND EXISTS (SELECT 1 FROM pg_inherits i "
+        f"{_PROBLEM.replace('%', '%%')}, c.relkind = 'r' AND EXISTS (SELECT 1 FROM pg_inherits i "
         "WHERE i.inhparent = c.oid) "
         "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition "
-        f"AND {IS_OURS} "
+        f"AND {IS_OURS.replace('%', '%%')} "
         "AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid "
         "AND d.classid = 'pg_class'::regclass AND d.deptype = 'e') "
-        "ORDER BY n.nspname <> 'public', n.nspname, c.oid".encode()
+        "ORDER BY n.nspname <> %s, n.nspname, c.oid".encode(),
+        (home,),
     ).fetchall()
     found: dict[int, PgTable] = {}
     for oid, schema, name, is_partitioned, comment, estimated, *more in rows:
@@ -94,6 +103,7 @@ def read_postgresql(connection: psycopg.Connection[Any]) -> PgSchema:
         table = PgTable(schema, name, [], comment=comment, rows_estimated=estimated)
         table.is_partitioned, table.is_heap = is_partitioned, bool(is_heap)
         table.problem, table.has_heirs = why, has_heirs
+        table.full_name = name if schema == home else f"{schema}.{name}"
         found[oid] = table
     # Asked once for all: of thousands each question takes longer than its answer.
     _read_columns(connection, found)
@@ -101,7 +111,11 @@ def read_postgresql(connection: psycopg.Connection[Any]) -> PgSchema:
     _read_indexes(connection, found)
     _read_sequences(connection, found)
     tables = list(found.values())
-    schema = PgSchema(tables, read_others(connection), read_views(connection))
+    others = [
+        replace(other, schema="public") if other.schema == home else other
+        for other in read_others(connection)
+    ]
+    schema = PgSchema(tables, others, read_views(connection), home)
     _tell_apart(schema)
     return schema
 

@@ -90,6 +90,13 @@ class PostgresqlJournal:
         rows = self._rows(f"SELECT {STATE_COLUMNS} FROM {SCHEMA}.state")
         return State.of_row(rows[0]) if rows else None
 
+    def schema(self) -> str | None:
+        """Return where an earlier run made its tables; None when there was none."""
+        if not self._is_there():
+            return None
+        rows = self._rows(f"SELECT plan::json ->> 'schema' FROM {SCHEMA}.state")
+        return rows[0][0] if rows else None
+
     def create(self, plan: Plan, source: str, fingerprint: str, request: str) -> None:
         """Make the journal of a new move; in the caller's transaction."""
         self._run(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")

@@ -17,6 +17,7 @@ from lockstep.engine import classify
 from lockstep.engine.postgresql import NOTICE_A_DEAD_SERVER
 from lockstep.engine.urls import DatabaseUrl
 from lockstep.errors import LockstepError, MissingExtraError, UnsupportedCapability
+from lockstep.migrations.sqlite.tokens import quote
 
 if TYPE_CHECKING:
     import psycopg
@@ -125,6 +126,16 @@ def _check(connection: psycopg.Connection[Any]) -> None:
             f"the database stores {encoding}, which cannot hold every text",
             hint="CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
         )
+
+
+def look_first_in(connection: psycopg.Connection[Any], schema: str) -> None:
+    """Let names without a schema be found in this one, whatever a path says."""
+    connection.execute(
+        "SELECT set_config('search_path', %s || ', ' || "
+        "current_setting('search_path'), false) WHERE current_schema() <> %s "
+        "OR current_schema() IS NULL",
+        (quote(schema), schema),
+    )
 
 
 class _Translated(AbstractContextManager[None]):

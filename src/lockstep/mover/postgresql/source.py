@@ -34,7 +34,7 @@ from lockstep.mover.postgresql.contradictions import (
 )
 from lockstep.mover.postgresql.journal import PostgresqlJournal
 from lockstep.mover.postgresql.rows import PostgresqlRows
-from lockstep.mover.postgresql.session import connect
+from lockstep.mover.postgresql.session import connect, look_first_in
 from lockstep.mover.postgresql.snapshot import begin_snapshot
 
 if TYPE_CHECKING:
@@ -67,8 +67,15 @@ class PostgresqlSource:
 
     @cached_property
     def schema(self) -> PgSchema:
-        """What the database says about itself."""
-        return read_postgresql(self._connection)
+        """What the database says about itself.
+
+        Where a move filled it, that one's schema is home, whoever asks.
+        """
+        home = PostgresqlJournal(self._connection).schema()
+        if home is None:
+            return read_postgresql(self._connection)
+        look_first_in(self._connection, home)
+        return read_postgresql(self._connection, home)
 
     @cached_property
     def _state(self) -> State | None:
@@ -219,8 +226,9 @@ class PostgresqlSource:
         return "text"
 
     def table_names(self) -> list[str]:
-        """Return the names of the tables of the schema ``public``."""
-        return [t.name for t in self.schema.tables if t.schema == "public"]
+        """Return the names of the tables of the schema that is home."""
+        schema = self.schema
+        return [t.name for t in schema.tables if t.schema == schema.home]
 
     def inventory(self) -> Inventory:
         """Return the tables and columns that are there."""

@@ -36,7 +36,7 @@ from lockstep.mover.postgresql.lines import (
     order_of,
     with_stand_in,
 )
-from lockstep.mover.postgresql.session import translated
+from lockstep.mover.postgresql.session import look_first_in, translated
 from lockstep.schema.types.portable import quoted
 
 if TYPE_CHECKING:
@@ -74,6 +74,9 @@ class PostgresqlTarget:
         self._connection = connection
         self.notices: list[str] = []
         self.journal = PostgresqlJournal(connection)
+        home = self.journal.schema()
+        if home is not None:
+            look_first_in(connection, home)
 
     def lock(self) -> None:
         """Make sure that nobody else moves into this database now.
@@ -114,6 +117,11 @@ class PostgresqlTarget:
         """Return False: a move to PostgreSQL always leaves its journal."""
         return False
 
+    def _home(self) -> str:
+        """Return the schema in which tables are made."""
+        row = self._run("SELECT current_schema()").fetchone()
+        return (row and row[0]) or "public"
+
     def taken(self, plan: Plan) -> list[str]:
         """Return the planned tables that are there already."""
         names = [table.target for table in plan.carried()]
@@ -140,7 +148,7 @@ class PostgresqlTarget:
         """
         schema = self.schema()
         for made in plan.carried():
-            table = schema.table("public", made.target)
+            table = schema.table(self._home(), made.target)
             if table is None:
                 raise TargetInUse(f"the history made no table {made.target}")
             name = quote(made.target)
@@ -165,6 +173,7 @@ class PostgresqlTarget:
     def create(self, plan: Plan, source: str, fingerprint: str, request: str) -> None:
         """Make the journal and all tables, empty, in one transaction."""
         with translated(), self._connection.transaction():
+            plan.schema = self._home()
             self.journal.create(plan, source, fingerprint, request)
             for statement in plan.before:
                 self._run(statement)
@@ -354,7 +363,7 @@ class PostgresqlTarget:
 
     def inventory(self) -> Inventory:
         """Return the tables and columns that are there."""
-        return of_server(self.schema())
+        return of_server(read_postgresql(self._connection, self._home()))
 
     def key_order(
         self, table: TablePlan, long: LongCells = WHOLE
