@@ -42,6 +42,7 @@ COLUMNS = [
     ),
     ("n", "inet", "10.0.0.1", "10.0.0.1/32", "text"),
     ("o", "bit(3)", "101", "1", "text"),
+    ("q", "timestamp without time zone", "2020-01-01 10:00:00", "10:00", "text"),
     ("p", "tsvector", "'fat':2A 'rat':3", "rat fat", "text"),
 ]
 """Of ``h`` what is written still fits."""

@@ -155,7 +155,8 @@ def _moment_codec(
         if (kind, type_of_form(form)) == ("timestamptz", "timestamp"):
             written = "YYYY-MM-DD HH:MM:SS[.f]" if form == "timestamp" else form
             return f"moment:{written}{UTC_IS_MEANT}"
-    return any_form if is_stamp else None
+    is_of_days = any(type_of_form(form) != "time" for form in found)
+    return any_form if is_stamp and (is_of_days or not found) else None
 
 
 def readjust_default(column: ColumnPlan) -> None:

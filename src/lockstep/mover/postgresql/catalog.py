@@ -87,16 +87,16 @@ def read_postgresql(
         "SELECT c.oid, n.nspname, c.relname, c.relkind = 'p', obj_description(c.oid), "
         "greatest(c.reltuples, 0)::bigint, "
         "c.relam = (SELECT oid FROM pg_am WHERE amname = 'heap'), "
-        f"{_PROBLEM.replace('%', '%%')}, c.relkind = 'r' AND EXISTS (SELECT 1 FROM pg_inherits i "
+        f"{_PROBLEM}, c.relkind = 'r' AND EXISTS (SELECT 1 FROM pg_inherits i "
         "WHERE i.inhparent = c.oid) "
         "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition "
-        f"AND {IS_OURS.replace('%', '%%')} "
+        f"AND {IS_OURS} "
         "AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid "
         "AND d.classid = 'pg_class'::regclass AND d.deptype = 'e') "
-        "ORDER BY n.nspname <> %s, n.nspname, c.oid".encode(),
-        (home,),
+        "ORDER BY n.nspname, c.oid".encode()
     ).fetchall()
+    rows.sort(key=lambda row: row[1] != home)
     found: dict[int, PgTable] = {}
     for oid, schema, name, is_partitioned, comment, estimated, *more in rows:
         is_heap, why, has_heirs = more
