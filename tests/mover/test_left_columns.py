@@ -93,7 +93,7 @@ def test_a_column_is_left_behind_with_all_that_needs_it_and_comes_back_empty(
         there.execute("INSERT INTO parents VALUES (3, 'three')")
 
     back = tmp_path / "back.db"
-    way_back = Mover(url, back)
+    way_back = Mover(url, back, quarantine=tmp_path / "q")
     again = way_back.move()
     told = {(loss.kind, loss.name) for loss in again.plan.losses}
     assert {(kind, name) for kind, name in told if kind == "column"} == LEFT

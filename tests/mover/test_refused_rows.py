@@ -44,7 +44,7 @@ name = { type = "varchar(3)", codec = "text", on_dirt = "quarantine" }
 size = { type = "smallint", codec = "integer", on_dirt = "quarantine" }
 present = { type = "bigint", codec = "integer", not_null = true, on_dirt = "quarantine" }
 price = { type = "bigint CHECK (price > 0)", codec = "integer", on_dirt = "quarantine" }
-code = { type = "text UNIQUE", codec = "text", on_dirt = "quarantine" }
+code = { type = "text UNIQUE DEFERRABLE INITIALLY DEFERRED", codec = "text", on_dirt = "quarantine" }
 age = { type = "sure", codec = "integer", on_dirt = "quarantine" }
 day = { type = "date", codec = "text", on_dirt = "quarantine" }
 qty = { type = "bigint", codec = "integer", on_dirt = "quarantine" }
@@ -249,3 +249,48 @@ def test_what_sqlite_refuses_or_computes_anew_is_named_once(
         ("5", "kind", "'big'"),
         ("6", "kind", "'big'"),
     }
+
+
+def test_what_has_no_plain_meaning_is_quarantined_and_the_rest_is_the_same(
+    tmp_path: Path, url: str
+) -> None:
+    path = checker.made(
+        tmp_path / "a.db",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, r, day TEXT, note TEXT);"
+        "INSERT INTO t VALUES (1, '42', '', ''), (2, 1.5, '2024-02-29', ' '),"
+        "(3, 'nan', ' ', 'x'), (4, '1_000', '', ''), (5, 9007199254740993, '', ''),"
+        "(6, 7, '2024-02-30', '')",
+    )
+    file = tmp_path / "q"
+    mapping = """[tables.t.columns]
+        r = { type = "double precision", codec = "real", on_dirt = "coerce" }
+        day = { type = "date", codec = "text", on_dirt = "coerce" }
+        note = { type = "text", codec = "text", on_dirt = "coerce" }"""
+    mover = Mover(path, url, plan=mapping, quarantine=file)
+    assert accounted(mover.move(), mover) == 4
+    assert [row[:2] for row in noted(file)] == [
+        *(("3", "r"), ("4", "r"), ("5", "r"), ("6", "day"))
+    ]
+    with psycopg.connect(url) as there:
+        found = there.execute("SELECT r, day::text, note FROM t ORDER BY id").fetchall()
+    assert found == [(42.0, None, ""), (1.5, "2024-02-29", " ")]
+
+
+def test_texts_that_were_coerced_to_numbers_come_back_as_the_texts_of_those(
+    tmp_path: Path, url: str
+) -> None:
+    path = checker.made(
+        tmp_path / "a.db",
+        "CREATE TABLE t (k TEXT NOT NULL PRIMARY KEY, r TEXT, b TEXT);"
+        "INSERT INTO t VALUES ('10', ' 1.50', 'yes'), ('9', '1e300', 'off')",
+    )
+    mapping = """[tables.t.columns]
+        k = { type = "bigint", codec = "integer", on_dirt = "coerce" }
+        r = { type = "double precision", codec = "real", on_dirt = "coerce" }
+        b = { type = "boolean", codec = "boolean", on_dirt = "coerce" }"""
+    assert Mover(path, url, plan=mapping).move().is_exact
+    back = tmp_path / "back.db"
+    assert Mover(url, back).move().is_exact
+    with closing(sqlite3.connect(back)) as connection:
+        found = connection.execute("SELECT * FROM t ORDER BY k").fetchall()
+    assert found == [("10", "1.5", "t"), ("9", "1e+300", "f")]

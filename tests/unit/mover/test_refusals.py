@@ -75,13 +75,15 @@ def test_each_line_is_written_or_noted_whatever_the_server_names(
 TEXTS = st.text(st.sampled_from("a\\\t\nβ\r"), max_size=70)
 
 
-@given(TEXTS, st.binary(max_size=70), st.lists(st.integers(1, 40), max_size=5))
+@given(TEXTS, st.binary(max_size=70), st.lists(st.integers(1, 400), max_size=5))
 def test_a_row_has_one_mark_however_its_line_comes(
     text: str, data: bytes, cuts: list[int]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(refusals, "LONG_BYTES", 20)
-        patch.setattr(refusals, "_HELD_BYTES_MAX", 43)
+        # A stand-in is shorter than a fourth of what is long.
+        patch.setattr(refusals, "LONG_BYTES", 400)
+        patch.setattr(refusals, "_HELD_BYTES_MAX", 803)
+        text, data = 10 * text, 10 * data
         cells = ["1", "0.1", escape(text), escape("\\x" + data.hex()), "2"]
         row = Refusals(PLAN)
         mark = row.mark_of(cells)
@@ -90,9 +92,9 @@ def test_a_row_has_one_mark_however_its_line_comes(
             in_pieces.add(piece)
         assert row.mark_of(in_pieces.fields()) == mark
         stood_for = list(cells)
-        if len(text.encode()) > 20:
+        if len(text.encode()) > 400:
             stood_for[2] = stand_in_of([text.encode()])
-        if len(data) > 20:
+        if len(data) > 400:
             stood_for[3] = stand_in_of([data])
         assert row.mark_of(stood_for) == mark
         # As PostgreSQL spells it, and with what an engine computes.

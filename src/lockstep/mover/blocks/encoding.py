@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lockstep.errors import Unmappable
+from lockstep.mover.blocks.coercion import coerced, takes_blank_as_null
 from lockstep.mover.blocks.digests import line_digest
 from lockstep.mover.blocks.rejected import Rejected, mark_of_values
 from lockstep.mover.codecs import CellRefused, Codec, codec_of
 from lockstep.mover.codecs.keys import Uuid7By
 from lockstep.mover.codecs.lines import NULL, escape, join
 from lockstep.mover.model.plan import TablePlan
-from lockstep.mover.model.values import RawText, Value, shown, storage_of, text_of
+from lockstep.mover.model.values import Value, shown, storage_of
 
 NOTED_BYTES: Final = 1_024
 """About what a row costs that is noted until its chunk is written down."""
@@ -185,6 +186,11 @@ class TableEncoder:
             for place, codec in enumerate(self._codecs)
             if isinstance(codec, Uuid7By)
         ]
+        self._blank_is_null = [
+            place
+            for place, column in enumerate(plan.columns)
+            if takes_blank_as_null(column) and not is_target
+        ]
         self._may_be_odd = any(codec.may_be_odd for codec in self._codecs)
 
     def block(
@@ -266,6 +272,11 @@ class TableEncoder:
                 None if value is None else (word, value)
                 for word, value in zip(columns[directing], columns[place], strict=True)
             ]
+        for place in self._blank_is_null:
+            columns[place] = [
+                None if isinstance(value, str) and not value.strip() else value
+                for value in columns[place]
+            ]
         return columns[:width]
 
     def _without_misfits(
@@ -336,31 +347,3 @@ def _misfit(codec: Codec, value: Value) -> str:
     except CellRefused as refused:
         return refused.reason or "it cannot be converted"
     return ""
-
-
-def coerced(value: Value, codec: str) -> Value:
-    """Return what a value most plainly means where the plan says ``coerce``.
-
-    An empty text becomes NULL, digits in a text become the number, a real
-    without a fraction the integer, bytes that are UTF-8 the text. Whatever else
-    there is stays as it is, and is quarantined.
-    """
-    if isinstance(value, str) and codec not in ("text", "mixed_text"):
-        stripped = value.strip()
-        if not stripped:
-            return None
-        for kind in (int, float):
-            try:
-                return kind(stripped)
-            except ValueError:
-                continue
-    if isinstance(value, int) and codec == "real":
-        return float(value)
-    if isinstance(value, float) and value.is_integer() and codec != "real":
-        return int(value)
-    if isinstance(value, bytes) and codec == "text":
-        text = text_of(value)
-        return value if isinstance(text, RawText) else text
-    if isinstance(value, int | float) and codec == "text":
-        return str(value)
-    return value

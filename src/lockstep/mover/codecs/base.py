@@ -144,4 +144,6 @@ def _is_halfway(number: Decimal) -> bool:
 
 def refusal(value: Any, what: str) -> ValueError:
     """Return what is said of a value of the wrong class."""
-    return ValueError(f"a {storage_of(value)} is no {what}")
+    storage = storage_of(value)
+    article = "an" if storage == "integer" else "a"
+    return ValueError(f"{article} {storage} is no {what}")

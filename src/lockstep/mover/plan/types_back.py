@@ -76,6 +76,7 @@ def restore_types(plan: Plan, forward: Plan, asked: Asked) -> None:
         plan.losses += [
             Loss("column", f"{table.source}.{name}", "it was not carried before")
             for name in origin.left
+            if name not in [column.source for column in table.columns]
         ]
         before = {column.target: column for column in origin.columns}
         for column in table.columns:

@@ -93,11 +93,22 @@ def name_cells(plan: Plan, made: TablePlan, table: Table, server: Server) -> Non
 
 
 def _follow_types(made: TablePlan, table: Table, found: PgTable) -> None:
-    """Read columns of numbers by the type that somebody gave them there since."""
+    """Read columns of numbers as what they are there, and what the file makes of them.
+
+    Somebody may have given a column another type since.
+    """
     for column in made.columns:
         kind = found.column(column.source).type
         declared = table.column(column.target)
-        if column.codec not in _OF_NUMBERS or keeps_all(column, kind):
+        if column.codec not in _OF_NUMBERS:
+            continue
+        if declared is not None and declared.affinity == "text":
+            # Only what a plan coerced: such a column makes a text of each number.
+            column.codec = "text"
+            if column.source in made.order_key:
+                made.order_key = []
+            continue
+        if keeps_all(column, kind):
             continue
         codec = _OF_TYPE.get(kind, column.codec)
         if codec == "real" and declared is not None and declared.affinity != "real":

@@ -10,16 +10,15 @@ and each cell of its text decodes to a value that says all that the cell says.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator
-from decimal import Decimal, InvalidOperation
 
+from lockstep.mover.blocks.coercion import coerced_field
 from lockstep.mover.blocks.encoding import LineBlock, LongRowBlock, PieceBlock
 from lockstep.mover.blocks.refusals import Refusals
 from lockstep.mover.blocks.rejected import Rejected
 from lockstep.mover.codecs import Codec, codec_of
-from lockstep.mover.codecs.lines import NULL, cells_of, escape, unescape
+from lockstep.mover.codecs.lines import cells_of, unescape
 from lockstep.mover.codecs.texts import NumberedText
 from lockstep.mover.model.plan import ColumnPlan, TablePlan
 
@@ -54,13 +53,6 @@ _SURELY = {
 """Texts that fit, so that most need no conversion to say so."""
 
 _ANY_TEXT = frozenset({"text", "mixed_text"})
-_TRUE = frozenset({"t", "true", "y", "yes", "on", "1"})
-_FALSE = frozenset({"f", "false", "n", "no", "off", "0"})
-_ROUNDED = (
-    *("real", "number", "whole_number", "numeric", "whole_numeric"),
-    *("epoch", "julian"),
-)
-"""Codecs whose ``decode`` gives the nearest value that SQLite can hold."""
 
 
 class Fitting:
@@ -194,39 +186,3 @@ def keeps_all(column: ColumnPlan, kind: str) -> bool:
     if column.refuses_null or column.refuses_negative_zero:
         return False
     return word in _ANY_TEXT or kind in _KEEPS_ALL.get(word, ())
-
-
-def coerced_field(field: str, column: ColumnPlan, codec: Codec) -> str:
-    """Return a cell's line text as what it most plainly means to SQLite's column.
-
-    An empty text becomes NULL, digits in a text the number, a word such as ``yes``
-    the boolean; a number or moment with more digits than fit becomes the nearest.
-    What means nothing stays as it is, and is quarantined.
-
-    Example:
-        >>> from lockstep.mover.codecs import codec_of
-        >>> flag = ColumnPlan("a", "a", "BOOLEAN", "boolean")
-        >>> coerced_field(" Yes ", flag, codec_of("boolean"))
-        't'
-    """
-    text = (unescape(field) or "").strip()
-    if not text:
-        return NULL
-    if text == "-0" and column.refuses_negative_zero:
-        return "0"
-    word = column.codec.partition(":")[0]
-    if word == "boolean":
-        known = {**dict.fromkeys(_TRUE, "t"), **dict.fromkeys(_FALSE, "f")}
-        return known.get(text.lower(), field)
-    try:
-        if word == "integer":
-            number = Decimal(text)
-            is_whole = number.is_finite() and number == number.to_integral_value()
-            return str(int(number)) if is_whole else field
-        if word not in _ROUNDED:
-            return field
-        value = codec.decode(text)
-        is_lost = isinstance(value, float) and math.isinf(value)
-        return field if is_lost else escape(codec.encode(value))
-    except (ValueError, TypeError, InvalidOperation):
-        return field

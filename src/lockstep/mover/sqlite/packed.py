@@ -23,6 +23,7 @@ from typing import Final
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.blocks.ahead import in_turn
+from lockstep.mover.blocks.coercion import takes_blank_as_null
 from lockstep.mover.blocks.encoding import LineBlock
 from lockstep.mover.blocks.long_values import CODECS, WHOLE, LongCells
 from lockstep.mover.model.plan import ColumnPlan, TablePlan
@@ -84,7 +85,7 @@ def packing_of(
     functions: Functions = {}
     for planned, name in zip(plan.columns, columns, strict=True):
         column = table.column(name)
-        if column is None:
+        if column is None or takes_blank_as_null(planned):
             return None
         stored = profile.column(column.name)
         cell = cell_of(planned, quote(name), stored, functions, for_copy=for_copy)
