@@ -339,3 +339,48 @@ def test_what_only_one_side_has_is_a_difference(
     assert not any("of_extension" in table for _, table in back)
     # Of what a mover took for a table, SQLite has one of its own, or none.
     assert not any("sqlite_stat1" in table for _, table in back)
+
+
+MISFITS = """
+UPDATE t SET n = 'x' WHERE id = 1; UPDATE t SET s = CAST(s AS BLOB) WHERE id = 2;
+UPDATE t SET n = n + 1 WHERE id = 3; UPDATE k SET v = 'x' WHERE k = 'b';
+UPDATE k SET k = CAST(k AS BLOB) WHERE k = 'c';
+"""
+
+
+def test_a_cell_that_does_not_fit_the_plan_any_more_is_named(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path, url = tmp_path / "a.db", make_database("postgresql").url.unmasked()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(
+            """CREATE TABLE t (id INTEGER PRIMARY KEY, n REAL, s TEXT);
+            CREATE TABLE k (k TEXT PRIMARY KEY NOT NULL, v INTEGER);
+            INSERT INTO t VALUES (1, 0.5, 'a'), (2, 1.5, 'b'), (3, 2.5, 'c');
+            INSERT INTO k VALUES ('a', 1), ('b', 2), ('c', 3), ('d', 4)"""
+        )
+    assert Mover(path, url).move().is_exact
+    filled = make_database("postgresql").url.unmasked()
+    with psycopg.connect(filled, autocommit=True) as connection:
+        connection.execute(
+            b"""CREATE TABLE t (id int PRIMARY KEY, n float8, s text);
+            CREATE TABLE k (k text PRIMARY KEY, v int);
+            INSERT INTO t VALUES (1, 0.5, 'a'), (2, 1.5, 'b'), (3, 2.5, 'c');
+            INSERT INTO k VALUES ('a', 1), ('b', 2), ('c', 3), ('d', 4)"""
+        )
+    back = tmp_path / "back.db"
+    assert Mover(filled, back).move().is_exact
+    for pair in ((path, url), (filled, back)):
+        (changed,) = (file for file in pair if isinstance(file, Path))
+        with closing(sqlite3.connect(changed)) as connection, connection:
+            connection.executescript(MISFITS)
+        report = Mover(*pair).verify()
+        is_source = changed is pair[0]
+        assert sorted((d.kind, d.key, d.column) for d in report.differences) == [
+            ("cell", "'b'", "v"),
+            ("cell", "1", "n"),
+            ("cell", "2", "s"),
+            ("cell", "3", "n"),
+            ("extra row", "'c'" if is_source else "x'63'", ""),
+            ("missing row", "x'63'" if is_source else "'c'", ""),
+        ]

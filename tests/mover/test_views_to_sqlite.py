@@ -224,18 +224,50 @@ def test_a_wrong_translation_would_not_stay(
         connection.execute(
             b"CREATE TABLE t (id int); INSERT INTO t VALUES (1), (2);"
             b"CREATE VIEW twice AS SELECT id * 2 AS n FROM t;"
-            b"CREATE VIEW same AS SELECT id FROM t"
+            b"CREATE VIEW same AS SELECT id FROM t;"
+            b"CREATE VIEW last AS SELECT id FROM t ORDER BY id DESC LIMIT 1"
         )
     translated = views_from_postgresql.view_to_sqlite
 
     def wrong(*words: Any) -> View:
         made = translated(*words)
-        return replace(made, sql=made.sql.replace("* 2", "* 3"))
+        sql = made.sql.replace("* 2", "* 3").replace(" DESC", "")
+        return replace(made, sql=sql)
 
     monkeypatch.setattr(views_from_postgresql, "view_to_sqlite", wrong)
     result = Mover(url, tmp_path / "a.db").move()
-    (loss,) = result.not_built
-    assert (loss.name, loss.why) == ("twice", "it lacks '2'; it was taken back")
+    assert [(loss.name, loss.why) for loss in result.not_built] == [
+        ("twice", "it lacks '2'; it was taken back"),
+        ("last", "it lacks '2'; it was taken back"),
+    ]
     with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
         shown = connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'")
         assert shown.fetchall() == [("same",)]
+
+
+CHOOSING = """
+CREATE TABLE t (id {integer} PRIMARY KEY, n {integer}, s TEXT);
+INSERT INTO t VALUES (1, 2, 'd'), (4, 1, 'a'), (2, 2, 'c'), (3, 1, 'b'), (5, 0, 'e');
+CREATE VIEW tied AS SELECT id, n FROM t ORDER BY n LIMIT 2;
+CREATE VIEW behind AS SELECT id FROM t ORDER BY n LIMIT 1 OFFSET 1;
+CREATE VIEW any_two AS SELECT id FROM t LIMIT 2;
+CREATE VIEW over_tied AS SELECT id FROM tied;
+CREATE VIEW within AS SELECT id FROM t WHERE id IN (SELECT id FROM t ORDER BY n LIMIT 2);
+CREATE VIEW total AS SELECT id FROM t ORDER BY n, id LIMIT 2;
+CREATE VIEW sure AS SELECT id FROM t ORDER BY n LIMIT 1;
+"""
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "libsql"])
+def test_a_limit_that_chooses_between_equal_rows_is_no_difference(
+    engine: str, tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    """PostgreSQL has met the rows in another order than SQLite will."""
+    url = make_database("postgresql").url.unmasked()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(CHOOSING.format(integer="int").encode())
+    target = make_database(engine).url
+    result = Mover(url, target.path or target.unmasked()).move()
+    assert (result.not_built, result.plan.losses) == ([], [])
+    told = {notice.split()[2] for notice in result.notices if "LIMIT" in notice}
+    assert told == {"tied", "behind", "any_two", "over_tied", "within"}

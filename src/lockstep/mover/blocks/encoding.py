@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lockstep.errors import Unmappable
 from lockstep.mover.blocks.coercion import coerced, takes_blank_as_null
 from lockstep.mover.blocks.digests import line_digest
 from lockstep.mover.blocks.rejected import Rejected, mark_of_values
@@ -28,7 +27,8 @@ NOTED_BYTES: Final = 1_024
 
 
 STRANGE: Final = "\0"
-"""Before a cell of a target that fits no codec; no text of PostgreSQL has it."""
+"""Before a compared cell that fits no codec; no text of PostgreSQL has it. Behind it
+stands the value, as a person reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +165,8 @@ class TableEncoder:
         key: Places of the key's columns, for messages; empty: the first column.
         is_target: Whether SQLite is the plan's target, and so has those names.
         codecs: In the order of the columns; None takes the plan's words.
+        is_compared: Whether the lines are only compared: a cell that does not fit is
+            a difference there (``STRANGE``), and no reason to stop.
     """
 
     def __init__(
@@ -174,8 +176,10 @@ class TableEncoder:
         *,
         is_target: bool = False,
         codecs: Sequence[Codec] | None = None,
+        is_compared: bool = False,
     ) -> None:
         self._plan = plan
+        self._is_compared = is_compared
         self._names = [c.target if is_target else c.source for c in plan.columns]
         self._codecs = list(codecs or [codec_of(c.codec) for c in plan.columns])
         self._key = tuple(key) or (0,)
@@ -204,6 +208,7 @@ class TableEncoder:
         rejected: list[Rejected] = []
         read = len(rows)
         kept: list[Sequence[Value]] = list(rows) if self._is_editing else rows  # type: ignore[assignment]
+        is_edited = not self._is_editing
         while True:
             if not kept:
                 return LineBlock(position, b"", 0, read, rejected=rejected)
@@ -213,11 +218,12 @@ class TableEncoder:
                     codec.fields(column)
                     for codec, column in zip(self._codecs, columns, strict=True)
                 ]
-            except CellRefused as refused:
-                if self._is_target:
-                    columns, fields = self._with_strangers(columns, refused)
+            except CellRefused:
+                if self._is_target or (self._is_compared and is_edited):
+                    columns, fields = self._with_strangers(columns)
                     break
                 kept = self._without_misfits(kept, rejected)
+                is_edited = True
                 continue
             break
         text = join(fields, len(kept))
@@ -229,32 +235,21 @@ class TableEncoder:
         return block
 
     def _with_strangers(
-        self, columns: list[Sequence[Value]], refused: CellRefused
+        self, columns: list[Sequence[Value]]
     ) -> tuple[list[Sequence[Value]], list[Sequence[str]]]:
-        """Return columns and their fields where a target holds what nobody wrote.
+        """Return columns and their fields where some cells fit no codec.
 
-        Such a cell is a difference, whatever the source has there; nothing of a
-        target is left out. A key that does not fit cannot be put in order.
-
-        Raises:
-            Unmappable: It is a key.
+        Such a cell is a difference, whatever the other side has there; nothing of a
+        target is left out.
         """
         known: list[Sequence[Value]] = []
         fields: list[Sequence[str]] = []
-        for planned, codec, column in zip(
-            self._plan.columns, self._codecs, columns, strict=True
-        ):
+        for codec, column in zip(self._codecs, columns, strict=True):
             strange = {row for row, value in enumerate(column) if _misfit(codec, value)}
-            if strange and planned.source in self._plan.order_key:
-                raise Unmappable(
-                    f"{self._plan.target}.{planned.target} of the target holds a key "
-                    f"that is none of {planned.codec}: {refused.reason}",
-                    detail={"table": self._plan.target, "column": planned.target},
-                )
             fitting = [None if p in strange else v for p, v in enumerate(column)]
             made = list(codec.fields(fitting))
             for row in strange:
-                made[row] = escape(STRANGE + _as_text(column[row]))
+                made[row] = escape(STRANGE + shown(column[row]))
             known.append(fitting)
             fields.append(made)
         return known, fields
@@ -305,7 +300,7 @@ class TableEncoder:
             if reason and column.on_dirt == "coerce":
                 value = changed[place] = coerced(value, column.codec)
                 reason = _misfit(codec, value)
-            if not reason:
+            if not reason or (self._is_compared and column.on_dirt == "fail"):
                 continue
             found = Rejected(
                 self._plan.source,
@@ -335,10 +330,6 @@ class TableEncoder:
             OddRow(line_digest(lines[row]), tuple(cells))
             for row, cells in found.items()
         ]
-
-
-def _as_text(value: Value) -> str:
-    return value if isinstance(value, str) else shown(value)
 
 
 def _misfit(codec: Codec, value: Value) -> str:

@@ -134,6 +134,10 @@ class TablePlan:
             when the rows are compared as a set.
         create: The CREATE TABLE to use as it stands; empty to make one.
         sequence: The last number given, for the identity column.
+        greatest_key: The greatest number in use where AUTOINCREMENT counts: the
+            target counts on behind both. None where it was not asked.
+        counts_exactly: Whether the target's counter is set to ``sequence``, whatever
+            SQLite has made of it while rows were written.
         rows: In the source when it was inspected; 0 where it was not.
         references: What its columns refer to, each of a key alone.
         row_bytes_max: Of the texts and blobs of the longest row; 0 when not known.
@@ -149,6 +153,8 @@ class TablePlan:
     statements: list[Statement] = field(default_factory=list[Statement])
     create: str = ""
     sequence: int | None = None
+    greatest_key: int | None = None
+    counts_exactly: bool = False
     rows: int = 0
     comment: str = ""
     references: list[Reference] = field(default_factory=list[Reference])

@@ -83,6 +83,7 @@ def plan_copy(
 def _table(table: Table, profile: TableProfile) -> TablePlan:
     made = TablePlan(table.name, table.name, [], create=table.sql, rows=profile.rows)
     made.sequence = table.sequence
+    made.counts_exactly = table.autoincrement
     made.primary_key = table.key
     made.row_bytes_max = sum(column.text_bytes_max for column in profile.columns)
     if _has_visible_rowid(table):

@@ -73,6 +73,8 @@ def plan_tables(
         if too_wide:
             plan.losses.append(Loss("table", table.name, too_wide, is_data=True))
             continue
+        if table.autoincrement:
+            table_plan.greatest_key = _greatest_key(connection, table)
         plan.tables.append(table_plan)
     return plan
 
@@ -158,6 +160,14 @@ def _is_virtual_carried(
         f"the virtual table {table.name} ({table.module}) becomes an ordinary table"
     )
     return True
+
+
+def _greatest_key(connection: Any, table: Table) -> int:
+    rowid = quote(table.rowid_name or "rowid")
+    ((greatest,),) = rows_of(
+        connection, f"SELECT coalesce(max({rowid}), 0) FROM {quote(table.name)}"
+    )
+    return greatest
 
 
 def _owner_of(schema: Schema, shadow: Table) -> Table | None:

@@ -144,15 +144,27 @@ def _undone(
         order_key=order,
         create=create,
         sequence=_sequence(origin, table),
+        counts_exactly=_is_as_left(origin, table),
         rows=table.rows,
         left=list(origin.left),
     )
 
 
 def _sequence(origin: TablePlan, table: TablePlan) -> int | None:
-    if origin.sequence is None:
-        return None
+    if origin.sequence is None or _is_as_left(origin, table):
+        return origin.sequence
     return max(origin.sequence, table.sequence or 0)
+
+
+def _is_as_left(origin: TablePlan, table: TablePlan) -> bool:
+    """Whether PostgreSQL has given no number since the move.
+
+    It counted on behind the greatest number in use, which a file's own counter need
+    not have reached: SQLite looks at both.
+    """
+    if origin.greatest_key is None:
+        return False
+    return table.sequence == max(origin.sequence or 0, origin.greatest_key, 0)
 
 
 def _objects(

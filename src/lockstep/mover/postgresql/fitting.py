@@ -61,10 +61,15 @@ class Fitting:
     Args:
         plan: To SQLite.
         types: PostgreSQL's type of each column, without modifiers.
+        is_compared: Whether the lines are only compared: a cell that does not fit is
+            a difference there, and no reason to stop.
     """
 
-    def __init__(self, plan: TablePlan, types: list[str]) -> None:
+    def __init__(
+        self, plan: TablePlan, types: list[str], *, is_compared: bool = False
+    ) -> None:
         self._plan = plan
+        self._is_compared = is_compared
         self._codecs: list[Codec] = [codec_of(c.codec) for c in plan.columns]
         self._tried = [
             place
@@ -154,7 +159,8 @@ class Fitting:
                     fields[place], column, self._codecs[place]
                 )
                 reason = self._misfit(place, fields[place])
-            if reason:
+            is_named_later = self._is_compared and column.on_dirt == "fail"
+            if reason and not is_named_later:
                 return place, reason
         return None
 

@@ -79,7 +79,7 @@ class PostgresqlRows:
         and goes on behind the last whole run: nothing has been written since, or
         the fingerprint would be another one.
         """
-        fitting = self._fitting(table)
+        fitting = self._fitting(table, is_compared=not for_copy)
         packing = self._packing(table) if for_copy and fitting.passes_all else None
         if packing is not None:
             return self._packed(table, packing, after, long)
@@ -197,8 +197,8 @@ class PostgresqlRows:
         """Yield those rows as the copy reads them, without what fits no codec."""
         return self._fitting(table).blocks(self._read(table, [], condition))
 
-    def _fitting(self, table: TablePlan) -> Fitting:
-        return Fitting(table, self._types(table))
+    def _fitting(self, table: TablePlan, *, is_compared: bool = False) -> Fitting:
+        return Fitting(table, self._types(table), is_compared=is_compared)
 
     def _types(self, table: TablePlan) -> list[str]:
         types = {column.name: column.type for column in self._found(table).columns}
@@ -210,7 +210,7 @@ class PostgresqlRows:
         """Yield all blocks sorted by the key."""
         key = [table.column(name) for name in table.order_key]
         blocks = self._read(table, key, "", long=long)
-        return self._fitting(table).blocks(blocks)
+        return self._fitting(table, is_compared=True).blocks(blocks)
 
     def long_columns(self, table: TablePlan) -> frozenset[str]:
         """Return the columns whose long cells the server can give stand-ins for.

@@ -88,7 +88,7 @@ class SqliteLines:
             for_copy: The lines are read by a database, and compared with nothing.
             long: Which long cells come in pieces, or have stand-ins.
         """
-        table, encoder = self._prepared(plan)
+        table, encoder = self._prepared(plan, for_copy=for_copy)
         packing = self._packing(plan, table, for_copy=for_copy, long=long)
         is_whole = True
         if packing is not None:
@@ -232,7 +232,9 @@ class SqliteLines:
         columns = [self._name(column) for column in plan.columns]
         return packing_of(plan, columns, table, profile, for_copy=for_copy, long=long)
 
-    def _prepared(self, plan: TablePlan) -> tuple[Table, TableEncoder]:
+    def _prepared(
+        self, plan: TablePlan, *, for_copy: bool = False
+    ) -> tuple[Table, TableEncoder]:
         table = self._schema.table(self._table(plan))
         assert table is not None, "a plan names tables that are there"
         places = [
@@ -241,5 +243,11 @@ class SqliteLines:
             if self._name(column) in (table.key or [table.rowid_alias])
         ]
         codecs = self._codecs.get(plan.source)
-        encoder = TableEncoder(plan, places, is_target=self._is_target, codecs=codecs)
+        encoder = TableEncoder(
+            plan,
+            places,
+            is_target=self._is_target,
+            codecs=codecs,
+            is_compared=not for_copy,
+        )
         return table, encoder

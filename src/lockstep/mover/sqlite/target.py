@@ -307,22 +307,27 @@ class SqliteTarget:
                 "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
             ).fetchone()
             for table in plan.carried():
-                if has_counter and table.sequence is not None:
-                    self._set_sequence(plan, table.target, table.sequence)
+                if has_counter and (table.counts_exactly or table.sequence is not None):
+                    self._set_sequence(table)
             self.journal.add_step(SEQUENCES, "sequence", "")
 
-    def _set_sequence(self, plan: Plan, table: str, last: int) -> None:
-        """Let a table count on behind a number; a copy's own may be a lower one."""
+    def _set_sequence(self, table: TablePlan) -> None:
+        """Let a table count on; a file's own counter may be behind its rows."""
+        name, last = table.target, table.sequence
         row = self._connection.execute(
-            "SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)
+            "SELECT seq FROM sqlite_sequence WHERE name = ?", (name,)
         ).fetchone()
-        if row is None:
+        if last is None:
             self._connection.execute(
-                "INSERT INTO sqlite_sequence VALUES (?, ?)", (table, last)
+                "DELETE FROM sqlite_sequence WHERE name = ?", (name,)
             )
-        elif plan.is_copy or last > row[0]:
+        elif row is None:
             self._connection.execute(
-                "UPDATE sqlite_sequence SET seq = ? WHERE name = ?", (last, table)
+                "INSERT INTO sqlite_sequence VALUES (?, ?)", (name, last)
+            )
+        elif table.counts_exactly or last > row[0]:
+            self._connection.execute(
+                "UPDATE sqlite_sequence SET seq = ? WHERE name = ?", (last, name)
             )
 
     def take_back(self, statement: Statement, problem: str) -> None:

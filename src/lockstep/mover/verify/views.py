@@ -4,18 +4,25 @@ Owns the safety net under their translation: a view that shows other rows than i
 original, or none because it fails, is taken back and named. Views are derived, so
 this is bounded: by rows, by time for each and for all; what was not compared is told.
 
+Where rows are equal in an order, neither engine says which of them a LIMIT shows. So
+PostgreSQL is asked for all of them (``FETCH FIRST … WITH TIES``), and a view that shows
+as many others of these is told, and stays.
+
 Invariant: a view that was compared and differs does not stay in the target.
 """
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from lockstep.errors import LockstepError
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.asking import rows_of
 from lockstep.mover.codecs.keys import LookedUp
 from lockstep.mover.model.plan import Plan, Statement
 from lockstep.mover.model.values import text_of
@@ -31,6 +38,14 @@ VIEW_S: Final = 2.0
 
 _STEPS: Final = 10_000
 """Of SQLite's machine between two looks at the clock."""
+
+_BY_CHANCE: Final = "its LIMIT chooses between rows that are equal in its order"
+_QUOTED: Final = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
+_LIMIT: Final = re.compile(r"\b(?:LIMIT|OFFSET|FETCH FIRST)\b", re.IGNORECASE)
+_TAIL: Final = re.compile(
+    r"(?:\s+OFFSET (?P<offset>\d+))?\s+LIMIT (?P<limit>\d+);?\s*\Z"
+)
+"""As PostgreSQL writes it at the end of a view's query."""
 
 Rows = Counter[tuple[str | None, ...]]
 
@@ -62,24 +77,32 @@ def compare_views(
     ]
     deadline = time.monotonic() + 5 * VIEW_S
     refused: dict[str, tuple[Statement, str]] = {}
+    limited: list[str] = []
     for statement in built:
-        problem = _read_by(statement, refused)
+        name = _read_by(statement, refused)
+        problem = f"it reads {name}, which was taken back" if name else ""
         if not problem:
+            is_chosen = bool(_read_by(statement, limited))
             try:
-                problem = _difference(plan, statement, source, target, deadline)
+                problem = _difference(
+                    plan, statement, source, target, deadline, is_chosen=is_chosen
+                )
             except _NotCompared as reason:
                 notices.append(f"the view {statement.name} was not compared: {reason}")
         if problem:
             refused[statement.name] = (statement, f"{problem}; it was taken back")
+        elif _has_limit(statement.sql) or _read_by(statement, limited):
+            limited.append(statement.name)
     for statement, problem in reversed(refused.values()):
         target.take_back(statement, problem)
     return list(refused.values())
 
 
-def _read_by(statement: Statement, refused: dict[str, Any]) -> str:
-    for name in refused:
+def _read_by(statement: Statement, names: Iterable[str]) -> str:
+    """Return which of these views another one reads; empty for none."""
+    for name in names:
         if f" {quote(name)} " in statement.sql:
-            return f"it reads {name}, which was taken back"
+            return name
     return ""
 
 
@@ -89,7 +112,13 @@ def _difference(
     source: MoveSource,
     target: MoveTarget,
     deadline: float,
+    *,
+    is_chosen: bool,
 ) -> str:
+    """Return what a view shows otherwise; empty for nothing.
+
+    ``is_chosen`` says that it reads a view whose LIMIT may show other rows.
+    """
     here, there = plan.views[statement.name], quote(statement.name)
     if time.monotonic() > deadline:
         raise _NotCompared("the others took long enough")
@@ -97,9 +126,8 @@ def _difference(
         file, server, names = source.connection, target.connection, (here, there)
     else:
         file, server, names = target.connection, source.connection, (there, here)
-    if not isinstance(file, sqlite3.Connection):
-        raise _NotCompared("the file is a server's")
-    types, other = _rows_of_server(server, names[1], _keys_of(plan))
+    keys = _keys_of(plan)
+    types, other = _rows_of_server(server, names[1], keys)
     mine = _rows_of_file(file, names[0], types)
     if isinstance(other, str):
         # What neither shows is no other view.
@@ -111,6 +139,9 @@ def _difference(
         lacking, extra = extra, lacking
     if not lacking and not extra:
         return ""
+    if is_chosen:
+        raise _NotCompared(_BY_CHANCE)
+    _refuse_chance(server, names[1], keys, mine, other)
     row = next(iter(lacking or extra))
     shown = " | ".join("NULL" if cell is None else cell[:40] for cell in row)
     word = "lacks" if lacking else "shows as well"
@@ -149,9 +180,62 @@ def _keys_of(plan: Plan) -> LookedUp | None:
     return LookedUp(",".join([now_ms, *tags]))
 
 
+def _refuse_chance(
+    connection: psycopg.Connection[Any],
+    view: str,
+    keys: LookedUp | None,
+    mine: Rows,
+    other: Rows,
+) -> None:
+    """Raise ``_NotCompared`` where a LIMIT shows other rows of some that are equal.
+
+    Args:
+        connection: To PostgreSQL.
+        view: Its view.
+        keys: Knows the numbers behind a rekeyed plan's UUIDs.
+        mine: What SQLite shows.
+        other: What PostgreSQL shows.
+    """
+    (row,) = connection.execute(
+        "SELECT pg_get_viewdef(%s::regclass)", (view,)
+    ).fetchall()
+    query = str(row[0])
+    tail = _TAIL.search(query)
+    if _has_limit(query[: tail.start()] if tail else query):
+        raise _NotCompared(_BY_CHANCE)
+    if tail is None:
+        return
+    count = int(tail["limit"]) + int(tail["offset"] or 0)
+    # Without an order any row may be shown.
+    for end in (f" FETCH FIRST {count} ROWS WITH TIES", ""):
+        whole = query[: tail.start()] + end
+        _, equal = _rows_of_server(connection, view, keys, whole)
+        if isinstance(equal, str):
+            continue
+        is_chosen = mine.total() == other.total() and mine <= equal and other < equal
+        if is_chosen:
+            raise _NotCompared(_BY_CHANCE)
+        return
+
+
+def _has_limit(sql: str) -> bool:
+    return _LIMIT.search(_QUOTED.sub("", sql)) is not None
+
+
 def _rows_of_server(
-    connection: psycopg.Connection[Any], view: str, keys: LookedUp | None
+    connection: psycopg.Connection[Any],
+    view: str,
+    keys: LookedUp | None,
+    query: str = "",
 ) -> tuple[list[Foreign], Rows | str]:
+    """Return a view's rows and how they are read, or why it cannot be shown.
+
+    Args:
+        connection: To PostgreSQL.
+        view: Which view.
+        keys: Knows the numbers behind a rekeyed plan's UUIDs.
+        query: What is read instead; it has the view's columns.
+    """
     import psycopg
 
     types: list[Foreign] = []
@@ -170,7 +254,9 @@ def _rows_of_server(
                 for _, type_ in found
             ]
             shown = ", ".join(f"{quote(name)}::text" for name, _ in found)
-            sql = f"SELECT {shown} FROM {view} LIMIT {ROWS_MAX + 1}"
+            names = ", ".join(quote(name) for name, _ in found)
+            relation = f"({query}) AS shown ({names})" if query else view
+            sql = f"SELECT {shown} FROM {relation} LIMIT {ROWS_MAX + 1}"
             rows = connection.execute(sql.encode()).fetchall()
             connection.execute("SET LOCAL statement_timeout = 0")
     except psycopg.errors.QueryCanceled:
@@ -187,27 +273,23 @@ def _rows_of_server(
     )
 
 
-def _rows_of_file(
-    connection: sqlite3.Connection, view: str, types: Sequence[Foreign]
-) -> Rows | str:
-    end = time.monotonic() + VIEW_S
+def _rows_of_file(connection: Any, view: str, types: Sequence[Foreign]) -> Rows | str:
+    """Return a view's rows, or why SQLite cannot show it.
 
-    def is_late() -> bool:
-        return time.monotonic() > end
-
-    before, connection.text_factory = connection.text_factory, text_of
-    connection.set_progress_handler(is_late, _STEPS)
+    A libSQL server gives up by itself what takes it too long.
+    """
+    sql = f"SELECT * FROM {view} LIMIT {ROWS_MAX + 1}"
     try:
-        rows = connection.execute(
-            f"SELECT * FROM {view} LIMIT {ROWS_MAX + 1}"
-        ).fetchall()
+        if isinstance(connection, sqlite3.Connection):
+            rows = _rows_in_time(connection, sql)
+        else:
+            rows = rows_of(connection, sql)
+    except sqlite3.DataError as error:
+        raise _NotCompared(str(error)) from error  # the server's answer is too long
     except sqlite3.Error as error:
-        if is_late():
-            raise _NotCompared(f"it takes longer than {VIEW_S:g} s") from None
         return str(error)
-    finally:
-        connection.set_progress_handler(None, 0)
-        connection.text_factory = before
+    except LockstepError as error:
+        raise _NotCompared(f"the server does not show it: {error}") from error
     _refuse_many(rows)
     return Counter(
         tuple(
@@ -216,6 +298,25 @@ def _rows_of_file(
         )
         for row in rows
     )
+
+
+def _rows_in_time(connection: sqlite3.Connection, sql: str) -> list[Any]:
+    end = time.monotonic() + VIEW_S
+
+    def is_late() -> bool:
+        return time.monotonic() > end
+
+    before, connection.text_factory = connection.text_factory, text_of
+    connection.set_progress_handler(is_late, _STEPS)
+    try:
+        return rows_of(connection, sql)
+    except sqlite3.Error:
+        if is_late():
+            raise _NotCompared(f"it takes longer than {VIEW_S:g} s") from None
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
+        connection.text_factory = before
 
 
 def _refuse_many(rows: Sequence[Any]) -> None:
