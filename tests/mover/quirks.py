@@ -363,7 +363,10 @@ script(
     "utf16",
     """
 PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT);
-INSERT INTO t VALUES (1, 'grüße 🎉'), (2, ''), (3, 'a' || char(10) || 'b');""",
+INSERT INTO t VALUES (1, 'grüße 🎉'), (2, ''), (3, 'a' || char(10) || 'b');
+CREATE TABLE k (k TEXT PRIMARY KEY NOT NULL, v); CREATE TABLE w (k TEXT PRIMARY KEY, v)
+  WITHOUT ROWID; INSERT INTO k VALUES ('a', 1), ('Ā', 2), ('ab', 3), ('z', 4);
+INSERT INTO w SELECT * FROM k;""",
 )
 
 

@@ -36,6 +36,7 @@ _SERVER_LACKS = {
     "auto_vacuum": ("0", "a server gives space back in its own way"),
 }
 _SORTED_CLASSES = ({"integer"}, {"text"})
+"""Of which the last sorts alike where both sides hold UTF-8."""
 
 
 def plan_copy(
@@ -68,7 +69,7 @@ def plan_copy(
             plan.losses.append(Loss("table", table.name, why, is_data=True))
             continue
         _refuse_contradictions(connection, table, profiles[table.name], to)
-        made = _table(table, profiles[table.name])
+        made = _table(table, profiles[table.name], is_utf8=schema.encoding == "UTF-8")
         if to == "libsql" and made.row_bytes_max > ROW_BYTES_COUNTED:
             made.row_bytes_max, made.widest_cell = _widest(connection, table)
         plan.tables.append(made)
@@ -80,7 +81,7 @@ def plan_copy(
     return plan
 
 
-def _table(table: Table, profile: TableProfile) -> TablePlan:
+def _table(table: Table, profile: TableProfile, *, is_utf8: bool) -> TablePlan:
     made = TablePlan(table.name, table.name, [], create=table.sql, rows=profile.rows)
     made.sequence = table.sequence
     made.counts_exactly = table.autoincrement
@@ -102,7 +103,7 @@ def _table(table: Table, profile: TableProfile) -> TablePlan:
     if table.rowid_alias is not None:
         made.order_key = [table.rowid_alias]
     elif table.without_rowid and all(
-        profile.column(name).classes in _SORTED_CLASSES
+        profile.column(name).classes in _SORTED_CLASSES[: 2 if is_utf8 else 1]
         and not profile.column(name).invalid_text
         for name in table.key
     ):

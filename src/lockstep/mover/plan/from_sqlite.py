@@ -73,6 +73,7 @@ def plan_tables(
         if too_wide:
             plan.losses.append(Loss("table", table.name, too_wide, is_data=True))
             continue
+        table_plan.order_key = _order_key(table, table_plan, schema.encoding)
         if table.autoincrement:
             table_plan.greatest_key = _greatest_key(connection, table)
         plan.tables.append(table_plan)
@@ -193,7 +194,6 @@ def _table(
     for name, problem in table.uncomputable.items():
         why = f"SQLite cannot compute it here ({problem}), and stores no value of it"
         plan.losses.append(Loss("generated column", f"{table.name}.{name}", why))
-    made.order_key = _order_key(table, made)
     written = comments_of(table.sql)
     made.comment = written.table
     for column in made.columns:
@@ -265,8 +265,11 @@ def _default(plan: Plan, where: str, column: Column, made: ColumnPlan) -> None:
         plan.losses.append(Loss("default", where, why))
 
 
-def _order_key(table: Table, made: TablePlan) -> list[str]:
-    """Return the source columns by which both engines sort the rows alike."""
+def _order_key(table: Table, made: TablePlan, encoding: str) -> list[str]:
+    """Return the source columns by which both engines sort the rows alike.
+
+    A file in UTF-16 sorts texts by its bytes, which is another order.
+    """
     if table.kind == "virtual" or (table.without_rowid and _has_odd_order(table)):
         return []
     if table.rowid_alias is not None:
@@ -274,6 +277,8 @@ def _order_key(table: Table, made: TablePlan) -> list[str]:
         return [column.source] if column.codec == "integer" else []
     key = [made.column(name) for name in table.key]
     if not key or not all(c.not_null and _is_ordered(c) for c in key):
+        return []
+    if encoding != "UTF-8" and any(column.codec == "text" for column in key):
         return []
     return [column.source for column in key]
 
