@@ -128,22 +128,29 @@ def test_rows_that_sqlite_refuses_are_quarantined_one_by_one(
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             b"CREATE TABLE t (k text UNIQUE, n integer);"
-            b"INSERT INTO t VALUES ('1', 1), ('01', 2), ('2', 3)"
+            b"INSERT INTO t VALUES ('1', 1), ('01', 2), ('2', 3), ('3', NULL)"
         )
     text = plan_to_toml(Mover(url, tmp_path / "a.db").plan()).replace(
         'type = "TEXT", codec = "text"',
         'type = "INTEGER", codec = "integer", on_dirt = "coerce"',
     )
+    text = text.replace(
+        '"n" = { target = "n", type = "INTEGER", codec = "integer"',
+        '"n" = { target = "n", type = "INTEGER", codec = "integer", not_null = true, '
+        'on_dirt = "quarantine"',
+    )
     result = Mover(url, tmp_path / "b.db", plan=text, quarantine=tmp_path / "q").move()
     assert rows(tmp_path / "b.db", "SELECT * FROM t") == [(1, 1), (2, 3)]
-    assert result.quarantined == 1
-    line = json.loads((tmp_path / "q").read_text())
-    assert "UNIQUE" in line["reason"]
+    assert result.quarantined == 2
+    repeated, null = map(json.loads, (tmp_path / "q").read_text().splitlines())
+    assert "UNIQUE" in repeated["reason"]
+    assert (repeated["key"], repeated["column"]) == ("1", "")
+    assert (null["key"], null["column"], null["value"]) == ("3", "n", "None")
     assert result.verification is not None
     assert result.verification.is_same
-    assert result.verification.quarantined == 1
+    assert result.verification.quarantined == 2
     again = Mover(url, tmp_path / "b.db").verify()
-    assert (again.difference_count, again.quarantined) == (0, 1)
+    assert (again.difference_count, again.quarantined) == (0, 2)
 
 
 def decimals_moved(path: Path, make_database: MakeDatabase, filled: str) -> str:

@@ -57,30 +57,31 @@ class Refusals:
         ]
         self._own = [self._codecs[place] for place in self._stored]
 
-    def policy(self, place: int | None) -> str:
-        """Return what the plan says of a cell that is refused, or of a whole row.
+    def policy(self, places: Sequence[int] = ()) -> str:
+        """Return what the plan says of cells that are refused together.
 
-        A row is left out where any of its columns lets it be.
+        A row is left out where one of them lets it be; where nobody knows which cells
+        are why, where any of its columns does.
         """
-        if place is not None:
-            return self._plan.columns[place].on_dirt
-        is_lenient = any(column.on_dirt != "fail" for column in self._plan.columns)
+        columns = [self._plan.columns[place] for place in places] or self._plan.columns
+        is_lenient = any(column.on_dirt != "fail" for column in columns)
         return "quarantine" if is_lenient else "fail"
 
     def rejected(
-        self, fields: Sequence[str], reason: str, place: int | None = None
+        self, fields: Sequence[str], reason: str, places: Sequence[int] = ()
     ) -> Rejected:
         """Return what is noted of a row.
 
         Args:
             fields: The cells of its line.
             reason: Why it was refused.
-            place: Of the cell that is why; None for all of the row.
+            places: Of the cells that are why; one that is alone is shown, else the row.
         """
-        if place is None:
+        if len(places) != 1:
             cells = (NOTHING if field == NULL else field for field in fields)
             column, value = "", shown(" | ".join(cells))
         else:
+            (place,) = places
             column = self._plan.columns[place].source
             value = shown(self._value(place, fields[place]))
         key = self.key_of(fields)

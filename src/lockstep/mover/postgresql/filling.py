@@ -45,6 +45,14 @@ See https://www.postgresql.org/docs/current/errcodes-appendix.html
 _TOLD_WITH_THE_ROW: Final = ("23502", "23514")
 """NOT NULL and checks."""
 
+_COLUMNS_OF: Final = (
+    "SELECT attname::text FROM (SELECT conname, conrelid, conkey FROM pg_constraint "
+    "UNION SELECT relname, indrelid, indkey::int2[] FROM pg_index "
+    "JOIN pg_class ON pg_class.oid = indexrelid) about (name, owner, places) "
+    "JOIN pg_attribute ON attrelid = owner AND attnum = ANY (places) "
+    "WHERE name = %s AND owner = to_regclass(%s) GROUP BY attname"
+)
+
 _COPY_LINE: Final = re.compile(r"COPY .*, line (\d+)(?:, column (.+?): .*)?", re.DOTALL)
 
 
@@ -67,6 +75,7 @@ class Filling:
         self._journal = journal
         self._table = table
         self._refusals = Refusals(table)
+        self._constraints: dict[str, list[str]] = {}
         self._sent = [at for at, c in enumerate(table.columns) if not c.computed]
 
     def run(
@@ -217,23 +226,32 @@ class Filling:
 
     def _note(self, block: LineBlock, fields: list[str], error: psycopg.Error) -> None:
         """Note a row, or raise where the plan says ``fail``."""
-        place = self._place_of(error)
-        found = self._refusals.rejected(fields, reason_of(error), place)
+        places = self._places_of(error)
+        found = self._refusals.rejected(fields, reason_of(error), places)
         try:
-            found.raise_if(self._refusals.policy(place), "is refused by PostgreSQL")
+            found.raise_if(self._refusals.policy(places), "is refused by PostgreSQL")
         except Unmappable as unmappable:
             raise unmappable from error
         block.rejected.append(found)
         block.count -= 1
 
-    def _place_of(self, error: psycopg.Error) -> int | None:
-        """Return which cell the server refuses; none where it is all of the row."""
-        found = _COPY_LINE.search(error.diag.context or "")
-        told = (found and found[2]) or error.diag.column_name
-        if not told:
-            return None
-        names = [column.target for column in self._table.columns]
-        return names.index(told) if told in names else None
+    def _places_of(self, error: psycopg.Error) -> list[int]:
+        """Return which cells the server refuses; none where it does not say."""
+        diag = error.diag
+        found = _COPY_LINE.search(diag.context or "")
+        told = (found and found[2]) or diag.column_name
+        names = [told] if told else self._constrained(diag.constraint_name or "")
+        targets = [column.target for column in self._table.columns]
+        return [targets.index(name) for name in names if name in targets]
+
+    def _constrained(self, constraint: str) -> list[str]:
+        """Return the columns that a constraint or a unique index is about."""
+        if constraint and constraint not in self._constraints:
+            rows = self._connection.execute(
+                _COLUMNS_OF.encode(), (constraint, quote(self._table.target))
+            ).fetchall()
+            self._constraints[constraint] = [name for (name,) in rows]
+        return self._constraints.get(constraint, [])
 
     def _sent_of(self) -> Callable[[bytes], bytes]:
         """Return what takes the cells that are sent out of lines, or pieces of one."""

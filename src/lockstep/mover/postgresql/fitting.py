@@ -171,9 +171,9 @@ class Fitting:
         fields = line.split("\t")
         if isinstance(block, LongRowBlock):
             self._refusals.with_sizes(fields, block.sizes)
-        found = self._refusals.rejected(fields, reason, place)
+        found = self._refusals.rejected(fields, reason, [place])
         codec = self._plan.columns[place].codec
-        found.raise_if(self._refusals.policy(place), f"cannot be kept as {codec}")
+        found.raise_if(self._refusals.policy([place]), f"cannot be kept as {codec}")
         return found
 
 

@@ -18,6 +18,7 @@ from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.blocks.decoding import TableDecoder
 from lockstep.mover.blocks.encoding import LineBlock, LongRowBlock, PieceBlock
 from lockstep.mover.blocks.refusals import Refusals
+from lockstep.mover.codecs.lines import NULL
 from lockstep.mover.model.plan import TablePlan
 from lockstep.mover.sqlite.long_cells import CollectedCells, OpenedCells
 
@@ -221,13 +222,25 @@ class RowWriter:
         fields = line.split("\t")
         if isinstance(block, LongRowBlock):
             self._refusals.with_sizes(fields, block.sizes)
-        found = self._refusals.rejected(fields, str(error))
+        places = self._places_of(error, fields)
+        found = self._refusals.rejected(fields, str(error), places)
         try:
-            found.raise_if(self._refusals.policy(None), "is refused by SQLite")
+            found.raise_if(self._refusals.policy(places), "is refused by SQLite")
         except Unmappable as unmappable:
             raise unmappable from error
         block.rejected.append(found)
         block.count -= 1
+
+    def _places_of(self, error: sqlite3.Error, fields: list[str]) -> list[int]:
+        """Return which cells SQLite refuses, where it says so: NULL only."""
+        code = getattr(error, "sqlite_errorcode", None)
+        if code != sqlite3.SQLITE_CONSTRAINT_NOTNULL:
+            return []
+        return [
+            place
+            for place, column in enumerate(self._plan.columns)
+            if column.not_null and fields[place] == NULL
+        ]
 
 
 def is_of_a_row(error: sqlite3.Error, connection: Any, statement: str) -> bool:
