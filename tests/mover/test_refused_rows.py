@@ -301,3 +301,27 @@ def test_texts_that_were_coerced_to_numbers_come_back_as_the_texts_of_those(
     with closing(sqlite3.connect(back)) as connection:
         found = connection.execute("SELECT * FROM t ORDER BY k").fetchall()
     assert found == [("10", "1.5", "t"), ("9", "1e+300", "f")]
+
+
+def test_cells_of_rows_without_a_key_are_computed_anew_by_the_hundred(
+    tmp_path: Path, url: str
+) -> None:
+    path = checker.made(
+        tmp_path / "a.db",
+        "CREATE TABLE t (a INTEGER, b TEXT AS (printf('%d', a)) STORED);"
+        "WITH RECURSIVE n (a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM n LIMIT 300)"
+        "INSERT INTO t (a) SELECT a / 2 FROM n",
+    )
+    assert Mover(path, url).move().is_exact
+    with psycopg.connect(url, autocommit=True) as there:
+        there.execute("UPDATE t SET b = a || 'x' WHERE a < 120")
+    mover = Mover(url, tmp_path / "back.db")
+    report = mover.move().verification
+    assert report is not None
+    assert (report.recomputed, report.difference_count) == (239, 0)
+    assert mover.verify().recomputed == 239
+    with psycopg.connect(url, autocommit=True) as there:
+        there.execute("UPDATE t SET b = 'y' WHERE a = 130")
+        there.execute("UPDATE t SET b = a::text WHERE a = 110")
+    report = mover.verify()
+    assert (report.recomputed, report.difference_count) == (0, 239)

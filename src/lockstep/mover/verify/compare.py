@@ -13,8 +13,10 @@ is written differently is equal only if both texts decode to the same value.
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from itertools import chain
 
 from lockstep.mover.blocks.cell_sum import CellSum
 from lockstep.mover.blocks.digests import row_digest
@@ -61,6 +63,7 @@ class TableComparison:
         self._report = report
         self._account = account
         self.noted = 0
+        self._is_all_named = True
         self._anew = {
             place: (CellSum(), VerifyReport())
             for place, column in enumerate(plan.columns)
@@ -219,7 +222,7 @@ class TableComparison:
             if is_known:
                 # Whoever changed the source since may have changed such a cell, too.
                 is_named = str(cells) == column.recomputed
-            if is_named:
+            if is_named and self._is_all_named:
                 self._report.recomputed += cells.count
                 found[column.source] = str(cells)
             else:
@@ -331,8 +334,12 @@ class TableComparison:
         # Of the others at best each row of one side is a changed one of the other.
         unnamed = max(mine - self.noted - len(missing), other - len(extra))
         self._report.add_unnamed_rows(self._plan.source, unnamed)
-        for one in missing:
-            partner = self._nearest(one, extra)
+        self._is_all_named = not unnamed
+        if self._anew:
+            missing, extra = self._paired(missing, extra)
+        for place, one in enumerate(missing):
+            is_shown = place < DIFFERENCES_KEPT_MAX
+            partner = self._nearest(one, extra) if is_shown else None
             if partner is None:
                 self._row("missing row", one)
             else:
@@ -340,6 +347,22 @@ class TableComparison:
                 self._compare_cells(one, partner)
         for line in extra:
             self._row("extra row", line)
+
+    def _paired(
+        self, missing: list[str], extra: list[str]
+    ) -> tuple[list[str], list[str]]:
+        """Compare rows that differ in what is computed only; return the others."""
+        waiting = defaultdict[bytes, list[str]](list)
+        for line in extra:
+            waiting[self._refusals.mark_of(line.split("\t"))].append(line)
+        alone: list[str] = []
+        for line in missing:
+            partners = waiting[self._refusals.mark_of(line.split("\t"))]
+            if partners:
+                self._compare_cells(line, partners.pop())
+            else:
+                alone.append(line)
+        return alone, list(chain.from_iterable(waiting.values()))
 
     def _nearest(self, line: str, others: list[str]) -> str | None:
         """Return the line that shares most cells with ``line``, if it shares half."""
@@ -355,7 +378,8 @@ class TableComparison:
     def _left_over(
         self, scratch: sqlite3.Connection, texts: Iterable[bytes], sign: int
     ) -> Iterator[str]:
-        named = 0
+        # Rows whose computed cells a plan has named are no differences to be shown.
+        named, named_max = 0, PIECE_LINES if self._anew else DIFFERENCES_KEPT_MAX
         seen: dict[bytes, int] = {}
         for piece in in_pieces(LineReader(texts), PIECE_LINES):
             for line in piece:
@@ -368,7 +392,7 @@ class TableComparison:
                 if sign > 0 and self._is_noted(line):
                     continue
                 named += 1
-                if named <= DIFFERENCES_KEPT_MAX:
+                if named <= named_max:
                     yield line
                 elif sign < 0 or self._account is None:
                     return
