@@ -134,3 +134,29 @@ def test_what_stays_behind_for_one_reason_is_one_line(
         "4 shadow tables f_data, f_idx, f_docsize, f_config",
         "3 triggers t0, t1, t2",
     ]
+
+
+def test_a_row_in_quarantine_counts_for_the_exit_code_of_both(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "a.db")) as file, file:
+        file.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, w TEXT)")
+        file.execute("INSERT INTO t VALUES (1, 'abc'), (2, 'too long')")
+    (tmp_path / "map.toml").write_text(
+        "[tables.t.columns]\n"
+        'w = { type = "varchar(3)", codec = "text", on_dirt = "quarantine" }'
+    )
+    url = make_database("postgresql").url.unmasked()
+    moved = lockstep("move", "a.db", url, "--plan", "map.toml", folder=tmp_path)
+    assert moved.returncode == 1, moved.stderr
+    assert "1 row not carried, written to lockstep-quarantine.jsonl" in moved.stdout
+    assert "every cell that was carried is the same" in moved.stdout
+    verified = lockstep("verify", "a.db", url, folder=tmp_path)
+    assert verified.returncode == 1, verified.stderr
+    assert "t: 1 row in quarantine" in verified.stdout
+    assert "the same but for what the move left out" in verified.stdout
+    document = json.loads(
+        lockstep("verify", "a.db", url, "--json", folder=tmp_path).stdout
+    )
+    assert (document["is_same"], document["is_exact"]) == (True, False)
+    assert (document["quarantined"], document["rows"]) == (1, 1)
