@@ -370,7 +370,7 @@ def test_a_long_row_that_the_server_refuses_is_quarantined(
     url = make_database("postgresql").url.unmasked()
     text = plan_to_toml(Mover(path, url).plan()).replace(
         '"t" = { target = "t", type = "text", codec = "text"',
-        '"t" = { target = "t", type = "varchar(500000)", codec = "text", '
+        f'"t" = {{ target = "t", type = "varchar({LONG_BYTES + 1})", codec = "text", '
         'on_dirt = "quarantine"',
     )
     assert "quarantine" in text

@@ -7,6 +7,8 @@ because what the other engine lacks is what a person asks about first.
 from __future__ import annotations
 
 import sqlite3
+from codecs import getincrementaldecoder
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +31,7 @@ from lockstep.mover.model.results import (
     silent,
 )
 from lockstep.mover.model.sqlite import Column, Table
-from lockstep.mover.model.values import PLACEHOLDERS, RawText, shown, text_of
+from lockstep.mover.model.values import PLACEHOLDERS, RawText, Value, shown, text_of
 from lockstep.mover.plan.times import unit_of
 from lockstep.mover.sqlite.rows import decoding
 from lockstep.schema.types.portable import quoted
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from lockstep.mover.sqlite.source import SqliteSource
 
 EXAMPLES_MAX = 3
+EXAMPLE_BYTES_MAX = 1_000
+"""More than is shown of one."""
 _HAS_NUL = "typeof({}) = 'text' AND instr({}, char(0)) > 0"
 _IS_NO_UTF8 = "typeof({}) = 'text' AND lockstep_is_no_utf8(CAST({} AS BLOB))"
 
@@ -294,13 +298,14 @@ class _Report:
         with decoding(connection, is_clean=False):
             rows = rows_of(
                 connection,
-                f"SELECT {shown_key}, CASE typeof({name}) WHEN 'text' THEN "
-                f"CAST({name} AS BLOB) ELSE {name} END, typeof({name}) = 'text' "
+                f"SELECT {shown_key}, CASE WHEN typeof({name}) IN ('text', 'blob') "
+                f"THEN substr(CAST({name} AS BLOB), 1, {EXAMPLE_BYTES_MAX}) "
+                f"ELSE {name} END, typeof({name}) = 'text' "
                 f"FROM {quote(table.name)} "
                 f"WHERE {condition.replace('{}', name)} LIMIT {EXAMPLES_MAX}",
             )
         return [
-            f"row {name}: {shown(text_of(value) if is_text else value)}"
+            f"row {name}: {shown(_text_of(value) if is_text else value)}"
             for name, value, is_text in rows
         ]
 
@@ -319,6 +324,14 @@ class _Report:
 
 def _is_no_utf8(stored: bytes) -> bool:
     return isinstance(text_of(stored), RawText)
+
+
+def _text_of(stored: bytes) -> Value:
+    """Return the beginning of a text, at whose end a character may be parted."""
+    if len(stored) == EXAMPLE_BYTES_MAX:
+        with suppress(UnicodeDecodeError):
+            return getincrementaldecoder("utf-8")().decode(stored)
+    return text_of(stored)
 
 
 def _span(unit: Unit, stored: ColumnProfile) -> str:

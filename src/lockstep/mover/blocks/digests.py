@@ -18,10 +18,26 @@ from lockstep.mover.codecs.lines import NULL, escape, unescape
 _BYTES: Final = 16
 
 
+class LineDigest:
+    """The digest of a line that comes in pieces, without its newline."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.blake2b(digest_size=_BYTES)
+
+    def add(self, data: bytes) -> None:
+        """Take the next piece, in UTF-8."""
+        self._hash.update(data)
+
+    def value(self) -> bytes:
+        """Return the digest of all pieces so far."""
+        return self._hash.digest()
+
+
 def line_digest(line: str) -> bytes:
     """Return the digest of a line that the encoder wrote."""
-    text = line.encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(text, digest_size=_BYTES).digest()
+    digest = LineDigest()
+    digest.add(line.encode("utf-8", "surrogatepass"))
+    return digest.value()
 
 
 def row_digest(line: str, codecs: Sequence[Codec]) -> bytes:

@@ -24,14 +24,27 @@ from lockstep.mover.blocks.encoding import LineBlock
 from lockstep.mover.codecs.lines import unescape
 from lockstep.mover.model.plan import TablePlan
 
-LONG_BYTES: Final = 512 * 1024
+LONG_BYTES: Final = 64 * 1024
 """What a cell has at most that is read as a whole: a text in UTF-8, or a blob."""
 
-PIECE_BYTES: Final = 256 * 1024
+PIECE_BYTES: Final = 32 * 1024
 """Of a longer one read at once."""
 
-CODECS: Final = ("text", "bytes")
-"""Under which a value's bytes are the same on both sides."""
+CODECS: Final = ("text", "bytes", "text_bytes", "mixed_text")
+"""Under which the pieces of a cell say all: its bytes, and by its codec its class."""
+
+_WRITTEN: Final = {"text": "text", "mixed_text": "text", "bytes": "bytes"}
+
+
+def form_of(codec: str) -> str:
+    """Return as what the bytes of a cell are compared: ``text``, ``bytes`` or nothing.
+
+    Args:
+        codec: The plan's word for the column.
+    """
+    if codec == "text_bytes" or codec.startswith("mixed_bytes:"):
+        return "bytes"
+    return _WRITTEN.get(codec, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +100,7 @@ def with_stand_ins(block: LineBlock, plan: TablePlan, long: LongCells) -> LineBl
     # No value is longer than what a line has for it.
     if columns and len(block.data) > LONG_BYTES:
         places = [
-            (place, column.codec == "bytes")
+            (place, form_of(column.codec) == "bytes")
             for place, column in enumerate(plan.columns)
             if column.source in columns
         ]

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from lockstep.mover.blocks.digests import line_digest, respelled_fields
-from lockstep.mover.blocks.long_values import CODECS, LONG_BYTES
+from lockstep.mover.blocks.long_values import LONG_BYTES, form_of
 from lockstep.mover.blocks.rejected import Rejected
 from lockstep.mover.codecs import Codec, codec_of
 from lockstep.mover.codecs.lines import NULL, unescape
@@ -109,11 +109,11 @@ class Refusals:
 
     def _brief(self, place: int, field: str) -> str:
         """Return a cell, of a long one its length only."""
-        word = self._plan.columns[place].codec
-        if word not in CODECS:
+        form = form_of(self._plan.columns[place].codec)
+        if not form:
             return field
         if len(field) > LONG_BYTES // _BYTES_OF_CHARACTER:
-            is_bytes = word == "bytes"
+            is_bytes = form == "bytes"
             parts = _size(field.encode("utf-8"), is_bytes=is_bytes)
             size = _whole(parts, is_bytes=is_bytes)
             return _brief(size) if size > LONG_BYTES else field
@@ -141,7 +141,7 @@ class LineInPieces:
     """
 
     def __init__(self, plan: TablePlan) -> None:
-        self._codecs = [column.codec for column in plan.columns]
+        self._forms = [form_of(column.codec) for column in plan.columns]
         self._fields: list[str] = []
         self._held = bytearray()
         self._size = 0
@@ -156,17 +156,17 @@ class LineInPieces:
             self._grow(cell)
 
     def _grow(self, part: bytes) -> None:
-        word = self._codecs[len(self._fields)]
-        self._size += _size(part, is_bytes=word == "bytes")
+        form = self._forms[len(self._fields)]
+        self._size += _size(part, is_bytes=form == "bytes")
         if not self._is_long:
             self._held += part
-        if word in CODECS and len(self._held) > _HELD_BYTES_MAX:
+        if form and len(self._held) > _HELD_BYTES_MAX:
             self._is_long = True
             self._held.clear()
 
     def _end(self) -> None:
         if self._is_long:
-            is_bytes = self._codecs[len(self._fields)] == "bytes"
+            is_bytes = self._forms[len(self._fields)] == "bytes"
             self._fields.append(_brief(_whole(self._size, is_bytes=is_bytes)))
         else:
             self._fields.append(self._held.decode("utf-8"))

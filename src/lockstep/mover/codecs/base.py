@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from lockstep.mover.codecs.lines import NULL, escape, escape_all, unescape_all
@@ -39,11 +40,14 @@ class Codec:
         plain: Python types that ``encode_plain`` converts exactly.
         may_be_odd: Whether ``decode`` may give another storage class back.
         has_one_spelling: Whether a cell can be written in one way only.
+        in_pieces: By storage class ``text`` or ``bytes``, as which a long cell of that
+            class is written piece by piece; other classes have no such cells.
     """
 
     plain: ClassVar[frozenset[type]] = frozenset()
     may_be_odd: ClassVar[bool] = False
     has_one_spelling: bool = False
+    in_pieces: Mapping[str, str] = MappingProxyType({})
 
     def encode(self, value: Any) -> str:
         """Return PostgreSQL's text of a value that is not NULL."""
@@ -102,6 +106,10 @@ class Codec:
             for row, value in enumerate(column)
             if value is not None and not is_same(self.decode(self.encode(value)), value)
         ]
+
+    def is_odd_in_pieces(self, storage: str) -> bool:
+        """Whether the class of a cell written in pieces has to be noted."""
+        return False
 
     def values(self, fields: Sequence[str]) -> list[Value]:
         """Return the SQLite values of a block's cells, as they stand in lines.

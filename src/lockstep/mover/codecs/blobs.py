@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from binascii import unhexlify
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from lockstep.mover.codecs.base import Codec, refusal
@@ -17,6 +18,7 @@ class Bytes(Codec):
     """``blob`` ↔ ``bytea``."""
 
     has_one_spelling = True
+    in_pieces = MappingProxyType({"blob": "bytes"})
 
     plain = frozenset({bytes})
 
@@ -48,6 +50,7 @@ class TextBytes(Codec):
     """Text with NUL or invalid UTF-8 ↔ ``bytea`` of the same bytes."""
 
     has_one_spelling = True
+    in_pieces: Mapping[str, str] = MappingProxyType({"text": "bytes"})
 
     def encode(self, value: Any) -> str:
         if type(value) is str:
@@ -67,6 +70,12 @@ class MixedBytes(TextBytes):
 
     def __init__(self, usual: str) -> None:
         self._usual = usual
+        # Of numbers only the whole text says whether it is one.
+        kinds = ("text", "blob") if usual in ("text", "blob") else ()
+        self.in_pieces = dict.fromkeys(kinds, "bytes")
+
+    def is_odd_in_pieces(self, storage: str) -> bool:
+        return storage != self._usual
 
     def encode(self, value: Any) -> str:
         if type(value) is bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 from lockstep.mover.codecs.base import CellRefused, Codec, refusal
@@ -20,6 +21,7 @@ class Text(Codec):
     """``text`` ↔ ``text``, or any type that writes the same text back."""
 
     has_one_spelling = True
+    in_pieces = MappingProxyType({"text": "text"})
 
     plain = frozenset({str})
 
@@ -78,6 +80,8 @@ class NumberedText(MixedText):
     Args:
         affinity: SQLite's, of the column: ``integer``, ``numeric`` or ``real``.
     """
+
+    in_pieces = MappingProxyType({})
 
     def __init__(self, affinity: str) -> None:
         self._affinity = affinity

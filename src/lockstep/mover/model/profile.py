@@ -10,8 +10,9 @@ Invariant: constant memory; a value leaves nothing behind but counts and bounds.
 from __future__ import annotations
 
 import math
+from codecs import getincrementaldecoder
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from lockstep.moments.forms import forms_of
 from lockstep.mover.model.values import EXACT_IN_DOUBLE, PLACEHOLDERS, RawText, Value
 from lockstep.schema.affinity import looks_like_number
 
+_OF_NUMBERS: Final = b"0123456789+-.eE \t\n\v\f\r"
 _CLASS_OF_TYPE: Final = {
     type(None): "null",
     int: "integer",
@@ -175,6 +177,37 @@ class ColumnProfile:
             self.number_text += sum(map(looks_like_number, values))
         if self.watches_forms:
             self.keep_forms("".join(f"{value}\n" for value in values), len(values))
+
+    def add_long(self, storage: str, pieces: Iterable[bytes]) -> None:
+        """Look at a text or blob that is too long to be held.
+
+        Args:
+            storage: Its class.
+            pieces: Its bytes; of a text in UTF-16 those in UTF-8.
+        """
+        decoder, length = getincrementaldecoder("utf-8")(), 0
+        has_nul, is_valid, may_be_number = False, True, True
+        for piece in pieces:
+            length += len(piece)
+            has_nul |= b"\0" in piece
+            may_be_number &= not piece.translate(None, _OF_NUMBERS)
+            if storage == "text" and is_valid:
+                try:
+                    decoder.decode(piece)
+                except UnicodeDecodeError:
+                    is_valid = False
+        self.counts[storage] += 1
+        self.text_bytes_max = max(self.text_bytes_max, length)
+        self.is_in_pieces = True
+        if storage != "text":
+            return
+        is_valid = is_valid and not decoder.getstate()[0]
+        if self.watches_forms or has_nul or not is_valid:
+            self.forms = set()
+        self.invalid_text += not is_valid
+        self.nul_text += is_valid and has_nul
+        # A text that may be a number counts as one, and is looked at more closely.
+        self.number_text += self.watches_numbers and is_valid and may_be_number
 
     def keep_forms(self, lines: str, count: int) -> None:
         """Keep the forms that these texts have, too.

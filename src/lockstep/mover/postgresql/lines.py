@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.blocks.encoding import LineBlock
-from lockstep.mover.blocks.long_values import CODECS, LONG_BYTES
+from lockstep.mover.blocks.long_values import LONG_BYTES, form_of
 from lockstep.mover.model.plan import ColumnPlan, TablePlan
 from lockstep.mover.postgresql.long_rows import LongColumn, blocks_of, in_pieces
 
@@ -192,7 +192,7 @@ def long_columns(plan: TablePlan, types: Sequence[str]) -> frozenset[str]:
     return frozenset(
         column.source
         for column, kind in zip(plan.columns, types, strict=True)
-        if column.codec in CODECS
+        if form_of(column.codec)
         and _LONG_TYPE.match(kind)
         and not column.read_as
         and column.source not in plan.order_key
@@ -201,7 +201,7 @@ def long_columns(plan: TablePlan, types: Sequence[str]) -> frozenset[str]:
 
 def with_stand_in(name: str, codec: str) -> str:
     """Return a column's cells, its long ones by their stand-ins."""
-    raw = name if codec == "bytes" else f"convert_to({name}, 'UTF8')"
+    raw = name if form_of(codec) == "bytes" else f"convert_to({name}, 'UTF8')"
     length = f"octet_length({name})"
     digest = f"encode(sha256({raw}), 'hex')"
     return (

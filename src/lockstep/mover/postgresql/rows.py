@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.blocks.digests import row_digest
 from lockstep.mover.blocks.encoding import LineBlock, PieceBlock
-from lockstep.mover.blocks.long_values import LONG_BYTES, WHOLE, LongCells
+from lockstep.mover.blocks.long_values import LONG_BYTES, WHOLE, LongCells, form_of
 from lockstep.mover.codecs import codec_of
 from lockstep.mover.codecs.lines import unescape
 from lockstep.mover.journal import State
@@ -229,7 +229,7 @@ class PostgresqlRows:
         if table.source not in self._long:
             lengths = self._longest(table, wanted)
             self._long[table.source] = [
-                LongColumn(place, column.target, column.codec == "bytes")
+                LongColumn(place, column.target, form_of(column.codec) == "bytes")
                 for place, column in enumerate(table.columns)
                 if lengths.get(column.source, 0) > LONG_BYTES
             ]

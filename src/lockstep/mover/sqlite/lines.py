@@ -13,11 +13,23 @@ from typing import Any
 
 from lockstep.migrations.sqlite.tokens import quote
 from lockstep.mover.blocks.encoding import LineBlock, TableEncoder
-from lockstep.mover.blocks.long_values import WHOLE, LongCells, with_stand_ins
+from lockstep.mover.blocks.long_values import (
+    WHOLE,
+    LongCells,
+    form_of,
+    with_stand_ins,
+)
 from lockstep.mover.codecs import Codec
 from lockstep.mover.model.plan import ColumnPlan, TablePlan
 from lockstep.mover.model.profile import TableProfile
 from lockstep.mover.model.sqlite import Schema, Table
+from lockstep.mover.sqlite.apart import (
+    LongRow,
+    read_apart,
+    read_apart_sorted,
+    reads_apart,
+)
+from lockstep.mover.sqlite.long_lines import LongLines
 from lockstep.mover.sqlite.long_rows import LongCell
 from lockstep.mover.sqlite.opening import processors
 from lockstep.mover.sqlite.packed import (
@@ -27,7 +39,7 @@ from lockstep.mover.sqlite.packed import (
     packed_ranges,
     packing_of,
 )
-from lockstep.mover.sqlite.rows import read_blocks, read_sorted, sorting
+from lockstep.mover.sqlite.rows import Block, read_blocks, read_sorted, sorting
 from lockstep.mover.sqlite.survey import can_survey, survey_table
 
 ROWS_FOR_THREADS = 20_000
@@ -99,33 +111,97 @@ class SqliteLines:
                         is_whole = not block.is_open
                         if is_whole:
                             after = block.position
-                        yield block
+                        yield with_stand_ins(block, plan, long)
             except sqlite3.Error:
                 if not is_whole:
                     raise
                 # The exact way goes on behind the last block, and says why.
             else:
                 return
-        for position, rows in read_blocks(
-            self._connection,
-            table,
-            after=None if after is None else int(after),
-            columns=[self._name(column) for column in plan.columns],
-            is_clean=self._is_clean(table),
-        ):
-            yield with_stand_ins(encoder.block(position, rows), plan, long)
+        for found in self._read(plan, table, encoder, after, long):
+            if isinstance(found, LineBlock):
+                yield found
+            else:
+                yield with_stand_ins(encoder.block(*found), plan, long)
 
     def long_columns(self, plan: TablePlan) -> frozenset[str]:
         """Return the source's names of columns with long cells read in pieces."""
         table, _ = self._prepared(plan)
         packing = self._packing(plan, table)
-        if packing is None or packing.long is None:
+        if packing is None:
+            opened = self._opened(plan, table, is_compared=True)
+            return frozenset(c.source for c in plan.columns if self._name(c) in opened)
+        if packing.long is None:
             return frozenset()
         return frozenset(
             column.source
             for column, cell in zip(plan.columns, packing.long.cells, strict=True)
             if isinstance(cell, LongCell)
         )
+
+    def _read(
+        self,
+        plan: TablePlan,
+        table: Table,
+        encoder: TableEncoder,
+        after: int | str | None,
+        long: LongCells,
+        order: Sequence[str] | None = None,
+    ) -> Generator[Block | LineBlock]:
+        """Yield a table's rows; those with long cells as lines.
+
+        ``order`` sorts them; None leaves them as they lie.
+        """
+        names = [self._name(column) for column in plan.columns]
+        behind = None if after is None else int(after)
+        is_clean = self._is_clean(table)
+        opened = self._opened(plan, table, is_compared=not long.in_pieces)
+        if not opened or not long.columns:
+            yield from read_blocks(
+                self._connection, table, after=behind, columns=names, is_clean=is_clean
+            )
+            return
+        encoding = self._schema.encoding
+        lines = LongLines(plan, names, encoder, encoding, long, opened)
+        if order is None:
+            rows = read_apart(
+                self._connection, table, names, after=behind, is_clean=is_clean
+            )
+        else:
+            rows = read_apart_sorted(
+                self._connection, table, names, order, is_clean=is_clean
+            )
+        for found in rows:
+            if isinstance(found, LongRow):
+                yield from lines.blocks(found)
+            else:
+                yield found
+
+    def _opened(
+        self, plan: TablePlan, table: Table, *, is_compared: bool
+    ) -> frozenset[str]:
+        """Return the names of columns whose long cells are read in pieces by a codec.
+
+        Of a table at which nobody has looked all can be compared so.
+        """
+        if plan.source in self._codecs or not reads_apart(self._connection, table):
+            return frozenset()
+        known = self._profile(table)
+        if known is None:
+            return frozenset(
+                self._name(column)
+                for column in plan.columns
+                if is_compared and form_of(column.codec)
+            )
+        found: set[str] = set()
+        for planned in plan.columns:
+            form, column = form_of(planned.codec), table.column(self._name(planned))
+            if not form or column is None:
+                continue
+            stored = known.column(column.name)
+            if stored.is_in_pieces and (form == "bytes" or stored.is_clean_text):
+                found.add(self._name(planned))
+        return frozenset(found)
 
     def _by_rowid(
         self, table: Table, packing: Packing, after: int | str | None
@@ -174,12 +250,20 @@ class SqliteLines:
             try:
                 with closing(self._by_key(table, packing, key)) as blocks:
                     for block in blocks:
-                        yield block
+                        yield with_stand_ins(block, plan, long)
                         done += block.count
             except sqlite3.Error:
                 pass  # the exact way goes on behind these rows
             else:
                 return
+        if not done and self._opened(plan, table, is_compared=True) and long.columns:
+            order = None if _is_rowid(table, key) else sorting(table, key)
+            for found in self._read(plan, table, encoder, None, long, order):
+                if isinstance(found, LineBlock):
+                    yield found
+                else:
+                    yield with_stand_ins(encoder.block(*found), plan, long)
+            return
         for rows in read_sorted(
             self._connection, table, names, key, is_clean=self._is_clean(table)
         ):
@@ -192,7 +276,7 @@ class SqliteLines:
     def _by_key(
         self, table: Table, packing: Packing, key: list[str]
     ) -> Generator[LineBlock]:
-        if key in ([table.rowid_alias], [table.rowid_name]):
+        if _is_rowid(table, key):
             return self._by_rowid(table, packing, None)
         order = ", ".join(sorting(table, key))
         return self._sorted(packing, f"FROM {quote(table.name)} ORDER BY {order}")
@@ -251,3 +335,7 @@ class SqliteLines:
             is_compared=not for_copy,
         )
         return table, encoder
+
+
+def _is_rowid(table: Table, key: Sequence[str]) -> bool:
+    return list(key) in ([table.rowid_alias], [table.rowid_name])

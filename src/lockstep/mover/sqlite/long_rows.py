@@ -71,17 +71,9 @@ class LongRows:
         Raises:
             sqlite3.Error: A cell cannot be read.
         """
-        waiting: list[bytes] = []
-        size = 0
-        with closing(self._parts(connection, key)) as parts:
-            for part in parts:
-                waiting.append(part)
-                size += len(part)
-                if self.in_pieces and size >= PIECE_BYTES:
-                    yield LineBlock(None, b"".join(waiting), 0, 0, is_open=True)
-                    waiting, size = [], 0
         position = cast("int", key[0]) if self.table.rowid_name else None
-        yield LineBlock(position, b"".join(waiting), 1, 1)
+        parts = self._parts(connection, key)
+        yield from line_blocks(parts, position, in_pieces=self.in_pieces)
 
     def _parts(self, connection: sqlite3.Connection, key: Key) -> Generator[bytes]:
         # As bytes, whatever the connection makes of texts now.
@@ -120,6 +112,28 @@ class LongRows:
                 yield from (piece.hex().encode() for piece in pieces)
             else:
                 yield from map(self.lines_of, pieces)
+
+
+def line_blocks(
+    parts: Generator[bytes], position: int | None, *, in_pieces: bool
+) -> Generator[LineBlock]:
+    """Yield the blocks of one line that comes in parts.
+
+    Args:
+        parts: Of the line with its newline; closed when all are read, or nobody is.
+        position: Of the row.
+        in_pieces: The line may come in several blocks; it comes in one otherwise.
+    """
+    waiting: list[bytes] = []
+    size = 0
+    with closing(parts):
+        for part in parts:
+            waiting.append(part)
+            size += len(part)
+            if in_pieces and size >= PIECE_BYTES:
+                yield LineBlock(None, b"".join(waiting), 0, 0, is_open=True)
+                waiting, size = [], 0
+    yield LineBlock(position, b"".join(waiting), 1, 1)
 
 
 class WholeCell:

@@ -7,7 +7,7 @@ sampled, because one text among a million integers decides what type can hold th
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from lockstep.migrations.sqlite.tokens import quote
@@ -15,7 +15,8 @@ from lockstep.moments.names import is_time_type
 from lockstep.mover.asking import rows_of
 from lockstep.mover.model.profile import ColumnProfile, TableProfile
 from lockstep.mover.model.sqlite import Column, Table
-from lockstep.mover.sqlite.rows import read_blocks
+from lockstep.mover.sqlite.apart import LongRow, read_apart, reads_apart
+from lockstep.mover.sqlite.rows import Block, read_blocks
 
 Tell = Callable[[int], None]
 """Told how many rows of a table were looked at so far."""
@@ -66,13 +67,48 @@ def profile_columns(
         # by side, and then a text like '42' must be told from the number.
         profile.watches_numbers = column.affinity == "blob"
     names = [column.name for column in columns]
-    rows = 0
-    for _, block in read_blocks(connection, table, columns=names, is_clean=is_clean):
-        rows += len(block)
+    rows, whole = 0, set[str]()
+    for found in _read(connection, table, names, is_clean):
+        if isinstance(found, LongRow):
+            rows += 1
+            for profile in profiles:
+                if not _add_cell(profile, found, connection):
+                    whole.add(profile.name)
+            continue
+        rows += len(found[1])
         tell(rows)
-        for profile, values in zip(profiles, zip(*block, strict=True), strict=False):
+        for profile, values in zip(profiles, zip(*found[1], strict=True), strict=False):
             profile.add(values)
+    for profile in profiles:
+        profile.is_in_pieces &= profile.name not in whole
     return rows, profiles
+
+
+def _read(
+    connection: Any, table: Table, names: Sequence[str], is_clean: bool
+) -> Iterable[Block | LongRow]:
+    if reads_apart(connection, table):
+        return read_apart(connection, table, names, is_clean=is_clean)
+    return read_blocks(connection, table, columns=names, is_clean=is_clean)
+
+
+def _add_cell(profile: ColumnProfile, row: LongRow, connection: Any) -> bool:
+    """Look at a cell of a long row; return whether that can be done in pieces."""
+    name = profile.name
+    if name not in row.long:
+        profile.add([row.value(name)])
+        return True
+    (encoding,) = connection.execute("PRAGMA encoding").fetchone()
+    try:
+        if row.kinds[name] == "text" and encoding != "UTF-8":
+            for _ in row.pieces(name, encoding):
+                pass
+    except UnicodeDecodeError:
+        # What SQLite makes of such a text only SQLite knows.
+        profile.add([row.value(name)])
+        return False
+    profile.add_long(row.kinds[name], row.pieces(name, encoding))
+    return True
 
 
 def integer_bounds(connection: Any, table: str, column: str) -> tuple[int, int]:

@@ -47,8 +47,8 @@ FIRST_ROWS: Final = 1_000
 _COLUMNS_AT_ONCE: Final = 100
 """A SELECT of SQLite has at most 2,000 results."""
 
-TEXT_BYTES_MAX: Final = 16 * LONG_BYTES
-"""What SQLite may join at once, all columns together: of one no long cell."""
+TEXT_BYTES_MAX: Final = 8 * 1024 * 1024
+"""What SQLite may join at once, all columns together."""
 
 RANGE_BYTES_MAX: Final = 2 * 1024 * 1024
 """What the texts of a range may have, and its blobs in hex: a copy reads it at once."""
@@ -320,7 +320,10 @@ class _Survey:
             short = [column for column in self.columns if column not in long]
             rows, answers = self._answers(short, some)
             self._add(short, rows, answers)
-            for column in long:
+            for column, is_its_own in long.items():
+                if not is_its_own:
+                    column.add_other()
+                    continue
                 with self._opened(column, order, some.last) as opened:
                     column.add_long(opened)
         self.rows += 1
@@ -337,15 +340,13 @@ class _Survey:
         finally:
             self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._bytes_max)
 
-    def _long_columns(self, order: RowOrder, key: Key) -> list[SurveyedColumn]:
-        """Return the columns whose cell is long, and of the class they seem to have."""
-        return [
-            column
-            for column in self.columns
-            if column.kind in ("text", "blob") and self._is_long(column, order, key)
-        ]
+    def _long_columns(self, order: RowOrder, key: Key) -> dict[SurveyedColumn, bool]:
+        """Return the columns whose cell is long: whether it has the column's class."""
+        kinds = {each: self._long_class(each, order, key) for each in self.columns}
+        return {column: kind == column.kind for column, kind in kinds.items() if kind}
 
-    def _is_long(self, column: SurveyedColumn, order: RowOrder, key: Key) -> bool:
+    def _long_class(self, column: SurveyedColumn, order: RowOrder, key: Key) -> str:
+        """Return the class of a long cell; empty for a short one."""
         name = quote(column.column.name)
         length = "0"
         if not self._table.opens_cells:
@@ -355,13 +356,14 @@ class _Survey:
             f"WHERE {order.one}",
             key,
         ).fetchall()
-        if kind.decode() != column.kind:
-            return False
+        kind = kind.decode()
+        if kind not in ("text", "blob"):
+            return ""
         if self._table.opens_cells:
             # Its length stands in front of it.
             with self._opened(column, order, key) as opened:
                 size = len(opened)
-        return size > LONG_BYTES
+        return kind if size > LONG_BYTES else ""
 
     def _opened(
         self, column: SurveyedColumn, order: RowOrder, key: Key

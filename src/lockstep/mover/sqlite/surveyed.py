@@ -103,6 +103,10 @@ class SurveyedColumn:
         if is_time_type(self.column.declared):
             self._stored.keep_forms(f"{lines}\n", count)
 
+    def add_other(self) -> None:
+        """Count a long cell of another class, at which nobody has looked."""
+        self._present += 1
+
     def add_long(self, opened: sqlite3.Blob | WholeCell) -> None:
         """Look at one cell of the column's class, in pieces.
 

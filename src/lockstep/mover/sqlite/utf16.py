@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from lockstep.migrations.sqlite.tokens import quote
+from lockstep.mover.blocks.long_values import LONG_BYTES
 from lockstep.mover.model.profile import TableProfile
 from lockstep.mover.model.sqlite import Schema
 
@@ -39,16 +40,22 @@ def broken_texts(
 
     connection.create_function(_FUNCTION, 1, is_broken, deterministic=True)
     for table, profile in profiles.items():
+        long = {c.name for c in profile.columns if c.is_in_pieces}
         names = [c.name for c in profile.columns if c.counts["text"]]
         for first in range(0, len(names), _COLUMNS_AT_ONCE):
             some = names[first : first + _COLUMNS_AT_ONCE]
-            terms = ", ".join(
-                f"total(CASE typeof({name}) WHEN 'text' THEN "
-                f"{_FUNCTION}(CAST({name} AS BLOB)) END)"
-                for name in map(quote, some)
-            )
+            terms = ", ".join(_counted(name, is_long=name in long) for name in some)
             sql = f"SELECT {terms} FROM {quote(table)}"
             counts = connection.execute(sql).fetchone()
             for name, count in zip(some, counts, strict=True):
                 if count:
                     yield table, name, int(count)
+
+
+def _counted(name: str, *, is_long: bool) -> str:
+    """Return what counts such texts; long ones that came in pieces are none."""
+    stored = f"CAST({quote(name)} AS BLOB)"
+    is_asked = f"typeof({quote(name)}) = 'text'"
+    if is_long:
+        is_asked += f" AND length({stored}) <= {LONG_BYTES}"
+    return f"total(CASE WHEN {is_asked} THEN {_FUNCTION}({stored}) END)"

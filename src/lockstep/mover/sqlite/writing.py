@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from lockstep.errors import Unmappable
@@ -152,9 +153,11 @@ class RowWriter:
         """Return what is bound for a cell's bytes, and the mark for it."""
         if not is_text:
             return cell, "?"
-        if self._encoding == "UTF-8":
-            return cell, "CAST(? AS TEXT)"
-        return cell.decode("utf-8"), "?"
+        if self._encoding != "UTF-8":
+            # Bytes that are no text are one in the file's own encoding, if in any.
+            with suppress(UnicodeDecodeError):
+                return cell.decode("utf-8"), "?"
+        return cell, "CAST(? AS TEXT)"
 
     def _with_room(
         self,
@@ -186,11 +189,17 @@ class RowWriter:
     ) -> int | None:
         """Insert a row, some columns by other marks; None if it was refused."""
         decoder = self._decoder
-        usual = zip(decoder.names, decoder.marks, strict=True)
-        listed = ", ".join(marks.get(name, mark) for name, mark in usual)
-        statement = f"{self._head}({listed})"
+        listed: list[str] = []
+        bound: list[Any] = []
+        for name, mark, place in zip(
+            decoder.names, decoder.marks, decoder.places, strict=True
+        ):
+            mark = marks.get(name, mark)
+            listed.append(mark)
+            bound += values[place : place + mark.count("?")]
+        statement = f"{self._head}({', '.join(listed)})"
         try:
-            cursor = connection.execute(statement, values)
+            cursor = connection.execute(statement, bound)
         except sqlite3.Error as error:
             if not is_of_a_row(error, connection, statement):
                 raise
