@@ -110,7 +110,8 @@ def test_a_type_that_the_server_lacks_and_what_is_no_type(
     with psycopg.connect(first, autocommit=True) as connection:
         connection.execute(
             taught + b"CREATE TABLE t (m mood DEFAULT 'glad', n small, o mood[]);"
-            b"INSERT INTO t (o) VALUES ('{glad}')"
+            b"INSERT INTO t (o) VALUES ('{glad}');"
+            b"CREATE TABLE k (id small PRIMARY KEY); INSERT INTO k VALUES (7)"
         )
     with psycopg.connect(with_it, autocommit=True) as connection:
         connection.execute(taught)
@@ -126,6 +127,8 @@ def test_a_type_that_the_server_lacks_and_what_is_no_type(
             assert " ".join(kind for (kind,) in found) == types
             row = connection.execute(b"INSERT INTO t DEFAULT VALUES RETURNING m, n")
             assert row.fetchone() == ("glad", 3)
+            row = connection.execute(b"INSERT INTO k DEFAULT VALUES RETURNING id")
+            assert row.fetchone() == (8 if url == without else 3,)
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute(
             "UPDATE lockstep_move_state SET plan = replace(plan, '\"small\"', ?)",

@@ -37,6 +37,9 @@ _TABLE: Final = "lockstep_move_tried"
 _REFUSALS: Final = ("22", "23", "42", "54", "0A")
 """Classes of what a server says of a value or a type, not of itself."""
 
+_COUNTED: Final = ("smallint", "integer", "bigint")
+"""What an identity column can be; a file counts up whatever integer is its key."""
+
 _SHOWN_MAX: Final = 40
 _NO_TYPE: Final = re.compile(r"--|/\*|;")
 """What a server would read as more, or less, than a type."""
@@ -100,6 +103,9 @@ def _choose(column: ColumnPlan, cell: str, connection: psycopg.Connection[Any]) 
             column.type = name
             readjust_default(column)
             column.note = why
+            if column.identity and name not in _COUNTED:
+                column.identity = False
+                column.note = f"a key of type {name} does not count up by itself"
             return
         why = why or f"was {wanted}: {reason}"
     column.note = "; ".join(filter(None, (column.note, why)))
