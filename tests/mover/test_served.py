@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from tests.mover import checker
 from tests.mover.quirks import make
@@ -288,6 +289,20 @@ def test_what_a_server_cannot_hold_is_said_before_a_byte_moves(
     with closing(dbapi.connect(url.http_url)) as connection:
         names = connection.execute("SELECT name FROM sqlite_master").fetchall()
     assert names == []
+
+
+def test_so_is_a_long_row_of_postgresql(make_database: MakeDatabase) -> None:
+    url, server = (make_database(name).url for name in ("postgresql", "libsql"))
+    with psycopg.connect(url.unmasked(), autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE a (n integer); CREATE TABLE t (d jsonb, b bytea);"
+            "INSERT INTO t SELECT jsonb_build_array(repeat('x', 2000000)), "
+            "decode(repeat('00', 6000000), 'hex')"
+        )
+    with pytest.raises(Unmappable, match="t has a row of 8,000,004 bytes"):
+        Mover(url.unmasked(), server.unmasked()).move()
+    with closing(dbapi.connect(server.http_url)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
 
 
 def test_rows_that_are_too_large_for_one_answer_come_one_by_one(

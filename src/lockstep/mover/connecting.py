@@ -53,7 +53,7 @@ def open_move_source(
         )
     from lockstep.mover.postgresql.source import PostgresqlSource
 
-    return PostgresqlSource(url)
+    return PostgresqlSource(url, measures_rows=target.engine_name == "libsql")
 
 
 def open_sqlite_source(

@@ -57,6 +57,10 @@ class Server(Protocol):
         """Return how many rows of a table meet a condition."""
         ...
 
+    def greatest(self, table: TablePlan, number: str) -> int:
+        """Return the greatest that an expression gives for a table's rows."""
+        ...
+
     def has_negative_zero(self, table: TablePlan, column: str) -> bool:
         """Return whether a column of doubles holds -0.0."""
         ...

@@ -144,6 +144,26 @@ def name_oversized(plan: Plan, server: Server) -> None:
             plan.losses.append(Loss("type", made.source, why, is_data=True))
 
 
+def measure_rows(plan: Plan, server: Server) -> None:
+    """Say how long each table's longest row is, for a target that refuses long ones.
+
+    A row of which nothing lies aside is short.
+    """
+    for made in plan.carried():
+        if server.bytes_aside(made) == 0:
+            continue
+        kinds = {column.name: column.type for column in server.found(made).columns}
+        lengths: list[str] = []
+        for column in made.columns:
+            if column.codec in ("text", "bytes"):
+                cell = quote(column.source)
+                is_long = kinds.get(column.source) in _LONG_TYPES
+                cell += "" if is_long else "::text"
+                lengths.append(f"coalesce(octet_length({cell}), 0)::bigint")
+        if lengths:
+            made.row_bytes_max = server.greatest(made, " + ".join(lengths))
+
+
 def _contradicting(key: PgKey) -> str:
     if key.kind == "c":
         stated = key.definition.removeprefix("CHECK ").removesuffix(" NOT VALID")

@@ -28,6 +28,7 @@ from lockstep.mover.plan.rekey_back import keeps_numbers
 from lockstep.mover.plan.way_back import plan_way_back
 from lockstep.mover.postgresql.catalog import read_postgresql
 from lockstep.mover.postgresql.contradictions import (
+    measure_rows,
     name_contradictions,
     name_oversized,
     name_unchecked,
@@ -46,11 +47,13 @@ class PostgresqlSource:
 
     Args:
         url: Which one.
+        measures_rows: A plan says how long rows are, for a target that must know.
     """
 
     dialect = "postgresql"
 
-    def __init__(self, url: DatabaseUrl) -> None:
+    def __init__(self, url: DatabaseUrl, *, measures_rows: bool = False) -> None:
+        self._measures_rows = measures_rows
         self._connection = connect(url)
         try:
             begin_snapshot(self._connection)
@@ -111,6 +114,8 @@ class PostgresqlSource:
             plan = plan_way_back(forward, plan)
             name_contradictions(plan, forward, self)
         name_oversized(plan, self)
+        if self._measures_rows:
+            measure_rows(plan, self)
         return plan
 
     def _undoable(self, plan: Plan) -> Plan | None:
@@ -205,6 +210,14 @@ class PostgresqlSource:
         """Return how many rows of a table meet a condition."""
         row = self._connection.execute(
             f"SELECT count(*) FROM {self._place(table)} WHERE {condition}".encode()
+        ).fetchone()
+        assert row is not None, "an aggregate has a row"
+        return int(row[0])
+
+    def greatest(self, table: TablePlan, number: str) -> int:
+        """Return the greatest that an expression gives for a table's rows, from 0."""
+        row = self._connection.execute(
+            f"SELECT coalesce(max({number}), 0) FROM {self._place(table)}".encode()
         ).fetchone()
         assert row is not None, "an aggregate has a row"
         return int(row[0])
