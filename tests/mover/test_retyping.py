@@ -100,6 +100,27 @@ def test_a_type_comes_back_where_every_value_allows_it(
     ]
 
 
+def test_long_values_of_every_kind_of_type_go_there_and_back(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    first, again = (make_database("postgresql").url.unmasked() for _ in "12")
+    with psycopg.connect(first, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE t (id int PRIMARY KEY, a text[], b jsonb, c bytea[], "
+            "d varchar(900000), e text); INSERT INTO t SELECT 1, ARRAY[long, NULL], "
+            "jsonb_build_array(long), ARRAY[long::bytea], long, long "
+            "FROM repeat('long ', 140000) AS long"
+        )
+    file = tmp_path / "a.db"
+    assert Mover(first, file).move().is_exact
+    assert Mover(file, again).move().is_exact
+    found: list[Any] = []
+    for url in (first, again):
+        with psycopg.connect(url) as connection:
+            found.append(connection.execute("SELECT * FROM t").fetchall())
+    assert found[0] == found[1]
+
+
 def test_a_type_that_the_server_lacks_and_what_is_no_type(
     tmp_path: Path, make_database: MakeDatabase
 ) -> None:

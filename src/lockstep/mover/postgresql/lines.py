@@ -26,7 +26,10 @@ BLOCK_BYTES = 256 * 1024
 GIVE_UP_S = 4.0
 """For an answer to a cancelled read, before its connection is closed."""
 
-_LONG_TYPE = re.compile(r"(?:text|bytea|varchar|character varying)\b", re.IGNORECASE)
+_LONG_TYPE = re.compile(
+    r"(?:text|bytea|varchar|character varying)\b(?!.*\[)", re.IGNORECASE
+)
+"""None of them in an array, which has no length in bytes."""
 
 
 class PostgresqlLines:
