@@ -134,3 +134,17 @@ def test_a_table_of_which_no_row_fits_is_empty(
     assert len((tmp_path / "q").read_text().splitlines()) == 2
     assert result.verification is not None
     assert result.verification.is_same
+
+
+def test_four_bytes_for_eight_are_a_named_loss(
+    tmp_path: Path, make_database: MakeDatabase
+) -> None:
+    path = made(
+        tmp_path / "b.db", "CREATE TABLE t (v REAL); INSERT INTO t VALUES (89.99)"
+    )
+    url = make_database("postgresql").url.unmasked()
+    text = '[tables.t.columns]\nv = { type = "real" }'
+    result = Mover(path, url, plan=text).move()
+    (loss,) = result.plan.losses
+    assert (loss.kind, loss.name, loss.is_data) == ("type", "t.v", True)
+    assert not result.is_exact

@@ -72,6 +72,11 @@ _TABLE_KEYS: dict[str, type] = {
 _BUILD_KEYS: dict[str, type] = {
     **{"purpose": str, "name": str, "sql": str, "fallback": str},
 }
+_FOUR_BYTES = ("real", "float4")
+_ROUNDED = (
+    "{} has four bytes: 89.99 is 89.98999786376953 in it, and shown as 89.99; "
+    "double precision keeps each value"
+)
 _IN_WORDS = {str: "a text", bool: "true or false", dict: "a table", list: "a list"}
 _HINT = "lockstep move … --write-plan FILE writes a file that fits"
 _DEFAULTS: dict[str, Any] = {
@@ -346,7 +351,12 @@ def _apply_table(
             if not checked.pop("carry", True):
                 _leave(plan, table, name, key)
                 continue
-            _apply_column(table.column(name), checked, where)
+            column = table.column(name)
+            was = column.type
+            _apply_column(column, checked, where)
+            if column.type in _FOUR_BYTES and was not in _FOUR_BYTES:
+                loss = Loss("type", where, _ROUNDED.format(column.type), is_data=True)
+                plan.losses.append(loss)
     keys = [table.column(name) for name in table.order_key]
     if any((key.type, key.codec) != before[key.source] for key in keys):
         table.order_key = []
