@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy as sa
@@ -23,50 +24,64 @@ from lockstep.engine.embedded_libsql import EmbeddedLibsql
 from lockstep.errors import AccessDenied, LockstepError
 
 pytestmark = pytest.mark.engines("libsql")
+Result = TypeVar("Result")
 
 
 class TlsFront:
-    """Ends TLS before a server that has none, as a proxy in front of it does."""
+    """Ends TLS before a server that has none, as a proxy in front of it does.
+
+    One thread serves all connections: two that read and write one of them would share
+    OpenSSL's state, and the number of a socket that the other one has closed.
+    """
 
     def __init__(self, certificate: trustme.LeafCert, port: int) -> None:
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        certificate.configure_cert(self._context)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(context)
         self._behind = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._server = self._call(
+            asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
+        )
+        self.port: int = self._server.sockets[0].getsockname()[1]
+
+    def _call(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
 
     def close(self) -> None:
-        self._listener.close()
+        self._call(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                raw, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(raw,), daemon=True).start()
+    async def _end(self) -> None:
+        self._server.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _serve(self, raw: socket.socket) -> None:
+    async def _serve(
+        self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter
+    ) -> None:
+        server, to_server = await asyncio.open_connection("127.0.0.1", self._behind)
         try:
-            client = self._context.wrap_socket(raw, server_side=True)
-        except OSError:
-            raw.close()
-            return
-        server = socket.create_connection(("127.0.0.1", self._behind))
-        for one, other in ((client, server), (server, client)):
-            threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
-
-    @staticmethod
-    def _pump(one: socket.socket, other: socket.socket) -> None:
-        try:
-            while piece := one.recv(65_536):
-                other.sendall(piece)
+            await asyncio.gather(
+                self._pump(client, to_server), self._pump(server, to_client)
+            )
         except OSError:
             pass
         finally:
-            for end in (one, other):
-                end.close()
+            to_server.close()
+            to_client.close()
+
+    @staticmethod
+    async def _pump(one: asyncio.StreamReader, other: asyncio.StreamWriter) -> None:
+        while piece := await one.read(65_536):
+            other.write(piece)
+            await other.drain()
+        other.close()
 
 
 @pytest.fixture(scope="module")
