@@ -21,7 +21,8 @@ from lockstep.mover.model.results import (
     VerifyReport,
 )
 from lockstep.mover.verify import compare, streams
-from lockstep.mover.verify.compare import TableComparison
+from lockstep.mover.verify.account import Account
+from lockstep.mover.verify.compare import PIECE_LINES, TableComparison
 from lockstep.mover.verify.streams import LineReader, pass_equal
 
 # Longer than the pieces below, escaped, empty; "1.50" is the real 1.5 spelled oddly.
@@ -42,14 +43,16 @@ def _small_pieces() -> Iterator[None]:
         yield
 
 
-def made(report: VerifyReport, *, has_key: bool) -> TableComparison:
+def made(
+    report: VerifyReport, *, has_key: bool, account: Account | None = None
+) -> TableComparison:
     plan = TablePlan("t", "t", [])
     if has_key:
         plan.columns.append(ColumnPlan("id", "id", "bigint", "integer"))
         plan.order_key = ["id"]
     plan.columns.append(ColumnPlan("s", "s", "text", "text"))
     plan.columns.append(ColumnPlan("r", "r", "double precision", "real"))
-    return TableComparison(plan, report)
+    return TableComparison(plan, report, account=account)
 
 
 def cut(lines: Sequence[str], cuts: Sequence[int]) -> list[bytes]:
@@ -138,6 +141,25 @@ def test_many_differences_are_counted_and_few_are_kept() -> None:
         assert comparison.as_sets(lambda: [mine], lambda to=other: [to]) == rows
         assert report.difference_count == count
         assert len(report.differences) == min(count, DIFFERENCES_KEPT_MAX)
+
+
+def test_no_more_is_read_again_than_is_shown() -> None:
+    lines = 5 * PIECE_LINES
+    taken: list[int] = []
+
+    def read(value: int) -> Iterator[bytes]:
+        reading = len(taken)
+        taken.append(0)
+        for n in range(lines):
+            taken[reading] += 1
+            yield f"{n}\t{value}\n".encode()
+
+    report = VerifyReport()
+    comparison = made(report, has_key=False, account=Account())
+    comparison.as_sets(lambda: read(1), lambda: read(2))
+    assert report.difference_count == lines
+    assert taken[:2] == [lines, lines]
+    assert max(taken[2:]) < lines / 2
 
 
 def test_a_column_that_differs_throughout_hides_no_other() -> None:

@@ -64,7 +64,7 @@ class ColumnPlan:
         refuses_negative_zero: Rows hold -0.0, and the target's column stores 0 of it.
         instead: Another type, for a person to choose; None where nothing is gained.
         recomputed: Cells that the target computes otherwise than they are: how many
-            were named, and once they were compared which (``CellSum``); else empty.
+            were named, and once they were compared which (``SetSum``); else empty.
         wanted: The type it had on PostgreSQL, until its values were tried with it.
     """
 
@@ -236,7 +236,7 @@ class Plan:
         """
         is_whole = all(table.carry and not table.left for table in self.tables)
         is_whole = is_whole and not any(loss.is_data for loss in self.losses)
-        return is_whole and (self.is_way_back or self.is_copy)
+        return is_whole and self.keeps_statements
 
     @property
     def is_rekeyed(self) -> bool:

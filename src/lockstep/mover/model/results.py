@@ -168,7 +168,7 @@ class VerifyReport:
             plan named them: no differences.
         left_behind: What else of rows and values the plan named as not carried.
         notices: What was left out of the comparison, or compared in another way.
-        cells_anew: Which ones ``recomputed`` counts (``CellSum``), by table and column.
+        cells_anew: Which ones ``recomputed`` counts (``SetSum``), by table and column.
     """
 
     tables: int = 0

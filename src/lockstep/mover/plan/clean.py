@@ -85,24 +85,26 @@ def clean_up(
 def wanted_by_django(schema: Schema, plan: Plan) -> list[str]:
     """Return what an application of Django would miss in the plan's types."""
     notices: list[str] = []
+    carried = {made.source: made for made in plan.carried()}
     for table in schema.tables:
-        for made in plan.carried():
-            if made.source != table.name:
+        made = carried.get(table.name)
+        if made is None:
+            continue
+        for column in table.columns:
+            where = f"{table.name}.{column.name}"
+            planned = made.column(column.name)
+            if planned.type != "text":
                 continue
-            for column in table.columns:
-                where, kind = f"{table.name}.{column.name}", made.column(column.name)
-                if kind.type != "text":
-                    continue
-                if column.declared.lower() == "char(32)":
-                    why = "Django keeps UUIDs so, and asks PostgreSQL for uuid: --clean"
-                    notices.append(f"{where} is {column.declared}: {why}")
-                elif _is_for_json(table, column):
-                    place = f"{quote(made.target)} ALTER {quote(kind.target)}"
-                    notices.append(
-                        f"{where} holds documents, which Django reads from jsonb only; "
-                        f"after the move: ALTER TABLE {place} TYPE jsonb "
-                        f"USING {quote(kind.target)}::jsonb"
-                    )
+            if column.declared.lower() == "char(32)":
+                why = "Django keeps UUIDs so, and asks PostgreSQL for uuid: --clean"
+                notices.append(f"{where} is {column.declared}: {why}")
+            elif _is_for_json(table, column):
+                name = quote(planned.target)
+                notices.append(
+                    f"{where} holds documents, which Django reads from jsonb only; "
+                    f"after the move: ALTER TABLE {quote(made.target)} "
+                    f"ALTER {name} TYPE jsonb USING {name}::jsonb"
+                )
     return notices
 
 

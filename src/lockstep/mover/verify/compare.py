@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain
 
-from lockstep.mover.blocks.cell_sum import CellSum
 from lockstep.mover.blocks.digests import row_digest
 from lockstep.mover.blocks.encoding import STRANGE
 from lockstep.mover.blocks.refusals import Refusals
+from lockstep.mover.blocks.set_sum import SetSum
 from lockstep.mover.codecs import Codec, codec_of
 from lockstep.mover.codecs.lines import unescape
 from lockstep.mover.model.plan import TablePlan
@@ -61,17 +61,18 @@ class TableComparison:
     ) -> None:
         self._plan = plan
         self._report = report
-        self._account = account
+        self._account = account or Account()
+        self._has_notes = not self._account.is_empty
         self.noted = 0
         self._is_all_named = True
         self._anew = {
-            place: (CellSum(), VerifyReport())
+            place: (SetSum(), VerifyReport())
             for place, column in enumerate(plan.columns)
             if column.recomputed
         }
         self._codecs = list(codecs or [codec_of(c.codec) for c in plan.columns])
         self._others = list(others or self._codecs)
-        if self._anew or (account is not None and not account.is_empty):
+        if self._anew or self._has_notes:
             self._refusals = Refusals(plan)
         self._names = [column.source for column in plan.columns]
         self._key = [self._names.index(name) for name in plan.order_key]
@@ -205,14 +206,15 @@ class TableComparison:
             return {}
         for place, (cells, _) in self._anew.items():
             if not self._is_same_cell(place, one[place], two[place]):
-                cells.add(mark, one[place], two[place])
+                became = f"{one[place]}\t{two[place]}"
+                cells.add(mark + became.encode("utf-8", "surrogatepass"))
         return {place: report for place, (_, report) in self._anew.items()}
 
     def settle(self) -> dict[str, str]:
         """Account for the cells that were computed anew, as far as the plan named them.
 
         Returns:
-            Which they are (``CellSum``), by column.
+            Which they are (``SetSum``), by column.
         """
         found: dict[str, str] = {}
         for place, (cells, report) in self._anew.items():
@@ -249,10 +251,9 @@ class TableComparison:
 
     def _is_noted(self, line: str) -> bool:
         """Whether a row that the target lacks was noted when it was copied."""
-        account = self._account
-        if account is None or account.is_empty:
+        if not self._has_notes:
             return False
-        is_noted = account.take(self._refusals.mark_of(line.split("\t")))
+        is_noted = self._account.take(self._refusals.mark_of(line.split("\t")))
         self.noted += is_noted
         return is_noted
 
@@ -326,11 +327,11 @@ class TableComparison:
         target: Iterable[bytes],
     ) -> None:
         """Say which rows are on one side only; pair those that nearly agree."""
-        missing = list(self._left_over(scratch, source, +1))
-        extra = list(self._left_over(scratch, target, -1))
         mine, other = scratch.execute(
             "SELECT sum(max(n, 0)), sum(max(-n, 0)) FROM d"
         ).fetchone()
+        missing = list(self._left_over(scratch, source, +1))
+        extra = list(self._left_over(scratch, target, -1))
         # Of the others at best each row of one side is a changed one of the other.
         unnamed = max(mine - self.noted - len(missing), other - len(extra))
         self._report.add_unnamed_rows(self._plan.source, unnamed)
@@ -378,23 +379,25 @@ class TableComparison:
     def _left_over(
         self, scratch: sqlite3.Connection, texts: Iterable[bytes], sign: int
     ) -> Iterator[str]:
+        """Yield the rows that only one side has, as many as are shown.
+
+        All of a source's are read where some were noted, so that those are known.
+        """
         # Rows whose computed cells a plan has named are no differences to be shown.
         named, named_max = 0, PIECE_LINES if self._anew else DIFFERENCES_KEPT_MAX
-        seen: dict[bytes, int] = {}
+        reads_all = sign > 0 and self._has_notes
         for piece in in_pieces(LineReader(texts), PIECE_LINES):
             for line in piece:
-                digest = self._digest(line, sign)
-                row = scratch.execute("SELECT n FROM d WHERE h = ?", (digest,))
-                (count,) = row.fetchone()
-                if count * sign <= seen.get(digest, 0):
-                    continue
-                seen[digest] = seen.get(digest, 0) + 1
-                if sign > 0 and self._is_noted(line):
+                taken = scratch.execute(
+                    "UPDATE d SET n = n - ?1 WHERE h = ?2 AND n * ?1 > 0",
+                    (sign, self._digest(line, sign)),
+                )
+                if not taken.rowcount or (reads_all and self._is_noted(line)):
                     continue
                 named += 1
                 if named <= named_max:
                     yield line
-                elif sign < 0 or self._account is None:
+                elif not reads_all:
                     return
 
 

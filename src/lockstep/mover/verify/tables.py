@@ -6,7 +6,6 @@ in SQLite only the journal knows are compared as a set, too.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from functools import partial
 from lockstep.mover.blocks.ahead import Ahead
 from lockstep.mover.blocks.encoding import LineBlock, OddRow
 from lockstep.mover.blocks.long_values import LongCells
+from lockstep.mover.blocks.set_sum import SetSum
 from lockstep.mover.model.plan import Plan, TablePlan
 from lockstep.mover.model.results import (
     Difference,
@@ -28,29 +28,6 @@ from lockstep.mover.verify.compare import TableComparison
 from lockstep.mover.verify.server import ServerTables
 from lockstep.mover.verify.spelled import SpelledTable
 from lockstep.wording import counted
-
-_MODULUS = 2**128
-
-
-class OddSum:
-    """The odd rows of a table as one number, whatever their order."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._sum = 0
-
-    def add(self, rows: Iterable[OddRow]) -> None:
-        """Count rows."""
-        for odd in rows:
-            self.count += 1
-            text = odd.row + repr(odd.cells).encode()
-            digest = hashlib.blake2b(text, digest_size=16).digest()
-            self._sum = (self._sum + int.from_bytes(digest)) % _MODULUS
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, OddSum) and self._sum == other._sum
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -149,14 +126,14 @@ def _compare(
     left_out = VerifyReport()
     first = strangers.server if strangers and strangers.is_source else source
     second = strangers.server if strangers and not strangers.is_source else target
-    ours, theirs = OddSum(), OddSum()
+    ours, theirs = SetSum(), SetSum()
     done = 0
 
     def mine(blocks: Iterable[LineBlock], *, counts: bool = True) -> Iterator[bytes]:
         nonlocal done
         for block in blocks:
             if counts:
-                ours.add(block.odd)
+                _add_odd(ours, block.odd)
                 _account_for(block, notes.account, left_out)
                 done += block.count
                 on_progress(Progress("verify", table.source, done, table.rows or None))
@@ -165,7 +142,7 @@ def _compare(
     def other(blocks: Iterable[LineBlock], *, counts: bool = True) -> Iterator[bytes]:
         for block in blocks:
             if counts:
-                theirs.add(block.odd)
+                _add_odd(theirs, block.odd)
             yield block.taken()
 
     in_key_order = bool(table.order_key)
@@ -179,7 +156,7 @@ def _compare(
         compare = comparison.ordered if in_key_order else comparison.in_step
         rows = compare(mine(blocks), other(stored))
     if rows is None:
-        ours, theirs, done, left_out = OddSum(), OddSum(), 0, VerifyReport()
+        ours, theirs, done, left_out = SetSum(), SetSum(), 0, VerifyReport()
         notes.account.begin_anew()
         is_first, is_its_first = _first_only(), _first_only()
         rows = comparison.as_sets(
@@ -191,7 +168,7 @@ def _compare(
     report.take(left_out)
     if strangers is not None:
         return rows  # the type decides what a cell says, and no class is kept
-    theirs.add(notes.odd_rows)
+    _add_odd(theirs, notes.odd_rows)
     if ours != theirs:
         report.add(
             Difference(
@@ -202,6 +179,11 @@ def _compare(
             )
         )
     return rows
+
+
+def _add_odd(known: SetSum, rows: Iterable[OddRow]) -> None:
+    for odd in rows:
+        known.add(odd.row + repr(odd.cells).encode())
 
 
 def _unsorted(
